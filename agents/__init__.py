@@ -1,0 +1,1 @@
+"""Agents: prompts, inference engines, and the policies that act through them."""

@@ -1,0 +1,1 @@
+"""Inference engines: tokens in, tokens out."""

@@ -1,0 +1,71 @@
+"""The engine contract: prompt tokens in, response tokens out, weights swapped while running."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a response is drawn.
+
+    ``temperature`` 0 is greedy. ``seed`` makes the draw repeatable: the same seed and prompt
+    under the same weights give the same tokens whatever else runs in the batch. Behaviour
+    log-probabilities are those of the distribution actually sampled from (temperature applied).
+    """
+
+    temperature: float = 1.0
+    max_tokens: int = 64
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A response, token by token.
+
+    ``token_ids``, ``logprobs`` and ``versions`` have one entry a token [tokens]: the id, the log
+    probability (nats) under the distribution sampled from, and the policy version that drew it.
+    ``finished`` is False when ``max_tokens`` or the context limit cut the response short.
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    versions: tuple[int, ...]
+    finished: bool
+
+
+class ContextOverflowError(ValueError):
+    """The prompt leaves no room for a response in the model's context."""
+
+
+class Engine(Protocol):
+    """Serves one policy to many episodes at once."""
+
+    @property
+    def version(self) -> int:
+        """The policy version now in use."""
+        ...
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+        """Draw one response.
+
+        Raises ContextOverflowError if the prompt is too long. Cancelling the call frees its place.
+        """
+        ...
+
+    async def update_weights(
+        self, source: Mapping[str, torch.Tensor] | Path, version: int
+    ) -> None:
+        """Swap weights between two decode steps; running responses go on under the new ones."""
+        ...
+
+    async def close(self) -> None:
+        """Stop serving; pending calls are cancelled. Closing twice is fine."""
+        ...

@@ -1,0 +1,1 @@
+"""Browser environments: Chromium, pages, actions, observations and the Gymnasium face."""

@@ -1,0 +1,1 @@
+"""Tasks, suites, splits and evaluators: what is to be done."""

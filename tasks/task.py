@@ -1,0 +1,76 @@
+"""The task contract: what is to be done on a page, and how success is judged."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from webdojo.tasks.view import PageView
+
+Difficulty = Literal["easy", "medium", "hard"]
+Oracle = Generator[str, "PageView", None]
+"""Yields one action call after another; each ``yield`` gives back the page after that action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an evaluation found.
+
+    ``reward`` lies in [0, 1]; ``done`` says that nothing the agent could still do changes it;
+    ``message`` is for people (why it failed), never shown to the agent.
+    """
+
+    reward: float
+    done: bool
+    message: str = ""
+
+
+class Task(ABC):
+    """One web task. An instance of it is chosen by a seed.
+
+    A subclass names itself, opens its page, and judges the result:
+
+        class Buy(Task):
+            id = "my-shop.buy"
+
+            async def setup(self, page, seed):
+                await page.goto(SHOP)
+                return "Buy a red mug."
+
+            async def evaluate(self, page, answer):
+                return Outcome(float(await page.locator("#thanks").count()), done=True)
+
+    ``id`` is ``suite.name`` in lower case, with hyphens. ``horizon`` counts actions.
+    """
+
+    id: str
+    difficulty: Difficulty = "easy"
+    horizon: int = 10
+    viewport: tuple[int, int] = (1280, 720)
+    """Width and height of the page in CSS pixels."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins the page may reach, e.g. ``http://localhost:8000`` or ``file:///srv/site/``."""
+    reuse_page: bool = False
+    """True if ``setup`` starts a fresh episode on a page it set up before, leaving no trace of it."""
+
+    @property
+    def suite(self) -> str:
+        """The part of the id before the first dot."""
+        return self.id.split(".", 1)[0]
+
+    @abstractmethod
+    async def setup(self, page: Page, seed: int) -> str:
+        """Bring ``page`` to the start of the instance chosen by ``seed``; return the goal."""
+
+    @abstractmethod
+    async def evaluate(self, page: Page, answer: str | None) -> Outcome:
+        """Judge the page after an action; ``answer`` is what the agent last told the user."""
+
+    def oracle(self, view: PageView) -> Oracle:
+        """Yield the actions of a correct solution, reading only the goal and the page."""
+        raise NotImplementedError(f"task {self.id!r} has no oracle")

@@ -1,0 +1,1 @@
+"""Training: rollouts, objectives, learner, warm start, evaluation and reports."""

@@ -1,0 +1,1 @@
+"""Policy-gradient objectives as small pure functions."""

@@ -1,0 +1,1 @@
+"""Everlasting asynchronous rollouts."""

@@ -1,0 +1,87 @@
+"""Trajectories: exactly the tokens that the policy saw and drew, turn by turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Ending = Literal["success", "failure", "horizon", "overflow", "deadline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One prompt and its response: one training row.
+
+    ``prompt_ids`` [prompt tokens]; ``response_ids``, ``logprobs`` (nats, of the distribution
+    sampled from) and ``versions`` (policy version that drew each token) [response tokens].
+    """
+
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    versions: tuple[int, ...]
+    action: str
+    """The action call as executed; empty if the response held none."""
+    error: str = ""
+    """What the environment said was wrong with the action; empty if nothing was."""
+    step_reward: float = 0.0
+    state_hash: str = ""
+    """Hash of URL and pruned page before the action."""
+    page_changed: bool = True
+    screenshot: str = ""
+    """Reference (content hash) of the screenshot the policy saw; empty if none was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One finished episode of one member of a group."""
+
+    episode_id: str
+    """Unique in a run; a retried episode gets a new one."""
+    task_id: str
+    seed: int
+    group_id: int
+    member: int
+    """Index in the group, 0 … group size − 1."""
+    turns: tuple[Turn, ...]
+    reward: float
+    ending: Ending
+    started_s: float = 0.0
+    """Unix time at which the episode began."""
+    seconds: float = 0.0
+    env_seconds: float = 0.0
+    """Of ``seconds``, spent in the browser."""
+    engine_seconds: float = 0.0
+    """Of ``seconds``, spent waiting for the engine."""
+    attempts: int = 1
+    """How many times the episode was begun before it ended."""
+
+    @property
+    def oldest_version(self) -> int:
+        """Policy version of the oldest token drawn; staleness is measured from it."""
+        return min((v for turn in self.turns for v in turn.versions), default=0)
+
+    @property
+    def response_tokens(self) -> int:
+        """Number of tokens drawn by the policy."""
+        return sum(len(turn.response_ids) for turn in self.turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The G trajectories of one (task, seed), compared with one another."""
+
+    group_id: int
+    task_id: str
+    seed: int
+    trajectories: tuple[Trajectory, ...] = field(default=())
+
+    @property
+    def mixed(self) -> bool:
+        """Whether rewards differ, so that the group carries a gradient."""
+        return len({t.reward for t in self.trajectories}) > 1
+
+    @property
+    def oldest_version(self) -> int:
+        """Policy version of the oldest token in the group."""
+        return min(t.oldest_version for t in self.trajectories)
