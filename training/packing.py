@@ -1,0 +1,320 @@
+"""Packing: training rows that begin alike share that beginning in one forward pass.
+
+Rows of one group begin with the same prompt, and supervised rows of one page begin with that
+page. Rows are merged into a tree of tokens: a shared beginning is stored once, every branch sees
+its own ancestors only (a 4-D attention mask), and positions count along the branch. The hidden
+state of each token is then exactly that of the unpacked row, so log-probabilities and gradients
+are too, at a fraction of the tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training row: ``token_ids`` [tokens] and which of them are ``trained`` on [tokens]."""
+
+    token_ids: tuple[int, ...]
+    trained: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.token_ids) != len(self.trained):
+            raise ValueError(
+                f"a row has {len(self.token_ids)} token ids but {len(self.trained)} trained marks; "
+                "give one mark a token"
+            )
+        if self.trained and self.trained[0]:
+            raise ValueError(
+                "the first token of a row is marked as trained, but nothing before it predicts it; "
+                "put at least one prompt token in front"
+            )
+
+    @classmethod
+    def of(cls, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Row:
+        """Make a row of a prompt, not trained on, and its response, trained on."""
+        return cls(
+            (*prompt_ids, *response_ids),
+            (False,) * len(prompt_ids) + (True,) * len(response_ids),
+        )
+
+    @property
+    def input_ids(self) -> tuple[int, ...]:
+        """The tokens a model must read: all that come before the last trained one."""
+        last = max((t for t, trained in enumerate(self.trained) if trained), default=0)
+        return self.token_ids[:last]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBatch:
+    """Some rows, packed into sequences of one length for one forward pass.
+
+    ``input_ids`` and ``position_ids`` are [batch, length], ``attention_mask`` is boolean
+    [batch, 1, length, length] with True where the query (dim 2) sees the key (dim 3).
+    Trained tokens are flat [tokens]: row after row in the order of ``rows``, each row's in its
+    own order. ``predictors`` points into the flattened [batch · length] positions whose logits
+    predict them, ``targets`` are their ids, and ``token_rows`` is the row each belongs to, as an
+    index into the list given to ``pack``.
+    """
+
+    input_ids: Tensor
+    position_ids: Tensor
+    attention_mask: Tensor
+    rows: tuple[int, ...]
+    predictors: Tensor
+    targets: Tensor
+    token_rows: Tensor
+    row_tokens: int
+    """Tokens that the rows would take read one by one, unpadded."""
+
+    @property
+    def tokens(self) -> int:
+        """Number of trained tokens."""
+        return self.targets.numel()
+
+    def to(self, device: torch.device | str) -> PackedBatch:
+        """Return the same batch on another device."""
+        return PackedBatch(
+            self.input_ids.to(device),
+            self.position_ids.to(device),
+            self.attention_mask.to(device),
+            self.rows,
+            self.predictors.to(device),
+            self.targets.to(device),
+            self.token_rows.to(device),
+            self.row_tokens,
+        )
+
+
+def pack(
+    rows: Sequence[Row],
+    *,
+    max_tokens: int,
+    sequence_tokens: int = 512,
+    min_shared: int = 16,
+    max_padding: float = 0.2,
+) -> list[PackedBatch]:
+    """Pack ``rows`` into as few tokens as sharing allows.
+
+    ``max_tokens`` bounds batch · length of each result, padding included. ``sequence_tokens``
+    bounds one packed sequence (a longer row stands alone): attention is dense, so its cost grows
+    with the square of this. A common beginning is shared from ``min_shared`` tokens on. A
+    sequence opens a batch row only if it fills all but ``max_padding`` of the batch's length;
+    shorter ones go into the gaps that are left, or into a batch of shorter sequences.
+
+    Rows without a trained token are left out. The result depends on nothing but the arguments.
+    Raises ValueError if a row is longer than ``max_tokens``.
+    """
+    inputs = {i: row.input_ids for i, row in enumerate(rows) if any(row.trained)}
+    for i, tokens in inputs.items():
+        if len(tokens) > max_tokens:
+            raise ValueError(
+                f"row {i} has {len(tokens)} tokens to read, more than max_tokens={max_tokens}; "
+                "raise max_tokens (micro_batch_tokens) to at least the model's context"
+            )
+    trees = _grow(inputs, min(sequence_tokens, max_tokens), min_shared)
+    trees.sort(key=lambda tree: -tree.length)
+    batches = []
+    while trees:
+        bins, trees = _fill(trees, max_tokens, max_padding)
+        batches.append(_assemble(rows, bins))
+    return batches
+
+
+def response_logprobs(
+    model: nn.Module,
+    packed: PackedBatch,
+    temperature: float = 1.0,
+    banned_token_ids: Sequence[int] = (),
+) -> Tensor:
+    """Log-probabilities (nats, float32) of the trained tokens, [tokens], in ``packed`` order.
+
+    ``model`` is a Hugging Face causal language model whose attention takes a 4-D mask (``sdpa``
+    or ``eager``). ``banned_token_ids`` have probability zero, as in the engine.
+    """
+    return response_logprobs_and_entropies(model, packed, temperature, banned_token_ids)[0]
+
+
+def response_logprobs_and_entropies(
+    model: nn.Module,
+    packed: PackedBatch,
+    temperature: float = 1.0,
+    banned_token_ids: Sequence[int] = (),
+) -> tuple[Tensor, Tensor]:
+    """As ``response_logprobs``, with the entropy (nats) of each token's distribution, [tokens].
+
+    The entropy carries no gradient.
+    """
+    hidden = _decoder(model)(
+        input_ids=packed.input_ids,
+        position_ids=packed.position_ids,
+        attention_mask=_mask_for(model, packed.attention_mask),
+        use_cache=False,
+    ).last_hidden_state
+    # Siblings share the predictor of their first token: its logits are computed once.
+    positions, index = torch.unique(packed.predictors, return_inverse=True)
+    head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
+    logits = head(hidden.flatten(0, 1)[positions]).float() / temperature
+    if banned_token_ids:
+        banned = torch.as_tensor(banned_token_ids, device=logits.device)
+        logits = logits.index_fill(-1, banned, torch.finfo(logits.dtype).min)
+    log_total = logits.logsumexp(-1)
+    logprobs = logits[index, packed.targets] - log_total[index]
+    with torch.no_grad():
+        detached = logits.detach()
+        mean_logit = (torch.softmax(detached, -1) * detached).sum(-1)
+        entropies = (log_total.detach() - mean_logit)[index]
+    return logprobs, entropies
+
+
+@dataclass(slots=True)
+class _Tree:
+    """Rows merged into one sequence.
+
+    For each row: where in the sequence each of its tokens lies (``paths``), and the tokens that
+    it adds to the sequence after what it shares with the rows before it (``branches``).
+    """
+
+    rows: list[int]
+    paths: list[list[int]]
+    branches: list[tuple[int, ...]]
+    length: int = 0
+
+
+def _grow(inputs: dict[int, tuple[int, ...]], limit: int, min_shared: int) -> list[_Tree]:
+    """Merge rows that begin alike, as long as a tree stays within ``limit`` tokens."""
+    trees: list[_Tree] = []
+    # In sorted order a row's longest common beginning with any earlier row is with the last one.
+    order = sorted(inputs, key=inputs.__getitem__)
+    for previous, current in pairwise([None, *order]):
+        assert current is not None
+        shared = 0 if previous is None else _common(inputs[previous], inputs[current])
+        new = len(inputs[current]) - shared
+        if shared < max(min_shared, 1) or trees[-1].length + new > limit:
+            trees.append(_Tree([], [], []))
+            shared = 0
+        tree = trees[-1]
+        stem = tree.paths[-1][:shared] if shared else []
+        branch = range(tree.length, tree.length + len(inputs[current]) - shared)
+        tree.rows.append(current)
+        tree.paths.append([*stem, *branch])
+        tree.branches.append(inputs[current][shared:])
+        tree.length += len(branch)
+    return trees
+
+
+def _common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
+    """Length of the common beginning."""
+    if second[: len(first)] == first:
+        return len(first)
+    return next(
+        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b),
+        min(len(first), len(second)),
+    )
+
+
+def _fill(
+    trees: list[_Tree], max_tokens: int, max_padding: float
+) -> tuple[list[list[_Tree]], list[_Tree]]:
+    """Place trees (longest first) in bins of the longest one's length; return also what is left."""
+    length = trees[0].length
+    bins: list[list[_Tree]] = []
+    room: list[int] = []
+    left: list[_Tree] = []
+    for tree in trees:
+        gap = next((i for i, space in enumerate(room) if space >= tree.length), None)
+        if gap is not None:
+            bins[gap].append(tree)
+            room[gap] -= tree.length
+        elif tree.length >= (1 - max_padding) * length and (len(bins) + 1) * length <= max_tokens:
+            bins.append([tree])
+            room.append(length - tree.length)
+        else:
+            left.append(tree)
+    return bins, left
+
+
+def _assemble(rows: Sequence[Row], bins: list[list[_Tree]]) -> PackedBatch:
+    """Lay out the bins as tensors."""
+    length = max(sum(tree.length for tree in trees) for trees in bins)
+    input_ids = torch.zeros(len(bins), length, dtype=torch.long)
+    position_ids = torch.zeros(len(bins), length, dtype=torch.long)
+    mask = torch.zeros(len(bins), length, length, dtype=torch.bool)
+    # Padding sees itself: a query that sees nothing gives NaN.
+    mask.diagonal(dim1=1, dim2=2).fill_(True)
+    indices: list[int] = []
+    predictors: list[int] = []
+    targets: list[int] = []
+    token_rows: list[int] = []
+    for b, trees in enumerate(bins):
+        start = 0
+        for tree in trees:
+            _write(tree, start, input_ids[b], position_ids[b], mask[b])
+            offset = b * length + start
+            for i, path in zip(tree.rows, tree.paths, strict=True):
+                row = rows[i]
+                indices.append(i)
+                trained = [t for t, is_trained in enumerate(row.trained) if is_trained]
+                predictors += [offset + path[t - 1] for t in trained]
+                targets += [row.token_ids[t] for t in trained]
+                token_rows += [i] * len(trained)
+            start += tree.length
+    return PackedBatch(
+        input_ids=input_ids,
+        position_ids=position_ids,
+        attention_mask=mask[:, None],
+        rows=tuple(indices),
+        predictors=torch.tensor(predictors),
+        targets=torch.tensor(targets),
+        token_rows=torch.tensor(token_rows),
+        row_tokens=sum(len(path) for trees in bins for tree in trees for path in tree.paths),
+    )
+
+
+def _write(tree: _Tree, start: int, input_ids: Tensor, position_ids: Tensor, mask: Tensor) -> None:
+    """Write a tree's tokens, positions and mask into one sequence, from ``start`` on."""
+    for path, branch in zip(tree.paths, tree.branches, strict=True):
+        if not branch:
+            continue
+        depth = len(path) - len(branch)
+        span = slice(start + path[depth], start + path[-1] + 1)
+        input_ids[span] = torch.tensor(branch)
+        position_ids[span] = torch.arange(depth, len(path))
+        if depth:
+            mask[span] |= mask[start + path[depth - 1]]
+        mask[span, span] = torch.ones(len(branch), len(branch), dtype=torch.bool).tril()
+
+
+def _decoder(model: nn.Module) -> nn.Module:
+    """Find the model below the language-model head."""
+    decoder: nn.Module = model.get_decoder()  # type: ignore[operator]
+    return decoder
+
+
+def _mask_for(model: nn.Module, mask: Tensor) -> Tensor:
+    """Return the boolean mask in the form the model's attention wants."""
+    config = model.config
+    window = getattr(config, "sliding_window", None)
+    if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and (
+        window is not None and window < mask.shape[-1]
+    ):
+        raise ValueError(
+            f"this model's attention slides over {window} tokens, which a tree mask of "
+            f"{mask.shape[-1]} does not express; set use_sliding_window=false in its config"
+        )
+    implementation = config._attn_implementation  # type: ignore[union-attr]
+    if implementation == "sdpa":
+        return mask
+    if implementation == "eager":
+        dtype = next(model.parameters()).dtype
+        return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
+    raise ValueError(
+        f"packing needs a 4-D attention mask, which {implementation!r} attention does not take; "
+        'load the model with attn_implementation="sdpa"'
+    )
