@@ -1,0 +1,202 @@
+"""One Chromium for many isolated contexts, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from webdojo.tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Playwright
+
+SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+
+FLAGS = (
+    # A screenshot otherwise waits for the next 60 Hz frame, twice.
+    "--disable-frame-rate-limit",
+    "--disable-gpu-vsync",
+    "--disable-gpu",
+    # Rendering must not depend on the machine.
+    "--font-render-hinting=none",
+    "--force-color-profile=srgb",
+    "--disable-lcd-text",
+    "--hide-scrollbars",
+    # A browser that speaks to nobody but the page.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-features=Translate,OptimizationHints,MediaRouter",
+)
+LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+
+
+class BrowserDiedError(Exception):
+    """The browser, its context or its page is gone; the episode must be run again."""
+
+
+def find_chromium() -> Path:
+    """The Chromium to use, in order: WEBDOJO_CHROMIUM, Playwright's own, the system's.
+
+    Raises UserError if there is none.
+    """
+    named = os.environ.get("WEBDOJO_CHROMIUM")
+    if named:
+        if not Path(named).is_file():
+            raise UserError(
+                f"WEBDOJO_CHROMIUM={named}: no such file; set it to a Chromium or unset it"
+            )
+        return Path(named)
+    for path in (*_playwright_browsers(), *_system_browsers()):
+        return path
+    raise UserError(
+        "no Chromium found: run `playwright install chromium-headless-shell`, or install the package"
+        " chromium-headless-shell or chromium of your distribution, or set WEBDOJO_CHROMIUM"
+    )
+
+
+def _playwright_browsers() -> list[Path]:
+    home = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    cache = Path(home) if home and home != "0" else Path.home() / ".cache" / "ms-playwright"
+    found = [
+        *cache.glob("chromium_headless_shell-*/*/*headless*shell"),
+        *cache.glob("chromium-*/*/chrome"),
+    ]
+    return sorted((p for p in found if p.is_file()), key=lambda p: p.parts[-3], reverse=True)
+
+
+def _system_browsers() -> list[Path]:
+    return [Path(path) for name in SYSTEM_BROWSERS if (path := shutil.which(name))]
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserOptions:
+    """How Chromium is started."""
+
+    headless: bool = True
+    network: str = "loopback"
+    """``loopback`` resolves no host but this machine; ``open`` resolves all."""
+    renderer_processes: int | None = None
+    """Bound on Chromium's renderer processes; None leaves the choice to Chromium."""
+
+
+class Chromium:
+    """A running Chromium.
+
+    Use as ``async with Chromium() as chromium``. ``new_context`` starts the browser on first use and
+    again if it died since.
+    """
+
+    def __init__(self, options: BrowserOptions | None = None) -> None:
+        self.options = options or BrowserOptions()
+        self.launches = 0
+        """How many times a browser was started; more than one means that one died."""
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def new_context(self, viewport: tuple[int, int]) -> BrowserContext:
+        """A context with storage, cookies and cache of its own; raises BrowserDiedError."""
+        from playwright.async_api import Error
+
+        browser = await self._running()
+        try:
+            return await browser.new_context(
+                viewport={"width": viewport[0], "height": viewport[1]},
+                device_scale_factor=1,
+                locale="en-US",
+                timezone_id="UTC",
+                color_scheme="light",
+                reduced_motion="reduce",
+                service_workers="block",
+                accept_downloads=False,
+                bypass_csp=False,
+            )
+        except Error as error:
+            raise BrowserDiedError(f"no new context: {error.message}") from error
+
+    async def close(self) -> None:
+        """Stop the browser; closing twice is fine."""
+        from playwright.async_api import Error
+
+        browser, self._browser = self._browser, None
+        playwright, self._playwright = self._playwright, None
+        try:
+            if browser is not None:
+                await browser.close()
+        except Error:
+            pass  # already dead: nothing left to close
+        finally:
+            if playwright is not None:
+                await playwright.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running browser's main process, if it can be told."""
+        import psutil
+
+        mine = psutil.Process().children(recursive=True)
+        roots = [
+            p
+            for p in mine
+            if "--remote-debugging-pipe" in _arguments(p) and "--type" not in str(_arguments(p))
+        ]
+        return roots[-1].pid if roots else None
+
+    async def _running(self) -> Browser:
+        async with self._lock:
+            if self._browser is None or not self._browser.is_connected():
+                self._browser = await self._launch()
+            return self._browser
+
+    async def _launch(self) -> Browser:
+        from playwright.async_api import Error, async_playwright
+
+        if self._playwright is None:
+            self._playwright = await async_playwright().start()
+        executable = find_chromium()
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        arguments = [*FLAGS]
+        if self.options.network == "loopback":
+            arguments.append(LOOPBACK_ONLY)
+        if self.options.renderer_processes is not None:
+            arguments.append(f"--renderer-process-limit={self.options.renderer_processes}")
+        try:
+            browser = await self._playwright.chromium.launch(
+                executable_path=executable,
+                headless=self.options.headless,
+                chromium_sandbox=not root,
+                args=arguments,
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+            )
+        except Error as error:
+            first = error.message.strip().splitlines()[0]
+            raise UserError(
+                f"Chromium at {executable} does not start: {first}; try `webdojo doctor`"
+            ) from error
+        self.launches += 1
+        return browser
+
+
+def _arguments(process: object) -> list[str]:
+    import psutil
+
+    assert isinstance(process, psutil.Process)
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

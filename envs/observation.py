@@ -1,0 +1,42 @@
+"""Observations: what an agent is shown of a page after each step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webdojo.tasks.view import Box, PageView
+
+TEXT_MODES = ("pruned_html", "outline")
+"""Forms in which the page's content can be had as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at the page. Forms that were not asked for are empty."""
+
+    goal: str
+    url: str
+    title: str
+    pruned_html: str = ""
+    outline: str = ""
+    screenshot: bytes = field(default=b"", repr=False)
+    """Encoded image; empty if none was asked for."""
+    focused_element_bid: str = ""
+    last_action: str = ""
+    last_action_error: str = ""
+    page_changed: bool = True
+    """Whether the page looks different from the step before."""
+    elapsed_steps: int = 0
+    boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
+
+    @property
+    def state_hash(self) -> str:
+        """Tells states apart: a hash of URL and page content."""
+        content = f"{self.url}\0{self.pruned_html or self.outline}"
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def view(self) -> PageView:
+        """The observation as an oracle reads it; needs ``pruned_html``."""
+        return PageView(goal=self.goal, html=self.pruned_html, url=self.url, boxes=self.boxes)

@@ -1,0 +1,304 @@
+// In-page half of the environment. Installed before any page script, in every document.
+// Everything the environment asks of a page is one call on the object made here, so that one
+// observation costs one round trip. Results are JSON text: cheaper than a serialised object.
+(() => {
+  const KEY = Symbol.for("webdojo");
+  if (window[KEY]) return;
+
+  const INTERACTIVE_TAGS = new Set(["A", "BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY"]);
+  const INTERACTIVE_ROLES = new Set([
+    "button", "link", "checkbox", "radio", "textbox", "searchbox", "combobox", "listbox", "option",
+    "menuitem", "menuitemcheckbox", "menuitemradio", "tab", "switch", "slider", "spinbutton", "treeitem",
+  ]);
+  const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
+  const POINTER_EVENTS = new Set(["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"]);
+  const KEPT_ATTRIBUTES = [
+    "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
+  ];
+
+  const listening = new WeakSet();
+  const addEventListener = EventTarget.prototype.addEventListener;
+  EventTarget.prototype.addEventListener = function (type, ...rest) {
+    if (POINTER_EVENTS.has(type) && this instanceof Element) listening.add(this);
+    return addEventListener.call(this, type, ...rest);
+  };
+
+  // The page's own time and chance: both start anew with the episode, whatever ran before.
+  const NativeDate = Date;
+  const nativeNow = Date.now.bind(Date);
+  const START_MS = 1750075200000;
+  let born = nativeNow();
+  const now = () => START_MS + nativeNow() - born;
+  window.Date = new Proxy(NativeDate, {
+    construct: (target, values, self) => Reflect.construct(target, values.length ? values : [now()], self),
+    apply: () => new NativeDate(now()).toString(),
+    get: (target, name) => (name === "now" ? now : Reflect.get(target, name)),
+  });
+  performance.now = () => nativeNow() - born;
+
+  let chance = __SEED__;
+  const random = () => { // mulberry32
+    chance = (chance + 0x6d2b79f5) | 0;
+    let t = Math.imul(chance ^ (chance >>> 15), 1 | chance);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  Math.random = random;
+
+  let ids = new WeakMap();
+  let elements = new Map();
+  let nextId = 1;
+  let focused = null;
+
+  const idOf = (element) => {
+    let id = ids.get(element);
+    if (id === undefined) {
+      id = String(nextId++);
+      ids.set(element, id);
+      elements.set(id, new WeakRef(element));
+    }
+    return id;
+  };
+
+  const elementOf = (id) => {
+    const element = elements.get(id)?.deref();
+    return element && element.isConnected ? element : null;
+  };
+
+  const isVisible = (element, style, box) =>
+    style.visibility === "visible" && ((box.width > 0 && box.height > 0) || style.display === "contents");
+
+  // Anything with a click listener, a pointer cursor of its own, or a native or ARIA role.
+  const isActionable = (element, style, parentPointer) =>
+    element.tagName !== "OPTION" && element.tagName !== "BODY" && (
+    INTERACTIVE_TAGS.has(element.tagName) ||
+    INTERACTIVE_ROLES.has(element.getAttribute("role")) ||
+    element.isContentEditable ||
+    listening.has(element) ||
+    typeof element.onclick === "function" ||
+    (style.cursor === "pointer" && !parentPointer));
+
+  const state = (element) => {
+    const found = {};
+    const tag = element.tagName;
+    if (tag === "INPUT" && (element.type === "checkbox" || element.type === "radio")) {
+      if (element.checked) found.checked = true;
+    } else if (tag === "INPUT" || tag === "TEXTAREA") {
+      found.value = element.type === "password" ? "•".repeat(element.value.length) : element.value;
+    } else if (tag === "SELECT") {
+      found.value = element.selectedOptions[0]?.label ?? "";
+    } else if (tag === "OPTION" && element.selected) {
+      found.selected = true;
+    }
+    if (element.disabled) found.disabled = true;
+    if (element.readOnly) found.readonly = true;
+    if (element === focused) found.focused = true;
+    for (const name of ["aria-checked", "aria-selected", "aria-expanded", "aria-disabled"]) {
+      const value = element.getAttribute(name);
+      if (value === "true" || value === "false") found[name.slice(5)] = value === "true";
+    }
+    return found;
+  };
+
+  const labelOf = (element) =>
+    element.labels && element.labels.length
+      ? Array.from(element.labels, (l) => l.innerText.trim()).filter(Boolean).join(" ")
+      : "";
+
+  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label].
+  // flags: 1 visible, 2 actionable.
+  const walk = (node, out, inherited, offset) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      const text = node.data.replace(/\s+/g, " ");
+      if (text.trim() && inherited.visible) out.push(text);
+      return;
+    }
+    if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;
+    const style = getComputedStyle(node);
+    const inSelect = node.tagName === "OPTION" || node.tagName === "OPTGROUP";
+    if (style.display === "none" && !inSelect) return;
+    const box = node.getBoundingClientRect();
+    const visible = inSelect || isVisible(node, style, box);
+    const pointer = style.cursor === "pointer";
+    const actionable = visible && isActionable(node, style, inherited.pointer);
+    const id = actionable ? idOf(node) : "";
+    const attributes = {};
+    for (const name of KEPT_ATTRIBUTES) {
+      const value = node.getAttribute(name);
+      if (value) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
+    }
+    const children = [];
+    const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
+    if (node.tagName !== "TEXTAREA") {
+      const roots = node.shadowRoot ? [node.shadowRoot, node] : [node];
+      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset);
+    }
+    if (node.tagName === "IFRAME" || node.tagName === "FRAME") {
+      let inner = null;
+      try { inner = node.contentDocument; } catch { /* another origin */ }
+      if (inner?.body) {
+        walk(inner.body, children, { visible: true, pointer: false },
+             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop });
+      }
+    }
+    out.push([
+      node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, state(node),
+      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), children, labelOf(node),
+    ]);
+  };
+
+  const snapshot = () => {
+    focused = document.activeElement;
+    while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+    if (focused === document.body) focused = null;
+    const tree = [];
+    if (document.body) walk(document.body, tree, { visible: true, pointer: false }, { x: 0, y: 0 });
+    return JSON.stringify({
+      url: location.href,
+      title: document.title,
+      focused: focused ? idOf(focused) : "",
+      scroll: [Math.round(scrollX), Math.round(scrollY)],
+      tree: tree[0] ?? null,
+    });
+  };
+
+  const describe = (element) => `element ${idOf(element)} (${element.tagName.toLowerCase()})`;
+
+  const frameOffset = (element) => {
+    let x = 0, y = 0;
+    for (let view = element.ownerDocument.defaultView; view !== window && view?.frameElement; view = view.parent) {
+      const box = view.frameElement.getBoundingClientRect();
+      x += box.x + view.frameElement.clientLeft;
+      y += box.y + view.frameElement.clientTop;
+    }
+    return [x, y];
+  };
+
+  const hitAt = (element, x, y) => {
+    let hit = element.ownerDocument.elementFromPoint(x, y);
+    while (hit?.shadowRoot) {
+      const inner = hit.shadowRoot.elementFromPoint(x, y);
+      if (!inner || inner === hit) break;
+      hit = inner;
+    }
+    return hit;
+  };
+
+  const belongs = (hit, element) => {
+    for (let node = hit; node; node = node.parentNode ?? node.host) if (node === element) return true;
+    return Array.from(element.labels ?? []).some((label) => label.contains(hit));
+  };
+
+  // A point of the element that a click would reach, or in plain words why there is none.
+  const clickPoint = (id) => {
+    let element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    if (element.disabled) return { error: `${describe(element)} is disabled` };
+    const inView = (r) => r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
+    let cover = null, seen = false;
+    for (const scroll of [false, true]) {
+      if (scroll) element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+      for (const box of element.getClientRects()) {
+        if (box.width <= 0 || box.height <= 0) continue;
+        seen = true;
+        if (!inView(box) && element.ownerDocument === document) continue;
+        for (const [fx, fy] of [[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75], [0.1, 0.1], [0.9, 0.9]]) {
+          const x = box.x + box.width * fx, y = box.y + box.height * fy;
+          const hit = hitAt(element, x, y);
+          if (hit && belongs(hit, element)) {
+            const [dx, dy] = frameOffset(element);
+            return { x: x + dx, y: y + dy };
+          }
+          cover = hit ?? cover;
+        }
+      }
+    }
+    if (!seen) return { error: `${describe(element)} is not visible` };
+    return { error: cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view` };
+  };
+
+  const setterOf = (element) =>
+    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(element), "value")?.set;
+
+  const changed = (element) => {
+    element.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
+    element.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+
+  const TYPED_INPUTS = new Set(["text", "search", "email", "url", "tel", "password", "number", ""]);
+
+  // Focus and select what the field holds, so that inserted text replaces it. Fields that are not
+  // typed into (dates, sliders, colours) are set here and need no insertion.
+  const prepareFill = (id, value) => {
+    const element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    if (element.disabled || element.readOnly) return { error: `${describe(element)} cannot be edited` };
+    if (element.isContentEditable) {
+      element.focus();
+      element.ownerDocument.getSelection().selectAllChildren(element);
+      return { insert: true };
+    }
+    if (element.tagName !== "INPUT" && element.tagName !== "TEXTAREA")
+      return { error: `${describe(element)} is not a field that can be filled` };
+    const type = element.tagName === "TEXTAREA" ? "text" : element.type;
+    if (["checkbox", "radio", "button", "submit", "file", "image", "reset", "hidden"].includes(type))
+      return { error: `${describe(element)} is a ${type} input: it cannot be filled` };
+    element.scrollIntoView({ block: "nearest", behavior: "instant" });
+    element.focus();
+    if (TYPED_INPUTS.has(type)) {
+      element.select();
+      return { insert: true };
+    }
+    setterOf(element).call(element, value);
+    if (element.value !== value && type !== "range")
+      return { error: `${describe(element)} does not accept ${JSON.stringify(value)}` };
+    changed(element);
+    return { insert: false };
+  };
+
+  const selectOption = (id, wanted) => {
+    const element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    if (element.tagName !== "SELECT") return { error: `${describe(element)} is not a select` };
+    if (element.disabled) return { error: `${describe(element)} is disabled` };
+    const options = Array.from(element.options);
+    const chosen = [];
+    for (const text of wanted) {
+      const option = options.find((o) => o.value === text) ?? options.find((o) => o.label.trim() === text.trim());
+      if (!option) return { error: `${describe(element)} has no option ${JSON.stringify(text)}` };
+      if (option.disabled) return { error: `option ${JSON.stringify(text)} is disabled` };
+      chosen.push(option);
+    }
+    if (chosen.length > 1 && !element.multiple) return { error: `${describe(element)} takes one option` };
+    element.focus();
+    for (const option of options) option.selected = chosen.includes(option);
+    changed(element);
+    return {};
+  };
+
+  const focus = (id) => {
+    const element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    element.focus();
+    return {};
+  };
+
+  const isChecked = (id) => {
+    const element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    const checked = element.checked ?? element.getAttribute("aria-checked") === "true";
+    return { checked };
+  };
+
+  const restart = (seed) => {
+    born = nativeNow();
+    chance = seed | 0;
+    Math.random = random;
+    ids = new WeakMap();
+    elements = new Map();
+    nextId = 1;
+  };
+
+  const api = { snapshot, clickPoint, prepareFill, selectOption, focus, isChecked, restart };
+  Object.defineProperty(window, KEY, { value: Object.freeze(api), enumerable: false });
+})();

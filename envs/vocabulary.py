@@ -1,0 +1,263 @@
+"""The verbs themselves: BrowserGym's names, done by direct input without waiting.
+
+Importing this module fills the registry in ``webdojo.envs.actions``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from webdojo.envs.actions import ActionError, action, closing_action
+from webdojo.envs.page import DrivenPage
+
+Button = Literal["left", "middle", "right"]
+HISTORY_TIMEOUT_MS = 5000
+
+
+@action("noop()")
+async def noop(page: DrivenPage, wait_ms: float = 1000.0) -> None:
+    """Do nothing for a while."""
+    if not 0 <= wait_ms <= 10_000:
+        raise ActionError("noop: wait_ms must be between 0 and 10000")
+    await page.clock.run(max(1, int(wait_ms)))
+
+
+@action('click("12")')
+async def click(page: DrivenPage, bid: str, button: Button = "left") -> None:
+    """Click an element."""
+    x, y = await _point(page, bid)
+    await _click_at(page, x, y, button, 1)
+
+
+@action('dblclick("12")')
+async def dblclick(page: DrivenPage, bid: str, button: Button = "left") -> None:
+    """Double-click an element."""
+    x, y = await _point(page, bid)
+    await _click_at(page, x, y, button, 1)
+    await _click_at(page, x, y, button, 2)
+
+
+@action('hover("12")')
+async def hover(page: DrivenPage, bid: str) -> None:
+    """Move the mouse over an element."""
+    x, y = await _point(page, bid)
+    await page.mouse("mouseMoved", x, y)
+
+
+@action('fill("7", "some text")')
+async def fill(page: DrivenPage, bid: str, value: str) -> None:
+    """Replace what a text field holds."""
+    found = await _ask(page, "prepareFill", bid, value)
+    if found["insert"]:
+        if value:
+            await page.insert_text(value)
+        else:
+            await page.page.keyboard.press("Delete")
+
+
+@action('clear("7")')
+async def clear(page: DrivenPage, bid: str) -> None:
+    """Empty a text field."""
+    await fill(page, bid, "")
+
+
+@action('select_option("9", "blue")')
+async def select_option(page: DrivenPage, bid: str, options: str | list[str]) -> None:
+    """Choose one or several options of a select by label or value."""
+    await _ask(page, "selectOption", bid, [options] if isinstance(options, str) else options)
+
+
+@action('check("5")')
+async def check(page: DrivenPage, bid: str) -> None:
+    """Make sure that a checkbox or radio button is checked."""
+    if not (await _ask(page, "isChecked", bid))["checked"]:
+        await click(page, bid)
+
+
+@action('uncheck("5")')
+async def uncheck(page: DrivenPage, bid: str) -> None:
+    """Make sure that a checkbox is not checked."""
+    if (await _ask(page, "isChecked", bid))["checked"]:
+        await click(page, bid)
+
+
+@action('focus("7")')
+async def focus(page: DrivenPage, bid: str) -> None:
+    """Focus an element."""
+    await _ask(page, "focus", bid)
+
+
+@action('press("7", "Enter")')
+async def press(page: DrivenPage, bid: str, key_comb: str) -> None:
+    """Focus an element and press a key or combination such as Control+a."""
+    await _ask(page, "focus", bid)
+    await keyboard_press(page, key_comb)
+
+
+@action('drag_and_drop("3", "8")')
+async def drag_and_drop(page: DrivenPage, from_bid: str, to_bid: str) -> None:
+    """Drag one element onto another."""
+    start = await _point(page, from_bid)
+    end = await _point(page, to_bid)
+    await _drag(page, start, end)
+
+
+@action("scroll(0, 200)")
+async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
+    """Turn the mouse wheel by so many pixels, right and down positive."""
+    width, height = _size(page)
+    await page.mouse("mouseWheel", width / 2, height / 2, deltaX=delta_x, deltaY=delta_y)
+
+
+@action('goto("http://localhost:8000/")')
+async def goto(page: DrivenPage, url: str) -> None:
+    """Open an address."""
+    if not urlsplit(url).scheme:
+        raise ActionError(f"goto: {url!r} is not an absolute address")
+    await _navigate(page.goto(url, timeout=HISTORY_TIMEOUT_MS), f"goto: {url} did not open")
+
+
+@action("go_back()")
+async def go_back(page: DrivenPage) -> None:
+    """Go to the previous page of the history."""
+    await page.evaluate("history.back()")
+
+
+@action("go_forward()")
+async def go_forward(page: DrivenPage) -> None:
+    """Go to the next page of the history."""
+    await page.evaluate("history.forward()")
+
+
+@action("mouse_move(100, 50)")
+async def mouse_move(page: DrivenPage, x: float, y: float) -> None:
+    """Move the mouse to a point of the viewport, in pixels."""
+    _inside(page, x, y)
+    await page.mouse("mouseMoved", x, y)
+
+
+@action("mouse_click(100, 50)")
+async def mouse_click(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
+    """Click at a point of the viewport, in pixels."""
+    _inside(page, x, y)
+    await _click_at(page, x, y, button, 1)
+
+
+@action("mouse_dblclick(100, 50)")
+async def mouse_dblclick(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
+    """Double-click at a point of the viewport, in pixels."""
+    _inside(page, x, y)
+    await _click_at(page, x, y, button, 1)
+    await _click_at(page, x, y, button, 2)
+
+
+@action("mouse_down(100, 50)")
+async def mouse_down(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
+    """Press a mouse button at a point of the viewport."""
+    _inside(page, x, y)
+    await page.mouse("mouseMoved", x, y)
+    await page.mouse("mousePressed", x, y, button=button, clickCount=1)
+
+
+@action("mouse_up(100, 50)")
+async def mouse_up(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
+    """Release a mouse button at a point of the viewport."""
+    _inside(page, x, y)
+    await page.mouse("mouseMoved", x, y, button=button, buttons=1)
+    await page.mouse("mouseReleased", x, y, button=button, clickCount=1)
+
+
+@action("mouse_drag_and_drop(10, 10, 80, 10)")
+async def mouse_drag_and_drop(
+    page: DrivenPage, from_x: float, from_y: float, to_x: float, to_y: float
+) -> None:
+    """Drag from one point of the viewport to another."""
+    _inside(page, from_x, from_y)
+    _inside(page, to_x, to_y)
+    await _drag(page, (from_x, from_y), (to_x, to_y))
+
+
+@action('keyboard_press("Enter")')
+async def keyboard_press(page: DrivenPage, key: str) -> None:
+    """Press a key or combination such as Control+a where the focus is."""
+    from playwright.async_api import Error
+
+    try:
+        await page.page.keyboard.press(key)
+    except Error as error:
+        raise ActionError(f"cannot press {key!r}: {error.message.splitlines()[0]}") from error
+
+
+@action('keyboard_type("some text")')
+async def keyboard_type(page: DrivenPage, text: str) -> None:
+    """Type text key by key where the focus is."""
+    await page.page.keyboard.type(text)
+
+
+@action('keyboard_insert_text("some text")')
+async def keyboard_insert_text(page: DrivenPage, text: str) -> None:
+    """Insert text at once where the focus is."""
+    await page.insert_text(text)
+
+
+@closing_action('send_msg_to_user("42")')
+def send_msg_to_user(text: str) -> None:
+    """Tell the user the answer."""
+
+
+@closing_action('report_infeasible("there is no such product")')
+def report_infeasible(reason: str) -> None:
+    """Tell the user that the task cannot be done, and stop."""
+
+
+async def _ask(page: DrivenPage, method: str, *arguments: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = await page.call(method, *arguments)
+    if "error" in answer:
+        raise ActionError(answer["error"])
+    return answer
+
+
+async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
+    found = await _ask(page, "clickPoint", bid)
+    return found["x"], found["y"]
+
+
+async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count: int) -> None:
+    # The protocol keeps their order; waiting for each in turn would only add round trips.
+    await asyncio.gather(
+        page.mouse("mouseMoved", x, y),
+        page.mouse("mousePressed", x, y, button=button, clickCount=count),
+        page.mouse("mouseReleased", x, y, button=button, clickCount=count),
+    )
+
+
+async def _drag(page: DrivenPage, start: tuple[float, float], end: tuple[float, float]) -> None:
+    await page.mouse("mouseMoved", *start)
+    await page.mouse("mousePressed", *start, button="left", clickCount=1)
+    for step in (0.1, 0.5, 0.9, 1.0):
+        x = start[0] + (end[0] - start[0]) * step
+        y = start[1] + (end[1] - start[1]) * step
+        await page.mouse("mouseMoved", x, y, button="left", buttons=1)
+    await page.mouse("mouseReleased", *end, button="left", clickCount=1)
+
+
+async def _navigate(navigation: Any, message: str) -> None:
+    from playwright.async_api import Error
+
+    try:
+        await navigation
+    except Error as error:
+        raise ActionError(f"{message}: {error.message.splitlines()[0]}") from error
+
+
+def _size(page: DrivenPage) -> tuple[int, int]:
+    size = page.page.viewport_size
+    return (size["width"], size["height"]) if size else (1280, 720)
+
+
+def _inside(page: DrivenPage, x: float, y: float) -> None:
+    width, height = _size(page)
+    if not (0 <= x < width and 0 <= y < height):
+        raise ActionError(f"({x:g}, {y:g}) is outside the viewport of {width} by {height} pixels")

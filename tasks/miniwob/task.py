@@ -1,0 +1,72 @@
+"""MiniWoB++ tasks on the HTML that the ``miniwob`` package carries."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.task import Outcome, Task
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+# The clock that people see, its cover and its click marks are no part of the page to be acted on.
+# The time limit is lifted: an episode is bounded by its horizon.
+START = """async seed => {
+  if (!document.getElementById("webdojo-style")) {
+    const style = document.createElement("style");
+    style.id = "webdojo-style";
+    style.textContent = "#reward-display, #click-canvas, #sync-task-cover { display: none !important }";
+    document.head.append(style);
+  }
+  Math.seedrandom(seed);
+  core.EPISODE_MAX_TIME = 2000000000;
+  core.startEpisodeReal();
+  const said = core.getUtterance();
+  return typeof said === "string" ? said : said.utterance;
+}"""
+RESULT = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON]"
+
+
+@lru_cache(maxsize=1)
+def html_folder() -> Path:
+    """Where the ``miniwob`` package keeps its pages; raises UserError if it is not installed."""
+    spec = importlib.util.find_spec("miniwob")
+    if spec is None or spec.origin is None:
+        raise UserError("the package `miniwob` is not installed: pip install miniwob")
+    return Path(spec.origin).parent / "html"
+
+
+class MiniWobTask(Task):
+    """One MiniWoB++ page; the reward is 1 if its raw reward is positive, else 0."""
+
+    viewport = (332, 214)
+    reuse_page = True
+    page_name: str
+    """File name of the page, without ``.html``."""
+    folder = "miniwob"
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return (html_folder() / self.folder / f"{self.page_name}.html").as_uri()
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The package's own folder."""
+        return (html_folder().as_uri() + "/",)
+
+    async def setup(self, page: Page, seed: int) -> str:
+        """Start the page's own episode under ``seed``."""
+        if page.url != self.url:
+            await page.goto(self.url)
+        goal = await page.evaluate(START, seed)
+        return " ".join(str(goal).split())
+
+    async def evaluate(self, page: Page, answer: str | None) -> Outcome:
+        """Read the page's own verdict."""
+        done, raw, reason = await page.evaluate(RESULT)
+        return Outcome(float(done and raw > 0), bool(done), str(reason or ""))

@@ -1,0 +1,66 @@
+"""What an oracle sees: the goal and the observed page, nothing an agent could not know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from bs4 import BeautifulSoup, Tag
+
+Box = tuple[int, int, int, int]
+
+
+class OracleError(Exception):
+    """The oracle looked for something that the observed page does not hold."""
+
+
+@dataclass(frozen=True)
+class PageView:
+    """The goal, the observed page as HTML, and where its elements are.
+
+    Every element of ``html`` that can be acted on carries a ``bid`` attribute. ``boxes`` gives
+    x, y, width, height in CSS pixels of the viewport for each bid.
+    """
+
+    goal: str
+    html: str
+    url: str = ""
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+
+    @cached_property
+    def soup(self) -> BeautifulSoup:
+        """The page as a beautifulsoup4 tree."""
+        return BeautifulSoup(self.html, "lxml")
+
+    def all(
+        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+    ) -> list[Tag]:
+        """Actionable elements by tag name, exact text (spaces collapsed) and attributes."""
+        wanted = {("class" if k == "class_" else k.replace("_", "-")): v for k, v in attrs.items()}
+        found = self.soup.find_all(name or True, attrs={"bid": True, **wanted})
+        tags = [tag for tag in found if isinstance(tag, Tag)]
+        return [tag for tag in tags if text is None or text_of(tag) == text]
+
+    def find(
+        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+    ) -> Tag:
+        """The first such element; OracleError if there is none."""
+        found = self.all(name, text, **attrs)
+        if not found:
+            raise OracleError(
+                f"no <{name or '*'}> with text {text!r} and {attrs} for goal {self.goal!r}"
+            )
+        return found[0]
+
+    def bid(
+        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+    ) -> str:
+        """The id of the first such element."""
+        return str(self.find(name, text, **attrs)["bid"])
+
+
+def text_of(tag: Tag) -> str:
+    """All text inside an element, spaces collapsed."""
+    return re.sub(r"\s+", " ", tag.get_text()).strip()
