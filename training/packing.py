@@ -96,8 +96,8 @@ def pack(
     rows: Sequence[Row],
     *,
     max_tokens: int,
-    sequence_tokens: int = 512,
-    min_shared: int = 16,
+    sequence_tokens: int = 384,
+    min_shared: int = 64,
     max_padding: float = 0.2,
 ) -> list[PackedBatch]:
     """Pack ``rows`` into as few tokens as sharing allows.

@@ -98,7 +98,7 @@ def random_tries(draw):
 def test_packed_equals_row_by_row(key, temperature):
     model = MODELS[key]
     rows = family_rows(1)
-    batches = pack(rows, max_tokens=100, sequence_tokens=45)
+    batches = pack(rows, max_tokens=100, sequence_tokens=45, min_shared=16)
     assert len(batches) > 1
     with torch.no_grad():
         results = [response_logprobs_and_entropies(model, b, temperature) for b in batches]
@@ -140,7 +140,7 @@ def test_gradients_equal_row_by_row(family):
     def gradients(loss):
         return torch.autograd.grad(loss, list(model.parameters()))
 
-    batches = pack(rows, max_tokens=300, sequence_tokens=80)
+    batches = pack(rows, max_tokens=300, sequence_tokens=80, min_shared=16)
     packed = sum((response_logprobs(model, b) * weights[b.token_rows]).sum() for b in batches)
     unpacked = sum(
         (alone(model, row, 1.0)[0] * w).sum() for row, w in zip(rows, weights, strict=True)
@@ -151,7 +151,7 @@ def test_gradients_equal_row_by_row(family):
 
 def test_a_shared_prompt_is_stored_once():
     rows = [Row.of(range(40), [i] * 5) for i in range(8)]
-    (batch,) = pack(rows, max_tokens=512)
+    (batch,) = pack(rows, max_tokens=512, min_shared=16)
     assert batch.input_ids.shape == (1, 40 + 8 * 4)
     assert batch.row_tokens == 8 * 44
     assert batch.tokens == 8 * 5
@@ -161,7 +161,7 @@ def test_a_shared_prompt_is_stored_once():
 
 
 def test_identical_rows_cost_one():
-    (batch,) = pack([Row.of(range(20), [1, 2])] * 3, max_tokens=100)
+    (batch,) = pack([Row.of(range(20), [1, 2])] * 3, max_tokens=100, min_shared=16)
     assert batch.input_ids.shape == (1, 21)
     assert batch.token_rows.tolist() == [0, 0, 1, 1, 2, 2]
 
@@ -174,7 +174,7 @@ def test_a_beginning_below_the_threshold_is_not_shared():
 
 def test_a_branch_does_not_see_its_siblings():
     rows = [Row.of(range(20), [5, 5, 5]), Row.of(range(20), [6, 6, 6])]
-    (batch,) = pack(rows, max_tokens=100)
+    (batch,) = pack(rows, max_tokens=100, min_shared=16)
     mask = batch.attention_mask[0, 0]
     assert not mask[22:24, 20:22].any()
     assert mask[23, :20].all()
