@@ -1,0 +1,41 @@
+"""The command ``webdojo`` and its subcommands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from webdojo import __version__
+from webdojo.cli import doctor
+from webdojo.cli.boundary import guarded
+
+app = typer.Typer(
+    name="webdojo",
+    help="Train agents that act on web pages, in real browsers, and measure them.",
+    epilog="Exit status: 0 done, 1 a defect in WebDojo, 2 something you can mend, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"webdojo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def webdojo(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Train agents that act on web pages, in real browsers, and measure them."""
+
+
+def main() -> None:
+    """Run the command line on ``sys.argv`` and exit."""
+    guarded(app)

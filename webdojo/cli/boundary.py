@@ -1,0 +1,119 @@
+"""Where every error ends: one clear sentence on stderr, and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+from webdojo.tasks.errors import UserError
+
+DEFECT = 1
+USER_ERROR = 2
+INTERRUPTED = 130
+
+run_folder: ContextVar[Path | None] = ContextVar("run_folder", default=None)
+"""Set by a command that writes a run; a defect's traceback is then kept there."""
+
+_CANNOT_WRITE = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EROFS: "the disk is read-only; run from a folder that can be written",
+    errno.EACCES: "permission denied; change its permissions or choose another place",
+}
+
+
+def guarded(command: Callable[[], object]) -> NoReturn:
+    """Run ``command`` and exit: 0 done, 1 a defect, 2 something the user can mend, 130 Ctrl-C.
+
+    Usage errors are reported, also with status 2, by typer itself.
+    """
+    try:
+        command()
+    except UserError as error:
+        _stop(str(error), USER_ERROR)
+    except KeyboardInterrupt:
+        _stop("interrupted", INTERRUPTED)
+    except SystemExit as stop:
+        if _from_ctrl_c(stop):
+            _stop("interrupted", INTERRUPTED)
+        raise
+    except BrokenPipeError:
+        # Whoever read the output has had enough; nor can Python flush what is left of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except ModuleNotFoundError as error:
+        extra = _extra_of(error.name or "")
+        if extra is None:
+            _defect(error)
+        advice = f"run `pip install 'webdojo[{extra}]'`"
+        _stop(f"this command needs {error.name}, which is not installed; {advice}", USER_ERROR)
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            _defect(error)
+        place = error.filename or Path.cwd()
+        _stop(f"{place}: {_CANNOT_WRITE[error.errno]}", USER_ERROR)
+    except Exception as error:  # noqa: BLE001  # the boundary: whatever is left is a defect
+        _defect(error)
+    sys.exit(0)
+
+
+def _stop(sentence: str, status: int) -> NoReturn:
+    print(f"webdojo: {sentence.rstrip('.')}.", file=sys.stderr)
+    sys.exit(status)
+
+
+def _from_ctrl_c(stop: SystemExit) -> bool:
+    """Whether typer made this exit out of a Ctrl-C that no command answered."""
+    cause = stop.__context__
+    return cause is not None and isinstance(cause.__cause__, KeyboardInterrupt)
+
+
+def _extra_of(module: str) -> str | None:
+    """The extra of WebDojo that brings a module, if it is one of an extra's own packages."""
+    name = module.split(".", 1)[0].replace("_", "-")
+    try:
+        requirements = metadata.requires("webdojo") or []
+    except metadata.PackageNotFoundError:
+        return None
+    for line in requirements:
+        requirement, _, marker = line.partition(";")
+        if re.split(r"[^\w-]", requirement)[0] == name and "extra ==" in marker:
+            return marker.split("==", 1)[1].strip(" \"'")
+    return None
+
+
+def _defect(error: Exception) -> NoReturn:
+    """Say that WebDojo is at fault, and where the traceback lies."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("WEBDOJO_TRACEBACK") == "1":
+        print(text, file=sys.stderr, end="")
+        where = "the traceback is above"
+    else:
+        where = f"the traceback is in {_keep(text)}"
+    first = (str(error).splitlines() or [""])[0]
+    _stop(f"a defect in WebDojo: {type(error).__name__}: {first} — {where}", DEFECT)
+
+
+def _keep(text: str) -> Path:
+    """Write a traceback into the run's folder, or where temporary files go."""
+    folder = run_folder.get()
+    name = f"traceback-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    for place in (folder, Path(tempfile.gettempdir())):
+        if place is None:
+            continue
+        try:
+            (place / name).write_text(text, encoding="utf-8")
+        except OSError:
+            continue
+        return place / name
+    return Path("nowhere: no folder could be written")
