@@ -16,6 +16,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -151,16 +153,15 @@ def response_logprobs_and_entropies(
 
     The entropy carries no gradient.
     """
-    hidden = _decoder(model)(
+    hidden = decoder_of(model)(
         input_ids=packed.input_ids,
         position_ids=packed.position_ids,
-        attention_mask=_mask_for(model, packed.attention_mask),
+        attention_mask=as_model_mask(model, packed.attention_mask),
         use_cache=False,
     ).last_hidden_state
     # Siblings share the predictor of their first token: its logits are computed once.
     positions, index = torch.unique(packed.predictors, return_inverse=True)
-    head: nn.Module = model.get_output_embeddings()  # type: ignore[operator]
-    logits = head(hidden.flatten(0, 1)[positions]).float() / temperature
+    logits = head_of(model)(hidden.flatten(0, 1)[positions]).float() / temperature
     if banned_token_ids:
         banned = torch.as_tensor(banned_token_ids, device=logits.device)
         logits = logits.index_fill(-1, banned, torch.finfo(logits.dtype).min)
@@ -289,32 +290,3 @@ def _write(tree: _Tree, start: int, input_ids: Tensor, position_ids: Tensor, mas
         if depth:
             mask[span] |= mask[start + path[depth - 1]]
         mask[span, span] = torch.ones(len(branch), len(branch), dtype=torch.bool).tril()
-
-
-def _decoder(model: nn.Module) -> nn.Module:
-    """Find the model below the language-model head."""
-    decoder: nn.Module = model.get_decoder()  # type: ignore[operator]
-    return decoder
-
-
-def _mask_for(model: nn.Module, mask: Tensor) -> Tensor:
-    """Return the boolean mask in the form the model's attention wants."""
-    config = model.config
-    window = getattr(config, "sliding_window", None)
-    if "sliding_attention" in (getattr(config, "layer_types", None) or ()) and (
-        window is not None and window < mask.shape[-1]
-    ):
-        raise ValueError(
-            f"this model's attention slides over {window} tokens, which a tree mask of "
-            f"{mask.shape[-1]} does not express; set use_sliding_window=false in its config"
-        )
-    implementation = config._attn_implementation  # type: ignore[union-attr]
-    if implementation == "sdpa":
-        return mask
-    if implementation == "eager":
-        dtype = next(model.parameters()).dtype
-        return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, torch.finfo(dtype).min)
-    raise ValueError(
-        f"packing needs a 4-D attention mask, which {implementation!r} attention does not take; "
-        'load the model with attn_implementation="sdpa"'
-    )

@@ -1,0 +1,325 @@
+"""The embedded engine: a Hugging Face causal language model in this process, CPU or GPU.
+
+The decode loop runs in one thread of its own, so the event loop stays free while a forward pass
+blocks. Requests join the running batch between two decode steps, and so do new weights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+
+from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Request
+from webdojo.agents.engines.engine import Completion, ContextOverflowError, Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+T = TypeVar("T")
+
+
+class EngineDeadError(RuntimeError):
+    """The engine no longer serves: it was closed, or its decode thread failed."""
+
+
+class TransformersEngine:
+    """Serves a Hugging Face causal language model with continuous batching.
+
+    ``model`` belongs to the engine from now on: never give it the module that is being trained.
+    ``slots`` bounds the responses drawn at once (more wait their turn, first come first served)
+    and ``prefill_tokens`` the prompt tokens of one forward pass, padding included.
+    ``eos_token_ids`` end a response (default: those of the model's generation config) and are
+    part of it; ``banned_token_ids`` are never drawn. ``context_tokens`` defaults to the model's
+    positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own).
+
+    Tokens of one response may carry several versions: after ``update_weights`` a running
+    response goes on under the new weights, over the keys and values that the old ones computed.
+    The log-probabilities are those of that mixture, exactly as drawn; a learner that recomputes
+    them under one version corrects for the difference by importance weights.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        version: int = 0,
+        slots: int = 32,
+        prefill_tokens: int = 4096,
+        eos_token_ids: Sequence[int] | None = None,
+        banned_token_ids: Sequence[int] = (),
+        context_tokens: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if eos_token_ids is None:
+            eos_token_ids = _eos_of(model)
+        self._context: int = context_tokens or model.config.max_position_embeddings
+        self._vocabulary: int = model.get_input_embeddings().num_embeddings  # type: ignore[assignment]
+        self._threads = threads
+        self._decoder = Decoder(
+            model,
+            version=version,
+            slots=slots,
+            prefill_tokens=prefill_tokens,
+            eos_token_ids=eos_token_ids,
+            banned_token_ids=banned_token_ids,
+        )
+        self._changed = threading.Condition()
+        # Guarded by _changed: what the event loop hands to the thread, and why it no longer may.
+        self._arrivals: deque[tuple[Request, _Reply[Completion]]] = deque()
+        self._updates: deque[tuple[Mapping[str, Tensor], int, _Reply[None]]] = deque()
+        self._closed = False
+        self._failure: BaseException | None = None
+        # Touched by the thread only.
+        self._replies: dict[Request, _Reply[Completion]] = {}
+        self._thread = threading.Thread(target=self._serve, name="webdojo-decode", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path, **options: Any) -> TransformersEngine:
+        """Serve a checkpoint folder (or a model's name); ``options`` as for the constructor."""
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="sdpa")
+        return cls(model, **options)
+
+    @property
+    def version(self) -> int:
+        """The policy version now in use."""
+        return self._decoder.version
+
+    @property
+    def counters(self) -> Counters:
+        """What the engine has done so far (a copy)."""
+        return replace(self._decoder.counters)
+
+    async def generate(
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        constraint: Constraint | None = None,
+    ) -> Completion:
+        """Draw one response.
+
+        ``constraint`` is called in the decode thread before each token with the ids drawn so
+        far, and gives the ids that may come next, or None for all; log-probabilities are then
+        those of the constrained distribution. If it raises, or allows nothing, this call raises.
+
+        Raises ContextOverflowError if the prompt is too long, ValueError for a prompt or sampling
+        that cannot be served, FloatingPointError if the weights give NaN, and EngineDeadError if
+        the engine no longer serves. Cancelling the call frees its slot before the next step.
+        """
+        request = self._request(prompt_ids, sampling, constraint)
+        reply: _Reply[Completion] = _Reply()
+        with self._changed:
+            self._check_alive()
+            self._arrivals.append((request, reply))
+            self._changed.notify()
+        try:
+            return await reply.future
+        except asyncio.CancelledError:
+            request.cancelled = True
+            raise
+
+    async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
+        """Swap weights between two decode steps; running responses go on under the new ones.
+
+        ``source`` is a state dict, not to be changed before this returns, or a safetensors file
+        or a folder of them. Raises ValueError, and serves on with the old weights, if it does not
+        fit the model, and FileNotFoundError if there is none.
+        """
+        if isinstance(source, Path):
+            source = await asyncio.to_thread(read_safetensors, source)
+        reply: _Reply[None] = _Reply()
+        with self._changed:
+            self._check_alive()
+            self._updates.append((source, version, reply))
+            self._changed.notify()
+        await reply.future
+
+    async def close(self) -> None:
+        """Stop serving; pending calls are cancelled. Closing twice is fine."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _request(
+        self, prompt_ids: Sequence[int], sampling: Sampling, constraint: Constraint | None
+    ) -> Request:
+        prompt = tuple(prompt_ids)
+        room = self._context - len(prompt)
+        if room < 1:
+            raise ContextOverflowError(
+                f"the prompt has {len(prompt)} tokens, which leaves no room for a response in a "
+                f"context of {self._context}; shorten the observation or the history"
+            )
+        if not prompt:
+            raise ValueError("the prompt is empty; give at least one token")
+        strange = next((t for t in prompt if not 0 <= t < self._vocabulary), None)
+        if strange is not None:
+            raise ValueError(
+                f"the prompt holds token {strange}, but the vocabulary has {self._vocabulary}; "
+                "encode it with the tokenizer of this checkpoint"
+            )
+        if sampling.max_tokens < 1:
+            raise ValueError(f"max_tokens is {sampling.max_tokens}; it must be at least 1")
+        if not 0 <= sampling.temperature < float("inf"):
+            raise ValueError(
+                f"temperature is {sampling.temperature}; it must be 0 (greedy) or positive"
+            )
+        return Request(prompt, sampling, min(sampling.max_tokens, room), constraint)
+
+    def _check_alive(self) -> None:
+        if self._failure is not None:
+            raise _death(self._failure) from self._failure
+        if self._closed:
+            raise EngineDeadError("the engine is closed; start a new one")
+
+    def _serve(self) -> None:
+        """The decode thread: until closed, take what has arrived, then draw a token for each."""
+        try:
+            if self._threads is not None:
+                torch.set_num_threads(self._threads)
+            with torch.inference_mode():
+                while self._take_in():
+                    self._answer(self._decoder.step())
+        except BaseException as error:  # noqa: BLE001 - every caller is told; none is left waiting
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _take_in(self) -> bool:
+        """Wait for work, apply updates, admit arrivals; False once closed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._arrivals or self._updates or self._decoder.running
+            )
+            if self._closed:
+                return False
+            updates = list(self._updates)
+            admitted: list[Request] = []
+            while self._arrivals and len(admitted) < self._decoder.room:
+                request, reply = self._arrivals.popleft()
+                # A call cancelled while it waited is not worth its prefill.
+                if not request.cancelled:
+                    admitted.append(request)
+                    self._replies[request] = reply
+        for weights, version, updated in updates:
+            try:
+                self._decoder.swap(weights, version)
+            except ValueError as error:
+                updated.fail(error)
+            else:
+                updated.give(None)
+            # Taken off only now, so that a dying thread finds it and tells its caller.
+            with self._changed:
+                self._updates.popleft()
+        if admitted:
+            self._answer(self._decoder.admit(admitted))
+        return True
+
+    def _answer(self, left: list[Request]) -> None:
+        """Tell the callers of requests that left the batch; a cancelled one hears nothing."""
+        for request in left:
+            reply = self._replies.pop(request)
+            if request.error is not None:
+                reply.fail(request.error)
+                continue
+            reply.give(
+                Completion(
+                    tuple(request.token_ids),
+                    tuple(request.logprobs),
+                    tuple(request.versions),
+                    request.finished,
+                )
+            )
+
+    def _end(self, failure: BaseException | None) -> None:
+        """Release every caller: cancelled if the engine was closed, an error if it failed."""
+        with self._changed:
+            self._failure = failure
+            self._closed = True
+            replies: list[_Reply[Any]] = [
+                *self._replies.values(),
+                *(reply for _, reply in self._arrivals),
+                *(reply for *_, reply in self._updates),
+            ]
+            self._arrivals.clear()
+            self._updates.clear()
+            self._replies.clear()
+        for reply in replies:
+            if failure is None:
+                reply.cancel()
+            else:
+                error = _death(failure)
+                error.__cause__ = failure
+                reply.fail(error)
+
+
+class _Reply(Generic[T]):
+    """A future of the running event loop that another thread may settle."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def give(self, value: T) -> None:
+        self._settle(lambda: self.future.set_result(value))
+
+    def fail(self, error: Exception) -> None:
+        self._settle(lambda: self.future.set_exception(error))
+
+    def cancel(self) -> None:
+        self._settle(self.future.cancel)
+
+    def _settle(self, settle: Callable[[], object]) -> None:
+        def unless_done() -> None:
+            if not self.future.done():
+                settle()
+
+        loop = self.future.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(unless_done)
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file, or all of those in a folder, onto the CPU.
+
+    Raises FileNotFoundError if there is none, ValueError if one is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+    if not files or not files[0].is_file():
+        raise FileNotFoundError(f"no safetensors at {path}; give a file or a checkpoint folder")
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            weights |= load_file(file)
+        except SafetensorError as error:
+            raise ValueError(f"{file} is damaged ({error}); write the checkpoint anew") from error
+    return weights
+
+
+def _death(failure: BaseException) -> EngineDeadError:
+    return EngineDeadError(
+        f"the engine's decode thread failed with {type(failure).__name__}: {failure}; "
+        "start a new engine"
+    )
+
+
+def _eos_of(model: PreTrainedModel) -> tuple[int, ...]:
+    """The end-of-sequence ids of the model's generation config."""
+    config = model.generation_config
+    eos = config.eos_token_id if config is not None else None
+    if eos is None:
+        return ()
+    return (eos,) if isinstance(eos, int) else tuple(eos)
