@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
 
 from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
+from webdojo.agents.engines.prefix_store import common_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ class PackedBatch:
     [batch, 1, length, length] with True where the query (dim 2) sees the key (dim 3).
     Trained tokens are flat [tokens]: row after row in the order of ``rows``, each row's in its
     own order. ``predictors`` points into the flattened [batch · length] positions whose logits
-    predict them, ``targets`` are their ids, and ``token_rows`` is the row each belongs to, as an
-    index into the list given to ``pack``.
+    predict them, ``targets`` are their ids, ``token_rows`` is the row each belongs to, as an
+    index into the list given to ``pack``, and ``token_indices`` its place among all trained
+    tokens of that list, row after row.
     """
 
     input_ids: Tensor
@@ -72,6 +74,7 @@ class PackedBatch:
     predictors: Tensor
     targets: Tensor
     token_rows: Tensor
+    token_indices: Tensor
     row_tokens: int
     """Tokens that the rows would take read one by one, unpadded."""
 
@@ -90,6 +93,7 @@ class PackedBatch:
             self.predictors.to(device),
             self.targets.to(device),
             self.token_rows.to(device),
+            self.token_indices.to(device),
             self.row_tokens,
         )
 
@@ -122,10 +126,12 @@ def pack(
             )
     trees = _grow(inputs, min(sequence_tokens, max_tokens), min_shared)
     trees.sort(key=lambda tree: -tree.length)
+    counts = (sum(row.trained) for row in rows)
+    first_tokens = list(accumulate(counts, initial=0))
     batches = []
     while trees:
         bins, trees = _fill(trees, max_tokens, max_padding)
-        batches.append(_assemble(rows, bins))
+        batches.append(_assemble(rows, first_tokens, bins))
     return batches
 
 
@@ -195,7 +201,7 @@ def _grow(inputs: dict[int, tuple[int, ...]], limit: int, min_shared: int) -> li
     order = sorted(inputs, key=inputs.__getitem__)
     for previous, current in pairwise([None, *order]):
         assert current is not None
-        shared = 0 if previous is None else _common(inputs[previous], inputs[current])
+        shared = 0 if previous is None else common_length(inputs[previous], inputs[current])
         new = len(inputs[current]) - shared
         if shared < max(min_shared, 1) or trees[-1].length + new > limit:
             trees.append(_Tree([], [], []))
@@ -208,16 +214,6 @@ def _grow(inputs: dict[int, tuple[int, ...]], limit: int, min_shared: int) -> li
         tree.branches.append(inputs[current][shared:])
         tree.length += len(branch)
     return trees
-
-
-def _common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """Length of the common beginning."""
-    if second[: len(first)] == first:
-        return len(first)
-    return next(
-        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b),
-        min(len(first), len(second)),
-    )
 
 
 def _fill(
@@ -241,8 +237,8 @@ def _fill(
     return bins, left
 
 
-def _assemble(rows: Sequence[Row], bins: list[list[_Tree]]) -> PackedBatch:
-    """Lay out the bins as tensors."""
+def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tree]]) -> PackedBatch:
+    """Lay out the bins as tensors; ``first_tokens`` counts trained tokens before each row."""
     length = max(sum(tree.length for tree in trees) for trees in bins)
     input_ids = torch.zeros(len(bins), length, dtype=torch.long)
     position_ids = torch.zeros(len(bins), length, dtype=torch.long)
@@ -253,6 +249,7 @@ def _assemble(rows: Sequence[Row], bins: list[list[_Tree]]) -> PackedBatch:
     predictors: list[int] = []
     targets: list[int] = []
     token_rows: list[int] = []
+    token_indices: list[int] = []
     for b, trees in enumerate(bins):
         start = 0
         for tree in trees:
@@ -265,6 +262,7 @@ def _assemble(rows: Sequence[Row], bins: list[list[_Tree]]) -> PackedBatch:
                 predictors += [offset + path[t - 1] for t in trained]
                 targets += [row.token_ids[t] for t in trained]
                 token_rows += [i] * len(trained)
+                token_indices += range(first_tokens[i], first_tokens[i] + len(trained))
             start += tree.length
     return PackedBatch(
         input_ids=input_ids,
@@ -274,6 +272,7 @@ def _assemble(rows: Sequence[Row], bins: list[list[_Tree]]) -> PackedBatch:
         predictors=torch.tensor(predictors),
         targets=torch.tensor(targets),
         token_rows=torch.tensor(token_rows),
+        token_indices=torch.tensor(token_indices),
         row_tokens=sum(len(path) for trees in bins for tree in trees for path in tree.paths),
     )
 

@@ -11,11 +11,11 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
 from webdojo.agents.engines.drawing import draw, uniform
 from webdojo.agents.engines.engine import Sampling
+from webdojo.agents.engines.prefix_store import PrefixStore
 from webdojo.agents.engines.slot_cache import SlotCache
 
 Constraint = Callable[[Sequence[int]], Sequence[int] | None]
@@ -23,6 +23,9 @@ Constraint = Callable[[Sequence[int]], Sequence[int] | None]
 
 _PASS_TOKENS = 128
 """Padding tokens that cost about as much as one more forward pass of a small model."""
+
+_MIN_SHARED = 16
+"""A shorter common beginning is not worth copying."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,14 +44,18 @@ class Request:
     cancelled: bool = False
     """Set from outside; the request leaves the batch before the next step."""
     error: Exception | None = None
-    first_logits: Tensor | None = None
-    """What the prompt predicts [vocabulary], kept for others with the same prompt."""
-    prefill_version: int = 0
+    swaps: int = 0
+    """How often weights had been swapped when the prompt was read."""
 
     @property
     def cached(self) -> int:
         """Tokens in the cache: the prompt and all drawn but the last."""
         return len(self.prompt_ids) + len(self.token_ids) - 1
+
+    @property
+    def cached_ids(self) -> tuple[int, ...]:
+        """The tokens in the cache."""
+        return (*self.prompt_ids, *self.token_ids[:-1])
 
     @property
     def over(self) -> bool:
@@ -65,11 +72,15 @@ class Counters:
     prefill_tokens: int = 0
     """Prompt tokens computed, padding left out."""
     shared_prompt_tokens: int = 0
-    """Prompt tokens taken over from a request with the same prompt."""
+    """Prompt tokens whose keys and values another sequence had in the cache already."""
 
 
 class Decoder:
-    """A model and the requests that it is answering."""
+    """A model and the requests that it is answering.
+
+    Running requests fill slots 0 … n − 1 of the cache; when one ends, the last moves into its
+    place. ``kept`` more slots hold sequences that have ended.
+    """
 
     def __init__(
         self,
@@ -77,6 +88,7 @@ class Decoder:
         *,
         version: int,
         slots: int,
+        kept: int,
         prefill_tokens: int,
         eos_token_ids: Sequence[int],
         banned_token_ids: Sequence[int],
@@ -92,7 +104,10 @@ class Decoder:
         self._prefill_tokens = prefill_tokens
         self._eos = frozenset(eos_token_ids)
         self._banned = list(banned_token_ids)
-        self._cache = SlotCache(model.config.num_hidden_layers, slots)  # type: ignore[union-attr, arg-type]
+        layers: int = model.config.num_hidden_layers  # type: ignore[union-attr, assignment]
+        self._cache = SlotCache(layers, slots + kept)
+        self._store = PrefixStore(slots, kept)
+        self._swaps = 0
 
     @property
     def room(self) -> int:
@@ -102,36 +117,38 @@ class Decoder:
     def admit(self, requests: Sequence[Request]) -> list[Request]:
         """Read the prompts of up to ``room`` requests and draw a first token for each.
 
-        Equal prompts are computed once; one that a running request began with, under the same
-        weights, is copied from its slot. Returns those that have left already.
+        Equal prompts are computed once. A beginning that the cache holds already, computed under
+        the present weights, is copied. Returns those that have left already.
         """
         base = len(self.running)
-        sources: dict[tuple[int, ...], int] = {
-            request.prompt_ids: slot
+        known = [
+            (slot, request.cached_ids)
             for slot, request in enumerate(self.running)
-            if request.prefill_version == self.version
-        }
-        fresh: dict[tuple[int, ...], Request] = {}
+            if request.swaps == self._swaps
+        ]
+        distinct = {request.prompt_ids: request for request in requests}
+        shared = {prompt: self._store.longest(prompt[:-1], known) for prompt in distinct}
+        starts = {p: length if length >= _MIN_SHARED else 0 for p, (_, length) in shared.items()}
+        # Neighbouring slots of similar work go through one forward pass.
+        order = sorted(distinct, key=lambda prompt: len(prompt) - starts[prompt])
+        for slot, prompt in enumerate(order, base):
+            if starts[prompt]:
+                self._cache.copy(shared[prompt][0], slot, starts[prompt])
+        logits = self._prefill(order, [starts[prompt] for prompt in order], base)
+        self.running += [distinct[prompt] for prompt in order]
+        rows = list(range(len(order)))
+        first = {prompt: row for row, prompt in enumerate(order)}
         for request in requests:
-            if request.prompt_ids not in sources:
-                fresh.setdefault(request.prompt_ids, request)
-        # The first of each kind takes the low slots, then the others copy from them.
-        firsts = sorted(fresh.values(), key=lambda r: len(r.prompt_ids))
-        self.running += firsts
-        sources |= {r.prompt_ids: base + i for i, r in enumerate(firsts)}
-        self._prefill(firsts, base)
-        for request in requests:
-            source = sources[request.prompt_ids]
-            model_request = self.running[source]
-            if request is not model_request:
-                self._cache.copy(source, len(self.running), len(request.prompt_ids))
-                request.first_logits = model_request.first_logits
+            prompt = request.prompt_ids
+            if request is not distinct[prompt]:
+                self._cache.copy(base + first[prompt], len(self.running), len(prompt))
                 self.running.append(request)
-                self.counters.shared_prompt_tokens += len(request.prompt_ids)
-            request.prefill_version = self.version
-        joined = self.running[base:]
-        if joined:
-            self._draw(joined, torch.stack([_logits_of(r) for r in joined]))
+                rows.append(first[prompt])
+            request.swaps = self._swaps
+        computed = sum(len(prompt) - starts[prompt] for prompt in order)
+        self.counters.prefill_tokens += computed
+        self.counters.shared_prompt_tokens += sum(len(r.prompt_ids) for r in requests) - computed
+        self._draw(self.running[base:], logits[self._tensor(rows)])
         return self._retire()
 
     def step(self) -> list[Request]:
@@ -139,20 +156,13 @@ class Decoder:
         cancelled = self._retire()
         if not self.running:
             return cancelled
-        lengths = [request.cached for request in self.running]
-        places = self._tensor(lengths)
-        longest = max(lengths)
-        self._cache.begin_step(places, longest)
-        visible = torch.arange(longest + 1, device=places.device) <= places[:, None]
-        hidden = decoder_of(self.model)(
-            input_ids=self._tensor([request.token_ids[-1] for request in self.running])[:, None],
-            position_ids=places[:, None],
-            attention_mask=as_model_mask(self.model, visible[:, None, None]),
-            past_key_values=self._cache,
-            use_cache=True,
-        ).last_hidden_state
+        logits = self._forward(
+            0,
+            [request.token_ids[-1:] for request in self.running],
+            [request.cached for request in self.running],
+        )
         self.counters.decode_steps += 1
-        self._draw(self.running, head_of(self.model)(hidden[:, 0]).float())
+        self._draw(self.running, logits)
         return cancelled + self._retire()
 
     def swap(self, weights: Mapping[str, Tensor], version: int) -> None:
@@ -165,38 +175,54 @@ class Decoder:
         for name, value in weights.items():
             own[name].copy_(value)
         self.version = version
+        self._swaps += 1
+        self._store.clear()
 
-    def _prefill(self, requests: list[Request], base: int) -> None:
-        """Compute prompts (short to long) into slots ``base`` …, right-padded, a few at a time."""
-        batch: list[tuple[int, Request]] = []
-        for slot, request in enumerate(requests, base):
-            length = len(request.prompt_ids)
-            if batch:
-                padding = (length - len(batch[-1][1].prompt_ids)) * len(batch)
-                if padding > _PASS_TOKENS or length * (len(batch) + 1) > self._prefill_tokens:
-                    self._prefill_batch(batch)
-                    batch = []
-            batch.append((slot, request))
-        if batch:
-            self._prefill_batch(batch)
+    def _prefill(self, prompts: list[tuple[int, ...]], starts: list[int], base: int) -> Tensor:
+        """Read prompts from their ``starts`` on into slots ``base`` …, a few at a time.
 
-    def _prefill_batch(self, batch: list[tuple[int, Request]]) -> None:
-        lengths = [len(request.prompt_ids) for _, request in batch]
+        Sorted by the number of tokens to read. Returns what each predicts [prompts, vocabulary].
+        """
+        todo = [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
+        logits = []
+        begin = 0
+        for end in range(1, len(todo) + 1):
+            if end < len(todo):
+                length, count = len(todo[end]), end - begin
+                padding = (length - len(todo[end - 1])) * count
+                if padding <= _PASS_TOKENS and length * (count + 1) <= self._prefill_tokens:
+                    continue
+            logits.append(self._forward(base + begin, todo[begin:end], starts[begin:end]))
+            begin = end
+        return torch.cat(logits)
+
+    def _forward(
+        self, first: int, tokens: Sequence[Sequence[int]], starts: Sequence[int]
+    ) -> Tensor:
+        """Append tokens to the sequences in slots ``first`` …, which hold ``starts`` tokens.
+
+        Returns the logits, float32, after the last token of each [sequences, vocabulary].
+        """
+        lengths = [len(sequence) for sequence in tokens]
         longest = max(lengths)
-        ids = self._tensor(
-            [[*r.prompt_ids, *[0] * (longest - len(r.prompt_ids))] for _, r in batch]
-        )
-        cache = DynamicCache()
-        # Padding stands on the right, where causal attention never looks: no mask is needed.
+        ids = self._tensor([[*t, *[0] * (longest - len(t))] for t in tokens])
+        steps = torch.arange(longest, device=ids.device)
+        places = self._tensor(starts)[:, None] + steps
+        # Padding lands behind its sequence, where the next tokens overwrite it before it is seen.
+        seen = max(starts) + longest
+        self._cache.begin(first, places, seen)
+        visible = torch.arange(seen, device=ids.device) <= places[:, :, None]
         hidden = decoder_of(self.model)(
-            input_ids=ids, past_key_values=cache, use_cache=True
+            input_ids=ids,
+            position_ids=places,
+            attention_mask=as_model_mask(self.model, visible[:, None]),
+            past_key_values=self._cache,
+            use_cache=True,
         ).last_hidden_state
-        last = hidden[self._tensor(list(range(len(batch)))), self._tensor(lengths) - 1]
-        logits = head_of(self.model)(last).float()
-        for row, (slot, request) in enumerate(batch):
-            request.first_logits = logits[row]
-            self._cache.write(slot, cache, row, lengths[row])
-        self.counters.prefill_tokens += sum(lengths)
+        rows = torch.arange(len(lengths), device=ids.device)
+        last = hidden[rows, self._tensor(lengths) - 1]
+        logits: Tensor = head_of(self.model)(last).float()
+        return logits
 
     def _draw(self, requests: list[Request], logits: Tensor) -> None:
         """Draw a token for each request from its row of ``logits`` [requests, vocabulary]."""
@@ -253,12 +279,20 @@ class Decoder:
             if not (request.over or request.cancelled):
                 continue
             left.append(request)
-            request.first_logits = None
+            self._keep(request, slot)
             last = self.running.pop()
             if last is not request:
                 self._cache.copy(len(self.running), slot, last.cached)
                 self.running[slot] = last
         return left
+
+    def _keep(self, request: Request, slot: int) -> None:
+        """Keep what the present weights computed for a request that leaves."""
+        if request.swaps != self._swaps or not request.token_ids:
+            return
+        place = self._store.place_for(request.cached_ids)
+        if place is not None:
+            self._cache.copy(slot, place, request.cached)
 
     def _tensor(self, values: Sequence[object]) -> Tensor:
         device = next(self.model.parameters()).device
@@ -294,8 +328,3 @@ def check_fit(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 def _first(names: Sequence[str]) -> str:
     return ", ".join(islice(names, 3)) + (", …" if len(names) > 3 else "")
-
-
-def _logits_of(request: Request) -> Tensor:
-    assert request.first_logits is not None
-    return request.first_logits

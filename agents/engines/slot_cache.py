@@ -1,8 +1,4 @@
-"""A key-value cache of slots: sequences of different lengths that come and go in one batch.
-
-The running sequences always fill slots 0 … n−1, so a decode step reads a plain view of the
-storage; when one ends, the last slot moves into its place.
-"""
+"""A key-value cache of slots: sequences of different lengths that come and go in one batch."""
 
 from __future__ import annotations
 
@@ -17,35 +13,31 @@ _FIRST_CAPACITY = 256
 
 
 class SlotCache(Cache):
-    """Keys and values of up to ``slots`` sequences, for a model of ``layers`` layers."""
+    """Keys and values of up to ``slots`` sequences, for a model of ``layers`` layers.
+
+    A forward pass works on a run of neighbouring slots, which it reads as a plain view.
+    """
 
     def __init__(self, layers: int, slots: int) -> None:
         self._slot_layers = [_SlotLayer(slots) for _ in range(layers)]
         super().__init__(layers=list(self._slot_layers))
 
-    def begin_step(self, lengths: Tensor, longest: int) -> None:
-        """Say where the next token of each running sequence goes.
+    def begin(self, first: int, places: Tensor, seen: int) -> None:
+        """Say where the tokens of the next forward pass go.
 
-        ``lengths`` [sequences] counts the tokens that slot 0, 1, … already holds; ``longest`` is
-        their maximum. The next forward must give one token for each.
+        Its batch is slots ``first`` …, one for each row of ``places`` [sequences, tokens], the
+        place of each token in its slot; all places lie below ``seen``. Queries get the keys and
+        values at places 0 … ``seen`` − 1, of which the attention mask hides what is not theirs.
         """
-        rows = torch.arange(lengths.numel(), device=lengths.device)
+        slots = torch.arange(first, first + places.shape[0], device=places.device)[:, None]
         for layer in self._slot_layers:
-            layer.rows, layer.places, layer.longest = rows, lengths, longest
-
-    def write(self, slot: int, prefill: Cache, row: int, length: int) -> None:
-        """Copy the first ``length`` tokens of one row of a prefill's cache into a slot."""
-        for layer, source in zip(self._slot_layers, prefill.layers, strict=True):
-            assert isinstance(source, CacheLayerMixin)
-            assert source.keys is not None and source.values is not None
-            layer.reserve(length, source.keys)
-            layer.fill(slot, source.keys[row, :, :length], source.values[row, :, :length])
+            layer.slots, layer.places, layer.seen = slots, places, seen
+            layer.span = slice(first, first + places.shape[0])
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first ``length`` tokens of one slot into another."""
         for layer in self._slot_layers:
-            assert layer.keys is not None and layer.values is not None
-            layer.fill(target, layer.keys[source, :, :length], layer.values[source, :, :length])
+            layer.copy(source, target, length)
 
 
 class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -54,55 +46,51 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     is_sliding = False
     supports_early_init = False
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, count: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.slots = slots
-        self.rows = self.places = torch.empty(0, dtype=torch.long)
-        self.longest = 0
+        self.count = count
+        self.slots = self.places = torch.empty(0, dtype=torch.long)
+        self.span = slice(0)
+        self.seen = 0
 
-    def reserve(self, length: int, like: Tensor) -> None:
-        """Make room for sequences of ``length`` tokens, doubling so that growth is rare."""
+    def copy(self, source: int, target: int, length: int) -> None:
+        assert self.keys is not None and self.values is not None
+        self.keys[target, :, :length] = self.keys[source, :, :length]
+        self.values[target, :, :length] = self.values[source, :, :length]
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Store keys and values [sequences, heads, tokens, head size]; return what is seen."""
+        self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None and self.values is not None
+        self.keys[self.slots, :, self.places] = key_states.transpose(1, 2)
+        self.values[self.slots, :, self.places] = value_states.transpose(1, 2)
+        return self.keys[self.span, :, : self.seen], self.values[self.span, :, : self.seen]
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Make room for what is to be seen, doubling so that growth is rare."""
         capacity = 0 if self.keys is None else self.keys.shape[2]
-        if capacity >= length:
+        if capacity >= self.seen:
             return
         new = max(capacity, _FIRST_CAPACITY)
-        while new < length:
+        while new < self.seen:
             new *= 2
-        # Zeros, as masked places are multiplied by a weight of zero and must be finite.
-        shape = (self.slots, like.shape[1], new, like.shape[3])
-        keys, values = like.new_zeros(shape), like.new_zeros(shape)
+        # Zeros, as hidden places are multiplied by a weight of zero and must be finite.
+        shape = (self.count, key_states.shape[1], new)
+        keys = key_states.new_zeros(*shape, key_states.shape[3])
+        values = value_states.new_zeros(*shape, value_states.shape[3])
         if self.keys is not None and self.values is not None:
             keys[:, :, :capacity] = self.keys
             values[:, :, :capacity] = self.values
         self.keys, self.values = keys, values
         self.is_initialized = True
 
-    def fill(self, slot: int, keys: Tensor, values: Tensor) -> None:
-        """Put keys and values [heads, tokens, head size] at the beginning of a slot."""
-        assert self.keys is not None and self.values is not None
-        self.keys[slot, :, : keys.shape[1]] = keys
-        self.values[slot, :, : values.shape[1]] = values
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Store one token a sequence and return all of theirs, up to the longest."""
-        self.reserve(self.longest + 1, key_states)
-        assert self.keys is not None and self.values is not None
-        self.keys[self.rows, :, self.places] = key_states[:, :, 0]
-        self.values[self.rows, :, self.places] = value_states[:, :, 0]
-        sequences = self.rows.numel()
-        seen = self.longest + 1
-        return self.keys[:sequences, :, :seen], self.values[:sequences, :, :seen]
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        self.reserve(key_states.shape[2], key_states)
-
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.longest + query_length, 0
+        return self.seen, 0
 
     def get_seq_length(self) -> int:
-        return self.longest
+        return self.seen
 
     def get_max_length(self) -> int:
         return -1

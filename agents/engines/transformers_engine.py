@@ -35,7 +35,9 @@ class TransformersEngine:
 
     ``model`` belongs to the engine from now on: never give it the module that is being trained.
     ``slots`` bounds the responses drawn at once (more wait their turn, first come first served)
-    and ``prefill_tokens`` the prompt tokens of one forward pass, padding included.
+    and ``prefill_tokens`` the prompt tokens of one forward pass, padding included. The last
+    ``kept`` sequences stay in the cache after they end: a prompt that begins like one of them,
+    or like a running one, is computed from where it differs.
     ``eos_token_ids`` end a response (default: those of the model's generation config) and are
     part of it; ``banned_token_ids`` are never drawn. ``context_tokens`` defaults to the model's
     positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own).
@@ -52,6 +54,7 @@ class TransformersEngine:
         *,
         version: int = 0,
         slots: int = 32,
+        kept: int = 32,
         prefill_tokens: int = 4096,
         eos_token_ids: Sequence[int] | None = None,
         banned_token_ids: Sequence[int] = (),
@@ -67,6 +70,7 @@ class TransformersEngine:
             model,
             version=version,
             slots=slots,
+            kept=kept,
             prefill_tokens=prefill_tokens,
             eos_token_ids=eos_token_ids,
             banned_token_ids=banned_token_ids,

@@ -127,8 +127,13 @@ def test_random_tries_equal_row_by_row(rows, min_shared, sequence_tokens, max_to
         assert set(found) == {i for i, row in enumerate(rows) if any(row.trained)}
         for i, values in found.items():
             torch.testing.assert_close(values, alone(model, rows[i], 1.0)[0], atol=1e-5, rtol=0)
+    marked = [zip(row.token_ids, row.trained, strict=True) for row in rows]
+    tokens = [token for row in marked for token, trained in row if trained]
     for batch in batches:
         assert batch.input_ids.numel() <= max_tokens
+        assert [tokens[i] for i in batch.token_indices] == batch.targets.tolist()
+    places = [i for batch in batches for i in batch.token_indices.tolist()]
+    assert sorted(places) == list(range(len(tokens)))
 
 
 @pytest.mark.parametrize("family", ["qwen2", "llama"])
