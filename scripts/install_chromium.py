@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from webdojo.doctor import check_chromium
 from webdojo.envs.browser import find_chromium
@@ -30,7 +31,7 @@ def main() -> None:
         say(f"using Chromium {found.detail}")
         return
     if os.environ.get("WEBDOJO_CHROMIUM"):
-        sys.exit(f"setup: {found.detail}; set WEBDOJO_CHROMIUM to one that works, or unset it.")
+        fail(f"{found.detail}; it is what WEBDOJO_CHROMIUM names")
     for attempt in (download, add_libraries, install_from_distribution):
         if attempt() and (found := check_chromium()).status == "ok":
             say(f"using Chromium {found.detail}")
@@ -38,9 +39,9 @@ def main() -> None:
     if found.status == "ok":
         say(f"using the full Chromium that is there, slower than {SHELL}: {found.detail}")
         return
-    sys.exit(
-        f"setup: no Chromium could be installed ({found.detail}). Install the package {SHELL} or"
-        " chromium of your system, or set WEBDOJO_CHROMIUM, and run `make setup` again."
+    fail(
+        "no Chromium here works, and none could be downloaded or installed: install your system's"
+        f" package {SHELL} or chromium, or set WEBDOJO_CHROMIUM, and run `make setup` again"
     )
 
 
@@ -99,6 +100,12 @@ def run(command: list[str], bound_s: float, environment: dict[str, str] | None =
 def say(sentence: str) -> None:
     """Tell the person who waits."""
     print(f"setup: {sentence}", flush=True)
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say why there is no Chromium, and stop the set-up."""
+    print(f"setup: {sentence}.", file=sys.stderr)
+    sys.exit(2)
 
 
 def _is_shell(path: Path) -> bool:

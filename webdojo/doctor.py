@@ -129,7 +129,7 @@ def check_chromium() -> Finding:
         missing = _missing_libraries(path)
         if missing:
             return _broken(f"{path} lacks system libraries: {', '.join(missing)}")
-        return _broken(f"{path} does not work: {error}")
+        return _broken(str(error).removesuffix("; try `webdojo doctor`"))
     if text != "WebDojo" or not _has_ink(screenshot):
         return _broken(f"{path} draws no text: are there fonts (fonts-liberation)?")
     seconds = time.monotonic() - began

@@ -46,11 +46,9 @@ def guarded(command: Callable[[], object]) -> NoReturn:
     except SystemExit as stop:
         if _from_ctrl_c(stop):
             _stop("interrupted", INTERRUPTED)
+        if isinstance(stop.__context__, BrokenPipeError):
+            sys.exit(0)  # whoever read the output has had enough
         raise
-    except BrokenPipeError:
-        # Whoever read the output has had enough; nor can Python flush what is left of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except ModuleNotFoundError as error:
         extra = _extra_of(error.name or "")
         if extra is None:
@@ -60,7 +58,9 @@ def guarded(command: Callable[[], object]) -> NoReturn:
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             _defect(error)
-        place = error.filename or Path.cwd()
+        if error.filename is None:
+            _drop_output()
+        place = error.filename or "output"
         _stop(f"{place}: {_CANNOT_WRITE[error.errno]}", USER_ERROR)
     except Exception as error:  # noqa: BLE001  # the boundary: whatever is left is a defect
         _defect(error)
@@ -70,6 +70,11 @@ def guarded(command: Callable[[], object]) -> NoReturn:
 def _stop(sentence: str, status: int) -> NoReturn:
     print(f"webdojo: {sentence.rstrip('.')}.", file=sys.stderr)
     sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Send the rest of stdout nowhere; Python would fail on it again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _from_ctrl_c(stop: SystemExit) -> bool:

@@ -1,0 +1,214 @@
+"""The command line: fast help, examples everywhere, and every error a sentence and a status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from webdojo.cli.app import app
+
+WEBDOJO = [sys.executable, "-m", "webdojo"]
+HEAVY = ("torch", "transformers", "numpy", "playwright", "gymnasium", "PIL", "lxml", "psutil")
+
+
+def run(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*WEBDOJO, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100", **(environment or {})},
+    )
+
+
+def guarded(body: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``body`` as a command in a process of its own; ``folder`` takes temporary files."""
+    program = f"from webdojo.cli.boundary import *\ndef command():\n    {body}\nguarded(command)"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(folder), **environment},
+    )
+
+
+def commands(group: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in getattr(group, "commands", {}).items():
+        if getattr(command, "commands", None):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['webdojo', '--help']\n"
+        "from webdojo.cli import main\n"
+        "try:\n    main()\n"
+        f"finally:\n    print('LOADED', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "doctor" in done.stdout
+    assert done.stdout.rstrip().endswith("LOADED []")
+
+
+@pytest.mark.parametrize("path", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert f"webdojo {' '.join(path)}" in shown.output.split("Example", 1)[1]
+
+
+def test_version() -> None:
+    from webdojo import __version__
+
+    assert run("--version").stdout == f"webdojo {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["doctor", "--frobnicate"]])
+def test_wrong_usage_exits_with_2_and_says_what_was_wrong(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "frobnicate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_user_error_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+    done = guarded("raise UserError('no task named x.y: see `webdojo tasks list`')", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "webdojo: no task named x.y: see `webdojo tasks list`.\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_is_one_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
+    done = guarded("{}['lost']", tmp_path)
+    assert done.returncode == 1
+    (kept,) = tmp_path.iterdir()
+    assert done.stderr.count("\n") == 1
+    assert "defect" in done.stderr
+    assert str(kept) in done.stderr
+    assert "KeyError: 'lost'" in kept.read_text()
+
+
+def test_a_defect_during_a_run_is_kept_with_the_run(tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    done = guarded(f"run_folder.set(Path({str(run_folder)!r})); 1 / 0", tmp_path)
+    assert done.returncode == 1
+    (kept,) = run_folder.iterdir()
+    assert "ZeroDivisionError" in kept.read_text()
+
+
+def test_a_defect_shows_its_traceback_when_asked(tmp_path: Path) -> None:
+    done = guarded("1 / 0", tmp_path, WEBDOJO_TRACEBACK="1")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    done = guarded("sys.modules['accelerate'] = None; import accelerate", tmp_path)
+    assert done.returncode == 2
+    assert "pip install 'webdojo[train]'" in done.stderr
+
+
+def test_a_module_of_no_extra_is_a_defect(tmp_path: Path) -> None:
+    assert guarded("import webdojo.no_such_room", tmp_path).returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    done = guarded("Path('/dev/full').write_text('x' * 100_000)", tmp_path)
+    assert done.returncode == 2
+    assert "the disk is full" in done.stderr
+    with Path("/dev/full").open("w") as full:
+        written = subprocess.run(
+            [*WEBDOJO, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert written.returncode == 2
+    assert written.stderr.count("\n") == 1
+    assert "the disk is full" in written.stderr
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    with subprocess.Popen(
+        [*WEBDOJO, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_ctrl_c_ends_with_130_and_leaves_no_browser() -> None:
+    process = subprocess.Popen(
+        [*WEBDOJO, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    browsers = _wait_for_browsers(psutil.Process(process.pid))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "webdojo: interrupted.\n"
+    _, alive = psutil.wait_procs(browsers, timeout=10)
+    assert not alive
+
+
+def _wait_for_browsers(parent: psutil.Process) -> list[psutil.Process]:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        browsers = [p for p in parent.children(recursive=True) if "chrom" in p.name()]
+        if browsers:
+            return browsers
+        time.sleep(0.01)
+    raise AssertionError("no browser was started")
+
+
+def test_doctor_finds_this_machine_fit_and_says_so_to_programs() -> None:
+    done = run("doctor", "--json")
+    report = json.loads(done.stdout)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert done.returncode == 0
+    assert report["fit"] is True
+    assert "page and screenshot" in checks["chromium"]["detail"]
+    assert {"python", "core packages", "extra train", "memory", "disk", "cores", "gpu"} <= set(
+        checks
+    )
+
+
+def test_doctor_shows_a_table_to_people() -> None:
+    done = run("doctor")
+    assert done.returncode == 0
+    assert done.stdout.rstrip().endswith("This machine is fit for WebDojo.")
+
+
+@pytest.mark.parametrize(
+    ("chromium", "reason"), [("/no/such/browser", "no such file"), ("/bin/true", "does not start")]
+)
+def test_doctor_tells_what_is_wrong_with_chromium(chromium: str, reason: str) -> None:
+    done = run("doctor", "--json", environment={"WEBDOJO_CHROMIUM": chromium})
+    report = json.loads(done.stdout)
+    (failed,) = [check for check in report["checks"] if check["status"] == "fail"]
+    assert done.returncode == 2
+    assert report["fit"] is False
+    assert failed["name"] == "chromium"
+    assert chromium in failed["detail"]
+    assert reason in failed["detail"]
