@@ -1,0 +1,86 @@
+"""An episode as the pool sees it: what is asked for, and how it is brought to an end in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from webdojo.training.rollouts.trajectory import Trajectory
+
+
+def _ignore() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRequest:
+    """One attempt at one member of a group."""
+
+    episode_id: str
+    """Unique in a run: ``group-member-attempt``."""
+    group_id: int
+    member: int
+    """Index in the group, 0 … group size − 1."""
+    task_id: str
+    seed: int
+    attempt: int = 1
+    """1 for the first attempt."""
+    version: int = 0
+    """Policy version when the attempt began; later tokens may come from later versions."""
+    progress: Callable[[], None] = field(default=_ignore, compare=False, repr=False)
+    """To be called at every step: a sign of life, shown in the pool's status."""
+
+
+RunEpisode = Callable[[EpisodeRequest], Coroutine[Any, Any, Trajectory]]
+"""Runs one episode to its end, however it ends for the agent.
+
+It raises if the episode's *environment* died; the pool then runs it again. It is cancelled at the
+deadline, and when its group can no longer be used. Waiting for an engine or a browser to come back
+is its own business, within the deadline.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one attempt ended: with a trajectory, or for a cause."""
+
+    trajectory: Trajectory | None = None
+    cause: str = ""
+    """``deadline``, ``cancelled`` or the name of the exception's class; empty if all went well."""
+    error: BaseException | None = None
+    abandoned: bool = False
+    """Whether it ignored every cancellation, so that its task was left behind."""
+
+
+async def finish(
+    episode: asyncio.Task[Trajectory], *, deadline_s: float, grace_s: float, cancels: int = 3
+) -> Ended:
+    """Wait for ``episode``, and end it at the deadline.
+
+    A cancelled episode may hang in its own clean-up (closing a page of a dead browser), so it is
+    cancelled up to ``cancels`` times, ``grace_s`` apart, and then left behind. If the caller is
+    cancelled meanwhile, the episode is ended the same way before that takes effect.
+    """
+    late = False
+    try:
+        await asyncio.wait({episode}, timeout=deadline_s)
+        late = not episode.done()
+    finally:
+        for _ in range(cancels):
+            if not episode.done():
+                episode.cancel()
+                await asyncio.wait({episode}, timeout=grace_s)
+        if not episode.done():
+            episode.add_done_callback(lambda task: task.cancelled() or task.exception())
+    if not episode.done():
+        return Ended(cause="deadline", abandoned=True)
+    if late:
+        return Ended(cause="deadline", error=None if episode.cancelled() else episode.exception())
+    if episode.cancelled():
+        return Ended(cause="cancelled")
+    error = episode.exception()
+    if error is not None:
+        return Ended(cause=type(error).__name__, error=error)
+    return Ended(episode.result())
