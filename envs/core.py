@@ -119,7 +119,7 @@ class WebEnv:
         if self._page is not None:
             if task.reuse_page and self._page_task == task.id:
                 await self._page.call("restart", seed)
-                await self._page.mouse("mouseMoved", 0, 0)
+                await self._page.mouse_with_frames("mouseMoved", 0, 0)
                 return self._page
             await self.close()
         context = await self._chromium.new_context(task.viewport)

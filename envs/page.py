@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "webp", "png"]
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
+FRAME_MS = 17
+"""Page time in which a page surely draws once."""
 SAFETY_NET_S = 1.0
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -84,6 +87,13 @@ class DrivenPage:
         await self._cdp.send(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **parameters}
         )
+
+    async def mouse_with_frames(self, kind: str, x: float, y: float, **parameters: Any) -> None:
+        """Send a move or a turn of the wheel, and let the page draw.
+
+        Chromium hands these to the page with its next frame, which a standing clock never brings.
+        """
+        await asyncio.gather(self.mouse(kind, x, y, **parameters), self.clock.run(FRAME_MS))
 
     async def insert_text(self, text: str) -> None:
         """Insert text at the caret, as an input method does."""
