@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.task import Outcome, Task
+from webdojo.tasks.miniwob.catalogue import Side
+from webdojo.tasks.task import Oracle, Outcome, Task
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
+
+    from webdojo.tasks.view import PageView
 
 # The clock that people see, its cover and its click marks are no part of the page to be acted on.
 # The time limit is lifted: an episode is bounded by its horizon.
@@ -48,6 +51,10 @@ class MiniWobTask(Task):
     page_name: str
     """File name of the page, without ``.html``."""
     folder = "miniwob"
+    group: str = ""
+    """Name of the similarity group; pages of one group must not be split between train and test."""
+    side: Side = ""
+    """Side of the published split."""
 
     @property
     def url(self) -> str:
@@ -70,3 +77,9 @@ class MiniWobTask(Task):
         """Read the page's own verdict."""
         done, raw, reason = await page.evaluate(RESULT)
         return Outcome(float(done and raw > 0), bool(done), str(reason or ""))
+
+    def oracle(self, view: PageView) -> Oracle:
+        """The solution for this page."""
+        from webdojo.tasks.miniwob.oracles import ORACLES
+
+        return ORACLES[self.page_name](view)

@@ -1,0 +1,81 @@
+"""Playing a task's oracle in a real browser, to show that the task can be done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.tasks.view import OracleError
+
+if TYPE_CHECKING:
+    from webdojo.envs.observation import Observation
+    from webdojo.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class OracleRun:
+    """One episode of one oracle."""
+
+    task_id: str
+    seed: int
+    reward: float
+    steps: int
+    actions: tuple[str, ...]
+    trouble: str = ""
+    """Why it failed: an oracle that found nothing, a refused action, the evaluator's message."""
+
+
+async def play_oracle(
+    env: WebEnv, task: Task, seed: int, look: Callable[[Observation], None] | None = None
+) -> OracleRun:
+    """Let the oracle of ``task`` act until the episode is over; ``look`` sees every observation."""
+    observation = await env.reset(task, seed)
+    actions: list[str] = []
+    reward, trouble = 0.0, ""
+    try:
+        oracle = task.oracle(observation.view())
+        text = next(oracle)
+        while True:
+            if look is not None:
+                look(observation)
+            step = await env.step(text)
+            actions.append(text)
+            observation, reward = step.observation, step.reward
+            if observation.last_action_error:
+                trouble = f"{text}: {observation.last_action_error}"
+            if step.terminated or step.truncated:
+                if look is not None:
+                    look(observation)
+                if reward < 1:
+                    trouble = trouble or step.message or ("horizon reached" if step.truncated else "")
+                break
+            text = oracle.send(observation.view())
+    except StopIteration:
+        trouble = trouble or "the oracle stopped before the episode was over"
+    except (OracleError, LookupError, ValueError, TypeError, AttributeError) as error:
+        trouble = f"{type(error).__name__}: {error}"
+    except BrowserDiedError as error:
+        trouble = f"the browser died: {error}"
+    return OracleRun(task.id, seed, reward, len(actions), tuple(actions), trouble)
+
+
+async def play_oracles(
+    new_task: Callable[[str], Task], runs: Iterable[tuple[str, int]], contexts: int = 4
+) -> list[OracleRun]:
+    """Play many (task id, seed) pairs in one browser; results in the order of ``runs``."""
+    todo = list(enumerate(runs))[::-1]
+    done: dict[int, OracleRun] = {}
+
+    async def work(chromium: Chromium) -> None:
+        async with WebEnv(chromium, EnvSpec()) as env:
+            while todo:
+                place, (task_id, seed) = todo.pop()
+                done[place] = await play_oracle(env, new_task(task_id), seed)
+
+    async with Chromium() as chromium:
+        await asyncio.gather(*(work(chromium) for _ in range(contexts)))
+    return [done[place] for place in sorted(done)]

@@ -1,0 +1,118 @@
+"""Tasks in a user's own Python file: ``--tasks my_tasks.py``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file as it was when its tasks were registered."""
+
+    content: str
+    """SHA-256 of the file."""
+    task_ids: tuple[str, ...]
+
+
+_loaded: dict[Path, LoadedFile] = {}
+
+
+def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Register every Task subclass with an id that a Python file defines; their ids.
+
+    A file that was loaded before and has not changed since is left alone; one that has changed
+    replaces its own tasks. Raises UserError naming file, line or field, and the fix.
+    """
+    file = Path(path).expanduser().resolve()
+    source = _read(file)
+    content = sha256(source).hexdigest()
+    known = _loaded.get(file)
+    if known is not None and known.content == content:
+        return known.task_ids
+    module = _execute(file, source)
+    classes = registry.classes_of(module.__name__)
+    if not classes:
+        raise UserError(
+            f'{file}: no task in it; define a subclass of webdojo.tasks.Task with id = "suite.name"'
+        )
+    if known is not None:
+        registry.forget(known.task_ids)
+    ids: list[str] = []
+    try:
+        for task in classes:
+            registry.register(task, source=f"{file}, class {task.__name__}")
+            ids.append(task.id)
+    except UserError:
+        registry.forget(ids)
+        _loaded.pop(file, None)
+        raise
+    _loaded[file] = LoadedFile(content, tuple(ids))
+    return tuple(ids)
+
+
+def loaded_files() -> tuple[str, ...]:
+    """Files whose tasks are registered, in order; hand them to ``load_files`` in another process."""
+    return tuple(map(str, _loaded))
+
+
+def load_files(files: Iterable[str]) -> None:
+    """Load each file, as ``load_tasks_file`` does."""
+    for file in files:
+        load_tasks_file(file)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such file; give the path of a Python file with tasks") from None
+    except IsADirectoryError:
+        raise UserError(f"{file} is a folder; give the path of a Python file with tasks") from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _execute(file: Path, source: bytes) -> ModuleType:
+    name = f"webdojo_tasks_{sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
+    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(file)
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))  # so that a file can import its neighbours
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, str(file), "exec"), vars(module))  # noqa: S102 the user's own code
+    except SyntaxError as error:
+        _restore(name, before)
+        raise UserError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+    except UserError:
+        _restore(name, before)
+        raise
+    except Exception as error:
+        _restore(name, before)
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+        line = f", line {lines[-1].lineno}" if lines else ""
+        raise UserError(
+            f"{file}{line}: {type(error).__name__}: {error}; mend the file and try again"
+        ) from error
+    return module
+
+
+def _restore(name: str, before: ModuleType | None) -> None:
+    if before is None:
+        del sys.modules[name]
+    else:
+        sys.modules[name] = before

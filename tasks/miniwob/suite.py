@@ -1,0 +1,26 @@
+"""The suite ``miniwob``: one task class a page."""
+
+from __future__ import annotations
+
+from webdojo.tasks.miniwob.catalogue import Page, pages
+from webdojo.tasks.miniwob.task import MiniWobTask
+
+
+def _task_class(page: Page) -> type[MiniWobTask]:
+    name = "".join(part.capitalize() for part in page.name.split("-"))
+    fields = {
+        "__doc__": f"MiniWoB++ page {page.name}.",
+        "__module__": __name__,
+        "id": f"miniwob.{page.name}",
+        "page_name": page.name,
+        "group": page.group,
+        "side": page.side,
+        "difficulty": page.difficulty,
+        "horizon": page.horizon,
+        "reuse_page": page.reuse_page,
+    }
+    return type(name, (MiniWobTask,), fields)
+
+
+TASKS: list[type[MiniWobTask]] = [_task_class(page) for page in pages()]
+"""Every task of the suite, by name."""

@@ -1,0 +1,238 @@
+"""Which tasks there are: built in, from installed packages, and from a user's own files.
+
+    load_tasks_file("my_tasks.py")
+    task = get("my-shop.buy")
+    everything = select(["miniwob", "my-shop.buy"])
+
+A suite is loaded when one of its tasks is first asked for. Another process sees the same tasks
+after ``load_files(files)``, where ``files`` is this process's ``loaded_files()``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import TypeVar, get_args
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.task import Difficulty, Task
+
+TaskClass = TypeVar("TaskClass", bound=type[Task])
+
+ENTRY_POINT_GROUP = "webdojo.tasks"
+BUILT_IN = {"miniwob": "webdojo.tasks.miniwob.suite"}
+"""Suites that come with WebDojo, and the module whose ``TASKS`` holds each."""
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered task class and where it came from."""
+
+    task: type[Task]
+    source: str
+    """For people: a file with its line, or a package."""
+
+
+_entries: dict[str, Entry] = {}
+_loaded_suites: set[str] = set()
+_packages_loaded = False
+
+
+def register(task: TaskClass, source: str | None = None) -> TaskClass:
+    """Register a task class; also usable as a decorator.
+
+    Raises UserError if a field is missing or wrong, or if another class has the same id.
+    """
+    place = source or _place(task)
+    problem = _problem(task)
+    if problem:
+        raise UserError(f"{place}: {problem}")
+    known = _entries.get(task.id)
+    suite = task.id.split(".", 1)[0]
+    if known is None and suite in BUILT_IN and not _is_built_in(task):
+        raise UserError(
+            f"{place}: id {task.id!r}: the suite {suite!r} is WebDojo's own; choose another first part"
+        )
+    if known is not None and known.task is not task:
+        raise UserError(
+            f"{place}: id {task.id!r} is already taken by {known.source}; give one of them another id"
+        )
+    _entries[task.id] = Entry(task, place)
+    return task
+
+
+def get(task_id: str) -> Task:
+    """A new instance of a task; raises UserError naming the nearest id if there is none."""
+    return entry(task_id).task()
+
+
+def entry(task_id: str) -> Entry:
+    """The class of a task and where it came from; raises UserError if there is none."""
+    suite, dot, _ = task_id.partition(".")
+    _load_suite(suite)
+    found = _entries.get(task_id)
+    if found is not None:
+        return found
+    if not dot or suite not in suites():
+        _unknown_suite(task_id, suite)
+    ids = task_ids(suite)
+    near = get_close_matches(task_id, ids, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the suite has {len(ids)} tasks"
+    raise UserError(f"no task {task_id!r}: {hint} `webdojo tasks list --suite {suite}` shows all")
+
+
+def suites() -> tuple[str, ...]:
+    """Names of all suites, sorted."""
+    _load_packages()
+    return tuple(sorted({*BUILT_IN, *(task_id.split(".", 1)[0] for task_id in _entries)}))
+
+
+def task_ids(suite: str | None = None) -> tuple[str, ...]:
+    """Ids of a suite's tasks, or of all tasks, sorted; raises UserError for an unknown suite."""
+    if suite is None:
+        return tuple(task_id for name in suites() for task_id in task_ids(name))
+    _load_suite(suite)
+    found = tuple(sorted(i for i in _entries if i.split(".", 1)[0] == suite))
+    if not found:
+        _unknown_suite(suite, suite)
+    return found
+
+
+def select(names: Iterable[str]) -> tuple[str, ...]:
+    """Ids named one by one or by suite, in order, each once; raises UserError for an unknown name."""
+    chosen: dict[str, None] = {}
+    for name in names:
+        ids = (entry(name).task.id,) if "." in name else task_ids(name)
+        chosen.update(dict.fromkeys(ids))
+    return tuple(chosen)
+
+
+def forget(ids: Iterable[str]) -> None:
+    """Take tasks out of the registry; unknown ids are ignored."""
+    for task_id in ids:
+        _entries.pop(task_id, None)
+
+
+def _load_suite(suite: str) -> None:
+    if suite in _loaded_suites:
+        return
+    if suite not in BUILT_IN:
+        _load_packages()
+        return
+    module = importlib.import_module(BUILT_IN[suite])
+    tasks: Sequence[type[Task]] = module.TASKS
+    for task in tasks:
+        register(task, source=f"WebDojo's suite {suite}")
+    _loaded_suites.add(suite)
+
+
+def _load_packages() -> None:
+    """Load what installed packages offer under the entry point group, once."""
+    global _packages_loaded  # noqa: PLW0603
+    if _packages_loaded:
+        return
+    _packages_loaded = True
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        package = point.dist.name if point.dist else "?"
+        source = f"package {package}, entry point {point.name} = {point.value}"
+        try:
+            offered = point.load()
+            found = offered() if _is_function(offered) else offered
+            tasks = list(found) if not inspect.ismodule(found) else classes_of(found.__name__)
+        except Exception as error:
+            raise UserError(
+                f"{source} cannot be loaded: {type(error).__name__}: {error};"
+                f" mend or uninstall {package}"
+            ) from error
+        for task in tasks:
+            register(task, source=source)
+
+
+def classes_of(module_name: str) -> list[type[Task]]:
+    """Task classes with an id that a loaded module defines, in order."""
+    return [
+        value
+        for value in vars(sys.modules[module_name]).values()
+        if inspect.isclass(value)
+        and issubclass(value, Task)
+        and value.__module__ == module_name
+        and isinstance(getattr(value, "id", None), str | int)
+    ]
+
+
+def _problem(task: type[Task]) -> str:
+    """What is wrong with a task class, with its field and the way out; empty if nothing is."""
+    if not (inspect.isclass(task) and issubclass(task, Task)):
+        return f"{task!r} is not a subclass of webdojo.tasks.Task"
+    task_id = getattr(task, "id", None)
+    name = f"class {task.__name__}"
+    if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
+        return (
+            f'{name}: id must be "suite.name" in lower case with hyphens, such as "my-shop.buy";'
+            f" it is {task_id!r}"
+        )
+    missing = sorted(task.__abstractmethods__)
+    if missing:
+        return f"{name} ({task_id}): {' and '.join(missing)} missing; add {_SIGNATURES[missing[0]]}"
+    for method in ("setup", "evaluate"):
+        if not inspect.iscoroutinefunction(getattr(task, method)):
+            return f"{name} ({task_id}): {method} must be {_SIGNATURES[method]}"
+    return _wrong_field(task, f"{name} ({task_id})")
+
+
+_SIGNATURES = {
+    "setup": "`async def setup(self, page, seed)`, which returns the goal",
+    "evaluate": "`async def evaluate(self, page, answer)`, which returns an Outcome",
+}
+
+
+def _wrong_field(task: type[Task], name: str) -> str:
+    if task.difficulty not in get_args(Difficulty):
+        return f"{name}: difficulty must be easy, medium or hard; it is {task.difficulty!r}"
+    if type(task.horizon) is not int or task.horizon < 1:
+        return f"{name}: horizon must be a positive number of actions; it is {task.horizon!r}"
+    size = task.viewport
+    if not (
+        isinstance(size, tuple | list)
+        and len(size) == 2
+        and all(type(n) is int and n > 0 for n in size)
+    ):
+        return f"{name}: viewport must be (width, height) in pixels; it is {size!r}"
+    try:
+        inspect.signature(task).bind()
+    except TypeError as error:
+        return f"{name}: it must be creatable without arguments: {error}"
+    return ""
+
+
+def _unknown_suite(name: str, suite: str) -> None:
+    known = suites()
+    near = get_close_matches(suite, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known suites: {', '.join(known)}."
+    what = f"no task {name!r}: there is no suite {suite!r}" if "." in name else f"no suite {suite!r}"
+    raise UserError(
+        f"{what}; {hint} Tasks of your own are loaded with `--tasks my_tasks.py`"
+    )
+
+
+def _place(task: object) -> str:
+    try:
+        return f"{inspect.getsourcefile(task)}"  # type: ignore[arg-type]
+    except (TypeError, OSError):
+        return getattr(task, "__module__", "?")
+
+
+def _is_built_in(task: type[Task]) -> bool:
+    return task.__module__.startswith("webdojo.tasks.")
+
+
+def _is_function(value: object) -> bool:
+    return isinstance(value, Callable) and not inspect.isclass(value)  # type: ignore[arg-type]
