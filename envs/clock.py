@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 
 START_S = 1_750_075_200
 """Unix time at which a page's clock starts: 2025-06-16 12:00 UTC."""
+NETWORK_CAP_S = 2.0
+"""Real time that a page's clock waits for pending fetches before it goes on without them."""
+STALLED_CAP_S = 0.1
+"""The same while the last wait was in vain."""
 
 
 class PageClock:
     """Virtual time of one page."""
 
-    def __init__(self, cdp: CDPSession) -> None:
+    def __init__(self, cdp: CDPSession, network_cap_s: float = NETWORK_CAP_S) -> None:
+        self.elapsed_ms = 0
+        """Page time granted so far."""
+        self.stalled = False
+        """Whether the last grant went on without fetches that never came back."""
         self._cdp = cdp
+        self._cap_s = network_cap_s
         self._expired = asyncio.Event()
         self._turn = asyncio.Lock()
         cdp.on("Emulation.virtualTimeBudgetExpired", lambda _: self._expired.set())
@@ -33,11 +42,22 @@ class PageClock:
         await self._policy("pause", initialVirtualTime=START_S)
 
     async def run(self, milliseconds: int) -> None:
-        """Let page time pass; while a fetch is pending page time waits for it."""
+        """Let page time pass.
+
+        While a fetch is pending page time waits for it, up to ``network_cap_s`` of real time; then
+        it passes all the same and ``stalled`` says so.
+        """
         async with self._turn:
-            self._expired.clear()
-            await self._policy("pauseIfNetworkFetchesPending", budget=milliseconds)
-            await self._expired.wait()
+            self.elapsed_ms += milliseconds
+            await self._grant("pauseIfNetworkFetchesPending", milliseconds)
+            try:
+                async with asyncio.timeout(STALLED_CAP_S if self.stalled else self._cap_s):
+                    await self._expired.wait()
+                self.stalled = False
+            except TimeoutError:
+                self.stalled = True
+                await self._grant("advance", milliseconds)
+                await self._expired.wait()
 
     @asynccontextmanager
     async def running(self, after_s: float, step_ms: int = 50) -> AsyncIterator[None]:
@@ -45,18 +65,27 @@ class PageClock:
 
         For code that may wait on the page (a task's set-up, say) and would wait for ever.
         """
-        pump = asyncio.create_task(self._pump(after_s, step_ms))
+        over = asyncio.Event()
+        pumps: list[asyncio.Task[None]] = []
+        alarm = asyncio.get_running_loop().call_later(
+            after_s, lambda: pumps.append(asyncio.create_task(self._pump(over, step_ms)))
+        )
         try:
             yield
         finally:
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+            alarm.cancel()
+            over.set()
+            # A grant is never cut short: its end would be taken for that of the next one.
+            await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _pump(self, after_s: float, step_ms: int) -> None:
-        await asyncio.sleep(after_s)
-        while True:
+    async def _pump(self, over: asyncio.Event, step_ms: int) -> None:
+        while not over.is_set():
             await self.run(step_ms)
             await asyncio.sleep(step_ms / 1000)
+
+    async def _grant(self, policy: str, milliseconds: int) -> None:
+        self._expired.clear()
+        await self._policy(policy, budget=milliseconds)
 
     async def _policy(self, policy: str, **parameters: Any) -> None:
         await self._cdp.send("Emulation.setVirtualTimePolicy", {"policy": policy, **parameters})
