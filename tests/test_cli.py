@@ -212,3 +212,59 @@ def test_doctor_tells_what_is_wrong_with_chromium(chromium: str, reason: str) ->
     assert failed["name"] == "chromium"
     assert chromium in failed["detail"]
     assert reason in failed["detail"]
+
+
+OWN_TASK = """
+from webdojo.tasks import Outcome, Task
+
+class Buy(Task):
+    \"\"\"Buy a mug.\"\"\"
+    id = "my-shop.buy"
+    difficulty = "hard"
+    horizon = 30
+
+    async def setup(self, page, seed):
+        return "Buy a mug."
+
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+"""
+
+
+def test_tasks_list_names_every_task_to_people_and_programs() -> None:
+    listed = json.loads(run("tasks", "list", "--suite", "miniwob", "--json").stdout)
+    assert "miniwob.click-button" in {task["id"] for task in listed}
+    assert {task["suite"] for task in listed} == {"miniwob"}
+    shown = run("tasks", "list", "--suite", "miniwob")
+    assert shown.returncode == 0
+    assert f"{len(listed)} tasks in 1 suite" in shown.stdout
+
+
+def test_tasks_of_ones_own_are_listed_and_shown(tmp_path: Path) -> None:
+    file = tmp_path / "my_tasks.py"
+    file.write_text(OWN_TASK)
+    listed = run("tasks", "list", "--tasks", str(file), "--difficulty", "hard", "--json")
+    assert "my-shop.buy" in {task["id"] for task in json.loads(listed.stdout)}
+    shown = run("tasks", "show", "my-shop.buy", "--tasks", str(file))
+    assert "Buy a mug." in shown.stdout
+    assert str(file) in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["show", "miniwob.click-buton"], "did you mean miniwob.click-button"),
+        (["show", "nowhere.at-all"], "there is no suite 'nowhere'"),
+        (["list", "--suite", "nowhere"], "no suite 'nowhere'"),
+        (["list", "--difficulty", "fiendish"], "choose from easy, medium, hard"),
+        (["list", "--tasks", "no_such_file.py"], "no_such_file.py: no such file"),
+    ],
+)
+def test_tasks_refuse_what_is_not_there_in_one_sentence(
+    arguments: list[str], sentence: str
+) -> None:
+    done = run("tasks", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert sentence in done.stderr

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from webdojo import __version__
-from webdojo.cli import doctor
+from webdojo.cli import doctor, tasks
 from webdojo.cli.boundary import guarded
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
+app.add_typer(tasks.app, name="tasks")
 
 
 def _version(asked: bool) -> None:

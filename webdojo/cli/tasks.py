@@ -1,0 +1,121 @@
+"""``webdojo tasks``: which tasks there are, and what one of them is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from webdojo.tasks.registry import Entry
+
+app = typer.Typer(help="List tasks and look at one.", no_args_is_help=True)
+
+TasksFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--tasks", metavar="FILE", help="A Python file with tasks of your own."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+@app.command("list", epilog="Example: webdojo tasks list --suite miniwob --difficulty easy")
+def list_tasks(
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Only this suite; may be given again.")
+    ] = None,
+    difficulty: Annotated[str | None, typer.Option(help="Only easy, medium or hard.")] = None,
+    tasks: TasksFiles = None,
+    json: AsJson = False,
+) -> None:
+    """List the tasks: built in, from installed packages, and from files of your own."""
+    from webdojo.tasks import registry
+
+    _load(tasks)
+    _check_difficulty(difficulty)
+    ids = registry.select(suite) if suite else registry.task_ids()
+    entries = [registry.entry(task_id) for task_id in ids]
+    facts = [_facts(e) for e in entries if difficulty in (None, e.task.difficulty)]
+    if json:
+        _print_json(facts)
+        return
+    _print_table(facts)
+
+
+@app.command("show", epilog="Example: webdojo tasks show miniwob.click-button")
+def show(
+    task_id: Annotated[str, typer.Argument(metavar="TASK", help="A task's id.")],
+    tasks: TasksFiles = None,
+    json: AsJson = False,
+) -> None:
+    """Show what a task is and where it comes from."""
+    import inspect
+
+    from webdojo.tasks import registry
+
+    _load(tasks)
+    entry = registry.entry(task_id)
+    width, height = entry.task.viewport
+    facts = _facts(entry) | {
+        "viewport_px": [width, height],
+        "description": inspect.getdoc(entry.task) or "",
+    }
+    if json:
+        _print_json(facts)
+        return
+    facts["viewport_px"] = f"{width} x {height}"
+    for name, value in facts.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+def _load(files: list[Path] | None) -> None:
+    from webdojo.tasks.files import load_tasks_file
+
+    for file in files or ():
+        load_tasks_file(file)
+
+
+def _check_difficulty(asked: str | None) -> None:
+    from typing import get_args
+
+    from webdojo.tasks.errors import UserError
+    from webdojo.tasks.task import Difficulty
+
+    known = get_args(Difficulty)
+    if asked is not None and asked not in known:
+        raise UserError(f"--difficulty {asked}: there is none such; choose from {', '.join(known)}")
+
+
+def _facts(entry: Entry) -> dict[str, Any]:
+    task = entry.task
+    return {
+        "id": task.id,
+        "suite": task.id.split(".", 1)[0],
+        "difficulty": task.difficulty,
+        "horizon": task.horizon,
+        "source": entry.source,
+    }
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _print_table(facts: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not facts:
+        typer.echo("no task fits")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "difficulty", "horizon", "source"):
+        table.add_column(heading, overflow="fold")
+    for task in facts:
+        table.add_row(task["id"], task["difficulty"], str(task["horizon"]), task["source"])
+    console = Console()
+    console.print(table)
+    suites = {task["suite"] for task in facts}
+    console.print(f"{len(facts)} tasks in {len(suites)} suite{'s' * (len(suites) > 1)}")
