@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 MAX_TEXT = 20_000
 """Characters of model output that are looked at."""
 

@@ -16,6 +16,26 @@ if TYPE_CHECKING:
 
 SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
+OFF = (
+    # Playwright needs these off, and only the last such flag counts.
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "PaintHolding",
+    "RenderDocument",
+    "ThirdPartyStoragePartitioning",
+    # Frames of other origins stay in their page's process, under its clock and its origin guard.
+    "IsolateOrigins",
+    "site-per-process",
+    # Services that speak to the outside.
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "Translate",
+)
 FLAGS = (
     # A screenshot otherwise waits for the next 60 Hz frame, twice.
     "--disable-frame-rate-limit",
@@ -32,7 +52,8 @@ FLAGS = (
     "--disable-sync",
     "--disable-quic",
     "--no-first-run",
-    "--disable-features=Translate,OptimizationHints,MediaRouter",
+    "--disable-site-isolation-trials",
+    "--disable-features=" + ",".join(OFF),
 )
 LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
 
@@ -56,8 +77,8 @@ def find_chromium() -> Path:
     for path in (*_playwright_browsers(), *_system_browsers()):
         return path
     raise UserError(
-        "no Chromium found: run `playwright install chromium-headless-shell`, or install the package"
-        " chromium-headless-shell or chromium of your distribution, or set WEBDOJO_CHROMIUM"
+        "no Chromium found: run `playwright install chromium-headless-shell`, or install the"
+        " package chromium-headless-shell or chromium of your distribution, or set WEBDOJO_CHROMIUM"
     )
 
 
@@ -89,8 +110,8 @@ class BrowserOptions:
 class Chromium:
     """A running Chromium.
 
-    Use as ``async with Chromium() as chromium``. ``new_context`` starts the browser on first use and
-    again if it died since.
+    Use as ``async with Chromium() as chromium``. ``new_context`` starts the browser on first use
+    and again if it died since.
     """
 
     def __init__(self, options: BrowserOptions | None = None) -> None:

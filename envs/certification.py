@@ -51,7 +51,9 @@ async def play_oracle(
                 if look is not None:
                     look(observation)
                 if reward < 1:
-                    trouble = trouble or step.message or ("horizon reached" if step.truncated else "")
+                    trouble = (
+                        trouble or step.message or ("horizon reached" if step.truncated else "")
+                    )
                 break
             text = oracle.send(observation.view())
     except StopIteration:

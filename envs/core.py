@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from webdojo.envs import vocabulary as vocabulary  # fills the action registry
+from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.observation import TEXT_MODES, Observation
+from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
 from webdojo.envs.pruning import prune, to_html
 from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.envs.tabs import Tabs
+from webdojo.tasks.task import Outcome
 
 if TYPE_CHECKING:
-    from webdojo.tasks.task import Outcome, Task
+    from webdojo.tasks.task import Task
 
 T = TypeVar("T")
+
+CLOSE_TIMEOUT_S = 2.0
+"""Real time in which a lost page must have closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +64,18 @@ class Step:
 class WebEnv:
     """Runs episodes of any task in one page of a shared Chromium.
 
-    ``reset`` and ``step`` raise BrowserDiedError when the browser, the page or its script is gone or
-    hung: the episode is lost, and the next ``reset`` starts on a fresh context. A wrong action is no
-    error: it shows in ``last_action_error``.
+    ``reset`` and ``step`` raise BrowserDiedError when the browser, the page or its script is gone
+    or hung: the episode is lost, and the next ``reset`` starts on a fresh context. A wrong action
+    is no error: it shows in ``last_action_error``.
     """
 
     def __init__(self, chromium: Chromium, spec: EnvSpec | None = None) -> None:
         self.spec = spec or EnvSpec()
         self._chromium = chromium
-        self._page: DrivenPage | None = None
-        self._page_task = ""
+        self._tabs: Tabs | None = None
+        self._tabs_task = ""
+        self._deadline: asyncio.Timeout | None = None
+        self._lost = ""
         self._task: Task | None = None
         self._goal = ""
         self._answer: str | None = None
@@ -83,10 +91,15 @@ class WebEnv:
 
     @property
     def page(self) -> DrivenPage:
-        """The page of the running episode."""
-        if self._page is None:
+        """The tab that the running episode shows."""
+        return self.tabs.active
+
+    @property
+    def tabs(self) -> Tabs:
+        """All tabs of the running episode."""
+        if self._tabs is None:
             raise RuntimeError("no episode: call reset first")
-        return self._page
+        return self._tabs
 
     async def reset(self, task: Task, seed: int) -> Observation:
         """Start the instance of ``task`` chosen by ``seed``."""
@@ -101,32 +114,36 @@ class WebEnv:
 
     async def close(self) -> None:
         """Give the context back; closing twice is fine."""
-        page, self._page = self._page, None
+        tabs, self._tabs = self._tabs, None
         self._over = True
-        if page is not None:
-            await page.close()
+        if tabs is not None:
+            await tabs.close()
 
     async def _reset(self, task: Task, seed: int) -> Observation:
-        page = await self._page_for(task, seed)
+        tabs = await self._tabs_for(task, seed)
+        page = tabs.active
         async with page.clock.running(after_s=SAFETY_NET_S):
             self._goal = await task.setup(page.page, seed)
-        self._task, self._page_task = task, task.id
+        self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
         await page.clock.run(self.spec.settle_ms)
+        tabs.heard()  # what happened before the episode is none of the agent's business
         return await self._observe("", "")
 
-    async def _page_for(self, task: Task, seed: int) -> DrivenPage:
-        if self._page is not None:
-            if task.reuse_page and self._page_task == task.id:
-                await self._page.call("restart", seed)
-                await self._page.mouse_with_frames("mouseMoved", 0, 0)
-                return self._page
+    async def _tabs_for(self, task: Task, seed: int) -> Tabs:
+        tabs = self._tabs
+        if tabs is not None:
+            if task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1:
+                await tabs.active.restart(seed)
+                return tabs
             await self.close()
         context = await self._chromium.new_context(task.viewport)
-        self._page = await DrivenPage.open(context, seed)
-        return self._page
+        self._lost = ""
+        self._tabs = await Tabs.open(context, seed, Origins(task.allowed_origins), self._lose)
+        return self._tabs
 
     async def _step(self, task: Task, text: str) -> Step:
+        tabs = self.tabs
         error = ""
         given_up = False
         try:
@@ -135,16 +152,29 @@ class WebEnv:
             await self._perform(action)
         except ActionError as refused:
             error = str(refused)
-        page = self.page
-        await page.clock.run(self.spec.settle_ms)
+        await tabs.active.clock.run(self.spec.settle_ms)
+        await tabs.ready()
         self._steps += 1
         observation = await self._observe(text, error)
-        async with page.clock.running(after_s=SAFETY_NET_S):
-            outcome: Outcome = await task.evaluate(page.page, self._answer)
+        outcome = await self._judge(task, tabs)
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
         return Step(observation, float(outcome.reward), terminated, truncated, outcome.message)
+
+    async def _judge(self, task: Task, tabs: Tabs) -> Outcome:
+        from playwright.async_api import Error
+
+        page = tabs.pages[0]
+        try:
+            async with page.clock.running(after_s=SAFETY_NET_S):
+                return await task.evaluate(page.page, self._answer)
+        except Error as error:
+            if self._lost or not tabs.alive():
+                raise
+            # The agent has taken the page to where its evaluator finds nothing to read.
+            first = error.message.splitlines()[0]
+            return Outcome(0.0, done=False, message=f"evaluate failed: {first}")
 
     async def _perform(self, action: Action) -> None:
         spec = ACTIONS[action.name]
@@ -184,6 +214,9 @@ class WebEnv:
             last_action_error=error,
             page_changed=changed,
             elapsed_steps=self._steps,
+            notices=self.tabs.heard(),
+            open_pages_urls=tuple(tab.page.url for tab in self.tabs.pages),
+            active_page_index=self.tabs.pages.index(page),
             boxes=snapshot.boxes() if "pruned_html" in modes else {},
         )
         return self._last
@@ -193,25 +226,34 @@ class WebEnv:
         from playwright.async_api import Error
 
         try:
-            async with asyncio.timeout(self.spec.step_timeout_s):
+            async with asyncio.timeout(self.spec.step_timeout_s) as self._deadline:
                 return await work
         except TimeoutError:
+            lost = self._lost or f"no answer within {self.spec.step_timeout_s:g} s"
             await self._abandon()
-            raise BrowserDiedError(f"{what} took over {self.spec.step_timeout_s:g} s") from None
-        except (Error, PageScriptError) as error:
+            raise BrowserDiedError(f"{what}: {lost}") from None
+        except (Error, PageScriptError, BrowserDiedError) as error:
             await self._abandon()
             raise BrowserDiedError(f"{what}: {str(error).splitlines()[0]}") from error
         except BaseException:
-            self._over = True
+            # Cut short at an unknown point: the page is in no state to be used again.
+            await asyncio.shield(self._abandon())
             raise
+        finally:
+            self._deadline = None
+
+    def _lose(self, reason: str) -> None:
+        """End the step under way: what it waits for will never come."""
+        self._lost = reason
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time())
 
     async def _abandon(self) -> None:
         """Let go of a page that may never answer."""
-        page, self._page = self._page, None
+        tabs, self._tabs = self._tabs, None
         self._over = True
-        if page is None:
-            return
-        closing = asyncio.create_task(page.close())
-        done: Any = await asyncio.wait([closing], timeout=2.0)
-        if not done[0]:
-            closing.cancel()
+        if tabs is not None:
+            closing = asyncio.create_task(tabs.close())
+            await asyncio.wait([closing], timeout=CLOSE_TIMEOUT_S)
+            if not closing.done():
+                closing.cancel()

@@ -29,6 +29,12 @@ class Observation:
     page_changed: bool = True
     """Whether the page looks different from the step before."""
     elapsed_steps: int = 0
+    notices: tuple[str, ...] = ()
+    """What happened besides: dialogs answered, tabs opened, navigations and downloads refused."""
+    open_pages_urls: tuple[str, ...] = ()
+    """Addresses of all tabs, in the order in which they were opened."""
+    active_page_index: int = 0
+    """Which of them is shown."""
     boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
 
     @property

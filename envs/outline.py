@@ -23,9 +23,15 @@ KINDS = {
     "img": "img",
 }
 INPUT_KINDS = {
-    "checkbox": "checkbox", "radio": "radio", "button": "button", "submit": "button", "reset": "button",
-    "image": "button", "file": "file", "range": "slider",
-}  # fmt: skip
+    "checkbox": "checkbox",
+    "radio": "radio",
+    "button": "button",
+    "submit": "button",
+    "reset": "button",
+    "image": "button",
+    "file": "file",
+    "range": "slider",
+}
 MAX_TEXT = 64
 
 

@@ -5,48 +5,63 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.clock import PageClock
-from webdojo.envs.snapshot import PAGE_API, Snapshot, parse_snapshot, snapshot_script
+from webdojo.envs.snapshot import PAGE_API, Snapshot, episode_script, parse_snapshot
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, CDPSession, Page, Response
+    from playwright.async_api import CDPSession, Dialog, Download, Page, Response
+
+    from webdojo.envs.origins import Origins
+    from webdojo.envs.tabs import Tabs
 
 ImageFormat = Literal["jpeg", "webp", "png"]
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
-FRAME_MS = 17
-"""Page time in which a page surely draws once."""
 SAFETY_NET_S = 1.0
 """Task code that waits on a standing page gets its time moving after this."""
 
 
 class DrivenPage:
-    """One page in one context, with its clock held by us."""
+    """One page in one context, with its clock held by us.
 
-    def __init__(self, page: Page, cdp: CDPSession) -> None:
+    Made by ``Tabs``, which is found again as ``tabs``.
+    """
+
+    def __init__(self, page: Page, cdp: CDPSession, tabs: Tabs) -> None:
         self.page = page
+        self.tabs = tabs
         self.clock = PageClock(cdp)
+        self.frame_id = ""
+        """Protocol id of the main frame."""
         self._cdp = cdp
         self._goto = page.goto
+        self._told: str | None = None
+        self._busy: set[asyncio.Task[None]] = set()
 
     @classmethod
-    async def open(cls, context: BrowserContext, seed: int) -> Self:
-        """A new blank page whose documents draw chance from ``seed``; raises BrowserDiedError."""
+    async def adopt(cls, page: Page, tabs: Tabs) -> Self:
+        """Take over a page of the episode's context; raises BrowserDiedError."""
         from playwright.async_api import Error
 
         try:
-            await context.add_init_script(snapshot_script(seed))
-            page = await context.new_page()
-            driven = cls(page, await context.new_cdp_session(page))
-            await driven.clock.start()
+            driven = cls(page, await page.context.new_cdp_session(page), tabs)
+            driven._listen(tabs.origins)
+            _, _, _, tree = await asyncio.gather(
+                driven.clock.start(),
+                driven._cdp.send("Page.enable"),
+                driven._cdp.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+                driven._cdp.send("Page.getFrameTree"),
+            )
+            driven.frame_id = tree["frameTree"]["frame"]["id"]
         except Error as error:
             raise BrowserDiedError(f"no new page: {error.message}") from error
         # A task navigates with the page it is handed. Playwright's own goto would wait for a load
         # event that a standing clock never brings, and for a span of time that no seed fixes.
-        setattr(page, "goto", driven.goto)  # noqa: B010
+        setattr(page, "goto", driven.task_goto)  # noqa: B010
         return driven
 
     async def goto(self, url: str, **options: Any) -> Response | None:
@@ -55,6 +70,21 @@ class DrivenPage:
         response = await self._goto(url, **options)
         await self.clock.run(LOAD_MS)
         return response
+
+    async def task_goto(self, url: str, **options: Any) -> Response | None:
+        """Navigate as the task's own code does: what the task opens, the page may reach."""
+        self.tabs.origins.add_page(url)
+        return await self.goto(url, **options)
+
+    async def restart(self, seed: int) -> None:
+        """Begin another episode on this page: chance, ids and date start anew."""
+        begun_ms, _ = await asyncio.gather(self.call("restart", seed), self.move_mouse(0, 0))
+        source = episode_script(seed, begun_ms)
+        told, self._told = self._told, None
+        answer = await self._cdp.send("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        if told is not None:
+            await self._cdp.send("Page.removeScriptToEvaluateOnNewDocument", {"identifier": told})
+        self._told = answer["identifier"]
 
     async def evaluate(self, expression: str) -> Any:
         """The JSON value of an expression in the page's main world."""
@@ -82,32 +112,88 @@ class DrivenPage:
         answer = await self._cdp.send("Page.captureScreenshot", parameters)
         return base64.b64decode(answer["data"])
 
+    async def move_mouse(self, x: float, y: float, **parameters: Any) -> None:
+        """Move the mouse and see the page notice it."""
+        # Chromium keeps a move back until the next frame, which a standing clock never brings,
+        # unless another event follows. The in-page script hides this one from the page.
+        await asyncio.gather(
+            self.mouse("mouseMoved", x, y, **parameters),
+            self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
+        )
+
+    async def turn_wheel(self, x: float, y: float, delta_x: float, delta_y: float) -> None:
+        """Turn the mouse wheel over a point, by pixels right and down."""
+        await asyncio.gather(
+            self.mouse("mouseWheel", x, y, deltaX=delta_x, deltaY=delta_y),
+            self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
+        )
+
     async def mouse(self, kind: str, x: float, y: float, **parameters: Any) -> None:
-        """Send one mouse event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""
+        """Send one event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""
         await self._cdp.send(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **parameters}
         )
-
-    async def mouse_with_frames(self, kind: str, x: float, y: float, **parameters: Any) -> None:
-        """Send a move or a turn of the wheel, and let the page draw.
-
-        Chromium hands these to the page with its next frame, which a standing clock never brings.
-        """
-        await asyncio.gather(self.mouse(kind, x, y, **parameters), self.clock.run(FRAME_MS))
 
     async def insert_text(self, text: str) -> None:
         """Insert text at the caret, as an input method does."""
         await self._cdp.send("Input.insertText", {"text": text})
 
-    async def close(self) -> None:
-        """Close the page's context; closing a dead one is fine."""
+    async def set_files(self, bid: str, paths: list[str]) -> None:
+        """Put files into a file input."""
+        found = await self._cdp.send(
+            "Runtime.evaluate", {"expression": f"{PAGE_API}.elementOf({json.dumps(bid)})"}
+        )
+        await self._cdp.send(
+            "DOM.setFileInputFiles", {"files": paths, "objectId": found["result"]["objectId"]}
+        )
+
+    def _listen(self, origins: Origins) -> None:
+        self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
+        self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
+        self.page.on("crash", lambda _: self.tabs.lose("the page crashed"))
+        self.page.on("dialog", self._answer)
+        self.page.on("download", self._refuse_download)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+
+    async def _guard(self, event: dict[str, Any], origins: Origins) -> None:
         from playwright.async_api import Error
 
+        url: str = event["request"]["url"]
+        navigates = event.get("resourceType") == "Document"
+        request = {"requestId": event["requestId"]}
         try:
-            await self.page.context.close()
+            if origins.allows(url):
+                await self._cdp.send("Fetch.continueRequest", request)
+                return
+            self.tabs.refused.append(url)
+            if navigates and event.get("frameId") == self.frame_id:
+                self.tabs.say(f"the page wanted to open {url}, which is outside this task: refused")
+            reason = "Aborted" if navigates else "BlockedByClient"
+            await self._cdp.send("Fetch.failRequest", {**request, "errorReason": reason})
         except Error:
-            pass  # already gone
+            pass  # the page went away with its requests
+
+    async def _answer(self, dialog: Dialog) -> None:
+        from playwright.async_api import Error
+
+        kind, text = dialog.type, dialog.message
+        if kind != "beforeunload":
+            done = "closed" if kind == "alert" else "accepted"
+            self.tabs.say(f"the page showed {_article(kind)} {kind} {text!r}: {done}")
+        with suppress(Error):  # the page went away with its dialog
+            await dialog.accept(dialog.default_value if kind == "prompt" else "")
+
+    async def _refuse_download(self, download: Download) -> None:
+        self.tabs.say(f"the page offered the download {download.suggested_filename!r}: refused")
 
 
 class PageScriptError(Exception):
     """A script of ours raised in the page."""
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"

@@ -12,13 +12,18 @@ from html import escape
 from webdojo.envs.snapshot import Node
 
 STRUCTURE_TAGS = frozenset(
-    "h1 h2 h3 h4 h5 h6 p li ul ol dl dt dd table thead tbody tfoot tr th td form label fieldset legend"
-    " nav main header footer section article aside dialog iframe caption pre blockquote code".split()
+    (
+        *("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "ul", "ol", "dl", "dt", "dd"),
+        *("table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption"),
+        *("form", "label", "fieldset", "legend", "pre", "blockquote", "code", "iframe", "dialog"),
+        *("nav", "main", "header", "footer", "section", "article", "aside"),
+    )
 )
 """Tags that tell something about their content and are kept without being actionable."""
 
-VOID_TAGS = frozenset("input img br hr".split())
-SVG_SHAPES = frozenset("path rect circle ellipse line polygon polyline g use defs".split())
+VOID_TAGS = frozenset(["input", "img", "br", "hr"])
+    ["path", "rect", "circle", "ellipse", "line", "polygon", "polyline", "g", "use", "defs"]
+)
 ALWAYS_KEPT = (
     "id",
     "name",
@@ -65,7 +70,7 @@ def _prune(node: Node) -> list[Node | str]:
 
 
 def _is_text_block(node: Node, children: list[Node | str]) -> bool:
-    # A block that holds text directly stays one line, so that neighbouring texts do not run together.
+    # A block that holds text directly stays one line: neighbouring texts must not run together.
     return node.tag not in ("span", "b", "i", "em", "strong", "font", "u", "small", "body") and any(
         isinstance(child, str) for child in children
     )

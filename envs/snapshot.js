@@ -23,27 +23,58 @@
     return addEventListener.call(this, type, ...rest);
   };
 
-  // The page's own time and chance: both start anew with the episode, whatever ran before.
+  // Sent after a mouse move to make the browser deliver it; the page must not see it.
+  for (const type of ["keydown", "keyup"])
+    addEventListener.call(window, type, (event) => {
+      if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
+    }, true);
+
+  // The page's own time and chance: both start anew with the episode, whatever ran before. A page
+  // used again learns its episode's seed and beginning from EPISODE, set before or after this runs.
+  const EPISODE = Symbol.for("webdojo.episode");
   const NativeDate = Date;
   const nativeNow = Date.now.bind(Date);
   const START_MS = 1750075200000;
-  let born = nativeNow();
-  const now = () => START_MS + nativeNow() - born;
+  const loaded = nativeNow();
+  let episode = null;
+  const thisEpisode = () => {
+    if (!episode) {
+      episode = window[EPISODE] ?? { seed: __SEED__, begun: START_MS };
+      delete window[EPISODE];
+      chance = episode.seed;
+    }
+    return episode;
+  };
+  const now = () => START_MS + nativeNow() - thisEpisode().begun;
   window.Date = new Proxy(NativeDate, {
     construct: (target, values, self) => Reflect.construct(target, values.length ? values : [now()], self),
     apply: () => new NativeDate(now()).toString(),
     get: (target, name) => (name === "now" ? now : Reflect.get(target, name)),
   });
-  performance.now = () => nativeNow() - born;
+  performance.now = () => nativeNow() - loaded;
+  const nextFrame = window.requestAnimationFrame.bind(window);
+  window.requestAnimationFrame = (callback) => nextFrame(() => callback(performance.now()));
 
-  let chance = __SEED__;
+  let chance = 0;
   const random = () => { // mulberry32
+    thisEpisode();
     chance = (chance + 0x6d2b79f5) | 0;
     let t = Math.imul(chance ^ (chance >>> 15), 1 | chance);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   Math.random = random;
+  if (window.crypto) {
+    crypto.getRandomValues = (array) => {
+      const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
+      return array;
+    };
+    crypto.randomUUID = () => {
+      const hex = (n) => Array.from({ length: n }, () => ((random() * 16) | 0).toString(16)).join("");
+      return `${hex(8)}-${hex(4)}-4${hex(3)}-${"89ab"[(random() * 4) | 0]}${hex(3)}-${hex(12)}`;
+    };
+  }
 
   let ids = new WeakMap();
   let elements = new Map();
@@ -107,7 +138,10 @@
 
   // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label].
   // flags: 1 visible, 2 actionable.
-  const walk = (node, out, inherited, offset) => {
+  // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
+  const NESTED_AT = 150, DEEPEST = 1500;
+  const walk = (node, out, inherited, offset, depth = 0) => {
+    if (depth > DEEPEST) return;
     if (node.nodeType === Node.TEXT_NODE) {
       const text = node.data.replace(/\s+/g, " ");
       if (text.trim() && inherited.visible) out.push(text);
@@ -127,23 +161,23 @@
       const value = node.getAttribute(name);
       if (value) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
     }
-    const children = [];
+    const children = depth < NESTED_AT ? [] : out;
     const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
     if (node.tagName !== "TEXTAREA") {
       const roots = node.shadowRoot ? [node.shadowRoot, node] : [node];
-      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset);
+      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset, depth + 1);
     }
     if (node.tagName === "IFRAME" || node.tagName === "FRAME") {
       let inner = null;
       try { inner = node.contentDocument; } catch { /* another origin */ }
       if (inner?.body) {
         walk(inner.body, children, { visible: true, pointer: false },
-             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop });
+             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop }, depth + 1);
       }
     }
     out.push([
       node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, state(node),
-      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), children, labelOf(node),
+      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), children === out ? [] : children, labelOf(node),
     ]);
   };
 
@@ -290,15 +324,17 @@
     return { checked };
   };
 
+  // A new episode on this page; tells when it began, for documents to come.
   const restart = (seed) => {
-    born = nativeNow();
-    chance = seed | 0;
+    episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
+    chance = episode.seed;
     Math.random = random;
     ids = new WeakMap();
     elements = new Map();
     nextId = 1;
+    return episode.begun;
   };
 
-  const api = { snapshot, clickPoint, prepareFill, selectOption, focus, isChecked, restart };
+  const api = { snapshot, elementOf, clickPoint, prepareFill, selectOption, focus, isChecked, restart };
   Object.defineProperty(window, KEY, { value: Object.freeze(api), enumerable: false });
 })();

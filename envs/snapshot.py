@@ -18,8 +18,14 @@ PAGE_API = 'window[Symbol.for("webdojo")]'
 VISIBLE, ACTIONABLE = 1, 2
 
 
+def episode_script(seed: int, begun_ms: int) -> str:
+    """A script that tells the documents of a page used again which episode they belong to."""
+    episode = {"seed": seed & 0x7FFFFFFF, "begun": begun_ms}
+    return f'window[Symbol.for("webdojo.episode")] = {json.dumps(episode)}'
+
+
 def snapshot_script(seed: int) -> str:
-    """The script to install in every document before the page's own; ``seed`` feeds Math.random."""
+    """The script to install in every document before the page's own; ``seed`` feeds its chance."""
     return _SCRIPT.replace("__SEED__", str(seed & 0x7FFFFFFF))
 
 
@@ -40,7 +46,7 @@ class Node:
     """Text of the <label> elements that name this control."""
 
     def walk(self) -> Iterator[Node]:
-        """This node and all below it, in document order."""
+        """The node and all below it, in document order."""
         stack: list[Node] = [self]
         while stack:
             node = stack.pop()

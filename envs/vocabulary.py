@@ -43,7 +43,7 @@ async def dblclick(page: DrivenPage, bid: str, button: Button = "left") -> None:
 async def hover(page: DrivenPage, bid: str) -> None:
     """Move the mouse over an element."""
     x, y = await _point(page, bid)
-    await page.mouse_with_frames("mouseMoved", x, y)
+    await page.move_mouse(x, y)
 
 
 @action('fill("7", "some text")')
@@ -108,7 +108,7 @@ async def drag_and_drop(page: DrivenPage, from_bid: str, to_bid: str) -> None:
 async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
     """Turn the mouse wheel by so many pixels, right and down positive."""
     width, height = _size(page)
-    await page.mouse_with_frames("mouseWheel", width / 2, height / 2, deltaX=delta_x, deltaY=delta_y)
+    await page.turn_wheel(width / 2, height / 2, delta_x, delta_y)
 
 
 @action('goto("http://localhost:8000/")')
@@ -135,7 +135,7 @@ async def go_forward(page: DrivenPage) -> None:
 async def mouse_move(page: DrivenPage, x: float, y: float) -> None:
     """Move the mouse to a point of the viewport, in pixels."""
     _inside(page, x, y)
-    await page.mouse_with_frames("mouseMoved", x, y)
+    await page.move_mouse(x, y)
 
 
 @action("mouse_click(100, 50)")
@@ -157,7 +157,7 @@ async def mouse_dblclick(page: DrivenPage, x: float, y: float, button: Button = 
 async def mouse_down(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
     """Press a mouse button at a point of the viewport."""
     _inside(page, x, y)
-    await page.mouse_with_frames("mouseMoved", x, y)
+    await page.move_mouse(x, y)
     await page.mouse("mousePressed", x, y, button=button, clickCount=1)
 
 
@@ -165,7 +165,7 @@ async def mouse_down(page: DrivenPage, x: float, y: float, button: Button = "lef
 async def mouse_up(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
     """Release a mouse button at a point of the viewport."""
     _inside(page, x, y)
-    await page.mouse_with_frames("mouseMoved", x, y, button=button, buttons=1)
+    await page.move_mouse(x, y, button=button, buttons=1)
     await page.mouse("mouseReleased", x, y, button=button, clickCount=1)
 
 
@@ -234,12 +234,12 @@ async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count:
 
 
 async def _drag(page: DrivenPage, start: tuple[float, float], end: tuple[float, float]) -> None:
-    await page.mouse_with_frames("mouseMoved", *start)
+    await page.move_mouse(*start)
     await page.mouse("mousePressed", *start, button="left", clickCount=1)
     for step in (0.1, 0.5, 0.9, 1.0):
         x = start[0] + (end[0] - start[0]) * step
         y = start[1] + (end[1] - start[1]) * step
-        await page.mouse_with_frames("mouseMoved", x, y, button="left", buttons=1)
+        await page.move_mouse(x, y, button="left", buttons=1)
     await page.mouse("mouseReleased", *end, button="left", clickCount=1)
 
 

@@ -1,0 +1,76 @@
+"""Where a page may go: the origins that its task names, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from posixpath import normpath
+from urllib.parse import unquote, urlsplit
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+SAME_AS = {"ws": "http", "wss": "https"}
+INSIDE_SCHEMES = frozenset({"about", "blob", "data"})
+"""Addresses that reach nothing outside the page that names them."""
+
+
+class Origins:
+    """The origins and folders that an episode may reach.
+
+    ``http://host:8000`` allows every address of that origin; ``file:///folder/`` allows what lies
+    in that folder. Nothing else is reachable.
+    """
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._origins: set[tuple[str, str, int]] = set()
+        self._folders: set[str] = set()
+        for address in allowed:
+            self._add(address, whole_file=True)
+
+    def add_page(self, url: str) -> None:
+        """Allow the origin of a page; of a file, the folder that it lies in."""
+        self._add(url, whole_file=False)
+
+    def allows(self, url: str) -> bool:
+        """Whether a page may load or open this address."""
+        parts = urlsplit(url)
+        if parts.scheme in INSIDE_SCHEMES:
+            return True
+        if parts.scheme == "file":
+            path = _path(parts.path)
+            return not parts.netloc and any(
+                path == folder.rstrip("/") or path.startswith(folder) for folder in self._folders
+            )
+        origin = _origin(url)
+        return origin is not None and origin in self._origins
+
+    def __str__(self) -> str:
+        origins = sorted(f"{scheme}://{host}:{port}" for scheme, host, port in self._origins)
+        return ", ".join([*origins, *(f"file://{folder}" for folder in sorted(self._folders))])
+
+    def _add(self, url: str, *, whole_file: bool) -> None:
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            path = _path(parts.path)
+            is_folder = parts.path.endswith("/")
+            if is_folder:
+                path = path.rstrip("/") + "/"
+            elif not whole_file:
+                path = path.rpartition("/")[0] + "/"
+            self._folders.add(path)
+        elif (origin := _origin(url)) is not None:
+            self._origins.add(origin)
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    parts = urlsplit(url)
+    scheme = SAME_AS.get(parts.scheme, parts.scheme)
+    try:
+        port = parts.port or DEFAULT_PORTS.get(scheme)
+    except ValueError:
+        return None
+    if port is None or not parts.hostname:
+        return None
+    return scheme, parts.hostname, port
+
+
+def _path(path: str) -> str:
+    return normpath(unquote(path))
