@@ -102,7 +102,10 @@ use-spinner
 FLIGHTS = "flight-aa flight-alaska flight-alaska-auto"
 
 HORIZON = 10
-LONGER: dict[str, int] = {}
+LONGER = {
+    "click-checkboxes-large": 20,
+    "number-checkboxes": 20,
+}
 """Horizons of pages that may take more than ten actions."""
 MEDIUM: frozenset[str] = frozenset()
 """Pages whose oracle takes four to six actions on average."""
@@ -128,9 +131,10 @@ class Page:
 
 def pages() -> list[Page]:
     """All pages, sorted by name."""
+    sides: tuple[tuple[Side, str], ...] = (("train", TRAIN), ("test", TEST))
     found = [
         _page(name, group[0], side)
-        for side, text in (("train", TRAIN), ("test", TEST))
+        for side, text in sides
         for group in map(str.split, text.strip().splitlines())
         for name in group
     ]

@@ -1,6 +1,6 @@
 """Scripted solutions, by kind of page."""
 
-from webdojo.tasks.miniwob.oracles import buttons, choices, text
+from webdojo.tasks.miniwob.oracles import buttons, choices, hidden, text
 from webdojo.tasks.miniwob.oracles.oracle import ORACLES
 
-__all__ = ["ORACLES", "buttons", "choices", "text"]
+__all__ = ["ORACLES", "buttons", "choices", "hidden", "text"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webdojo.tasks.calls import click, fill
+from webdojo.tasks.calls import click, fill, mouse_click
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import bid_of, button, match, quoted
 from webdojo.tasks.task import Oracle
@@ -111,19 +111,18 @@ def ticket(view: PageView) -> Oracle:
         above = offer.find_previous("div")
         assert above is not None
         hours, minutes = match(r"(\d+)h (\d+)m", text_of(above))
-        offers.append((cost, int(hours) * 60 + int(minutes), offer))
-    key = 1 if "duration" in view.goal else 0
+        duration = int(hours) * 60 + int(minutes)
+        offers.append((duration if "duration" in view.goal else cost, bid_of(offer)))
     most = "longest" in view.goal or "expensive" in view.goal
-    best = (max if most else min)(offers, key=lambda offer: offer[key])
-    yield click(bid_of(best[2]))
+    yield click(max(offers)[1] if most else min(offers)[1])
 
 
 @solves("ascending-numbers")
 def ascending_numbers(view: PageView) -> Oracle:
-    """Click the numbers from the lowest up."""
-    numbers = sorted((int(text_of(tag)), bid_of(tag)) for tag in view.all("text"))
-    for _, bid in numbers:
-        yield click(bid)
+    """Click the numbers from the lowest up; after the first, they are hidden where they stood."""
+    numbers = sorted((int(text_of(tag)), view.boxes[bid_of(tag)]) for tag in view.all("text"))
+    for _, (x, y, width, height) in numbers:
+        yield mouse_click(x + width / 2, y + height / 2)
 
 
 @solves("grid-coordinate")

@@ -61,7 +61,8 @@ def log_in(view: PageView) -> Oracle:
     """Log in, dismissing a pop-up whenever it stands in the way."""
     username, password = quoted(view.goal)
     for name, text in (("username", username), ("password", password)):
-        while view.find("input", id=name).get("value", "") != ("•" * len(text) if name == "password" else text):
+        shown = "•" * len(text) if name == "password" else text
+        while view.find("input", id=name).get("value", "") != shown:
             popup = _popup_exit(view)
             view = yield click(popup) if popup else fill(view.bid("input", id=name), text)
     while True:
@@ -172,17 +173,12 @@ def movie_search(view: PageView) -> Oracle:
 
 def _field_names(view: PageView) -> list[str]:
     """Names of the text boxes in order, whether labels stand before or after them."""
-    names = ("genre", "director", "year")
-    marks: list[str] = []
-    for tag in view.soup.find_all(True):
-        if tag.name == "input":
-            marks.append("input")
-        own = "".join(tag.find_all(string=True, recursive=False)).strip().lower().rstrip(":")
-        marks.extend(name for name in names if own == name)
-        placeholder = str(tag.get("placeholder", "")).lower()
-        if placeholder in names:
-            marks.append(placeholder)
-    found = [mark for mark in marks if mark != "input"]
+    found: list[str] = []
+    for text in view.soup.find_all(string=True):
+        words = set(str(text).lower().strip(" \n:").split())
+        if len(words) <= 2:
+            names = {"date": "year", "genre": "genre", "director": "director", "year": "year"}
+            found.extend(names[word] for word in words & names.keys())
     if len(found) != 3:
         raise OracleError(f"the form's labels are {found}")
     return found
@@ -190,7 +186,7 @@ def _field_names(view: PageView) -> list[str]:
 
 def _search_button(view: PageView) -> str:
     for tag in reversed(view.all()):
-        if text_of(tag).lower() in ("search", "submit", "go"):
+        if text_of(tag).lower() in ("search", "submit", "go!"):
             return bid_of(tag)
     return bid_of(view.all()[-1])
 
