@@ -21,9 +21,7 @@ STRUCTURE_TAGS = frozenset(
 )
 """Tags that tell something about their content and are kept without being actionable."""
 
-VOID_TAGS = frozenset(["input", "img", "br", "hr"])
-    ["path", "rect", "circle", "ellipse", "line", "polygon", "polyline", "g", "use", "defs"]
-)
+VOID_TAGS = frozenset(("input", "img", "br", "hr"))
 ALWAYS_KEPT = (
     "id",
     "name",
