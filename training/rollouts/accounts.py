@@ -113,13 +113,12 @@ class PoolEvent:
     consumed; the policy version rose."""
     time_s: float
     """On the event loop's clock."""
+    version: int
+    """Policy version that episodes are drawn from."""
     group_id: int = -1
     member: int = -1
-    slot: int = -1
     cause: str = ""
     """Of a retry or a rejection."""
-    version: int = 0
-    """The pool's policy version; for ``consume`` the learner's."""
 
 
 OnEvent = Callable[[PoolEvent], None]

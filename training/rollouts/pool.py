@@ -6,28 +6,22 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from webdojo.training.rollouts.accounts import (
-    Counters,
     EventKind,
     OnEvent,
     PoolEvent,
     PoolStatus,
-    Rejection,
     SlotStatus,
 )
 from webdojo.training.rollouts.episode import Ended, EpisodeRequest, RunEpisode, finish
+from webdojo.training.rollouts.ledger import Attempt, Collection, Ledger, LiveGroup
 from webdojo.training.rollouts.pacing import Pacing
 from webdojo.training.rollouts.sampler import TaskSampler
 from webdojo.training.rollouts.trajectory import Group, Trajectory
-
-Collection = Literal["completion", "submission"]
-"""Which finished groups make a batch: whichever are finished, those with the oldest tokens first;
-or always the next ones in the order in which they were begun, which repeats exactly whatever the
-latencies but waits for stragglers."""
 
 OnTrajectory = Callable[[Trajectory], Awaitable[None]]
 
@@ -41,55 +35,11 @@ class EpisodesFailError(RuntimeError):
 
 
 @dataclass(slots=True, eq=False)
-class _LiveGroup:
-    """A group that was begun and is neither consumed nor rejected."""
-
-    group_id: int
-    task_id: str
-    seed: int
-    finished: dict[int, Trajectory] = field(default_factory=dict)
-    running: dict[int, _Slot] = field(default_factory=dict)
-    oldest: int | None = None
-    """Version of the oldest token drawn by its finished members; None if there is none."""
-    rejected: Rejection | None = None
-
-    def oldest_version(self) -> int | None:
-        """A version that no token of the group can be older than, None if it has none yet."""
-        versions = [slot.request.version for slot in self.running.values() if slot.request]
-        if self.oldest is not None:
-            versions.append(self.oldest)
-        return min(versions, default=None)
-
-    def add(self, trajectory: Trajectory) -> None:
-        """Take in a finished member."""
-        self.finished[trajectory.member] = trajectory
-        for turn in trajectory.turns:
-            if turn.versions:
-                drawn = min(turn.versions)
-                self.oldest = drawn if self.oldest is None else min(self.oldest, drawn)
-
-    def group(self) -> Group:
-        """The finished group, members in order."""
-        members = tuple(self.finished[member] for member in sorted(self.finished))
-        return Group(self.group_id, self.task_id, self.seed, members)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Job:
-    """A member of a group that needs a slot."""
-
-    group: _LiveGroup
-    member: int
-    attempt: int = 1
-
-
-@dataclass(slots=True, eq=False)
 class _Slot:
     """A place for one episode at a time."""
 
     index: int
     request: EpisodeRequest | None = None
-    episode: asyncio.Task[Trajectory] | None = None
     began_s: float = 0.0
     progress_s: float = 0.0
 
@@ -137,19 +87,17 @@ class RolloutPool:
         on_trajectory: OnTrajectory | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
-        if reject_zero_variance and group_size == 1:
-            raise ValueError(
-                "group_size 1 makes every group's rewards equal, so that none would ever be "
-                "consumed: use a group_size of at least 2 or reject_zero_variance=False"
-            )
-        self.counters = Counters()
         self._pacing = Pacing(slots, staleness, groups_per_batch, group_size, version)
+        self._ledger = Ledger(
+            self._pacing,
+            sampler,
+            collection=collection,
+            reject_zero_variance=reject_zero_variance,
+            retries=retries,
+            emit=self._emit,
+        )
         self._run_episode = run_episode
-        self._sampler = sampler
-        self._collection = collection
-        self._reject_zero_variance = reject_zero_variance
         self._deadline_s = deadline_s
-        self._retries = retries
         self._failure_limit = failure_limit
         self._grace_s = grace_s
         self._on_trajectory = on_trajectory
@@ -157,19 +105,10 @@ class RolloutPool:
 
         self._slots = tuple(_Slot(index) for index in range(slots))
         self._tasks: list[asyncio.Task[None]] = []
-        self._idle: deque[asyncio.Future[_Job]] = deque()
-        self._waiting: deque[_Job] = deque()
-        self._live: dict[int, _LiveGroup] = {}
-        self._ready: dict[int, _LiveGroup] = {}
-        self._next_group = 0
+        self._idle: deque[asyncio.Future[Attempt]] = deque()
         self._arrival: asyncio.Future[None] | None = None
         self._failure: BaseException | None = None
-        self._failed_in_a_row = 0
         self._clock_s = 0.0
-        self._results: list[tuple[int, str, float]] = []
-        self._reopen: deque[tuple[int, str, int]] = deque()
-        self._found: dict[tuple[int, int], Trajectory] = {}
-        self._counted: set[int] = set()
 
     # Life ----------------------------------------------------------------------------------------
 
@@ -201,8 +140,7 @@ class RolloutPool:
 
         If the caller is cancelled meanwhile, the episodes still end; close again to wait for them.
         """
-        if self._failure is None:
-            self._fail(PoolClosedError("the rollout pool was closed"))
+        self._fail(PoolClosedError("the rollout pool was closed"))
         running = [task for task in self._tasks if not task.done()]
         for task in running:
             if not task.cancelling():
@@ -236,27 +174,23 @@ class RolloutPool:
         if self._arrival is not None:
             raise RuntimeError("a batch is already awaited: a pool has one learner")
         self._pacing.next_version = version
-        self._reject_stale(version)
-        while (batch := self._collect()) is None or self._failure:
-            if self._failure:
+        self._ledger.reject_stale(version)
+        self._dispatch()
+        while True:
+            if self._failure is not None:
                 raise self._failure
-            self._dispatch()
+            batch = self._ledger.consume(version)
+            if batch is not None:
+                break
             self._arrival = asyncio.get_running_loop().create_future()
             try:
                 await self._arrival
             finally:
                 self._arrival = None
-        for live in batch:
-            del self._live[live.group_id], self._ready[live.group_id]
-            self.counters.staleness[max(0, version - _oldest(live, version))] += 1
-            self._emit("consume", live, version=version)
-        self._pacing.ready -= len(batch)
-        self._pacing.next_version = version + 1
-        self.counters.groups_consumed += len(batch)
-        self.counters.consumed += sum(len(live.finished) for live in batch)
-        self._record_results()
+        for group in batch:
+            self._emit("consume", group)
         self._dispatch()
-        return [live.group() for live in batch]
+        return [group.group() for group in batch]
 
     def set_version(self, version: int) -> None:
         """Say that episodes are drawn from ``version`` from now on: the engine has its weights."""
@@ -265,13 +199,12 @@ class RolloutPool:
         self._pacing.version = version
         self._pacing.next_version = max(self._pacing.next_version, version)
         self._emit("version")
-        self._reject_stale(version)
+        self._ledger.reject_stale(version)
         self._dispatch()
 
     def status(self) -> PoolStatus:
         """A snapshot: what every slot is doing, and the counters so far."""
         self._tick()
-        now = self._clock_s
         return PoolStatus(
             version=self.version,
             capacity=self._pacing.capacity,
@@ -279,34 +212,23 @@ class RolloutPool:
             waiting=self._pacing.waiting,
             groups_open=self._pacing.open,
             groups_ready=self._pacing.ready,
-            counters=copy.deepcopy(self.counters),
-            slots=tuple(_slot_status(slot, now) for slot in self._slots),
+            counters=copy.deepcopy(self._ledger.counters),
+            slots=tuple(_slot_status(slot, self._clock_s) for slot in self._slots),
         )
 
-    # Checkpoints ---------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
-        """The ledger, in plain JSON values: to be saved with the weights of ``version``.
+        """The pool's and its sampler's state, in JSON values: to be saved with the weights.
 
         Raises RuntimeError between ``next_batch`` and ``set_version``: the batch then belongs
         neither to the old weights nor to the new ones.
         """
         if self._pacing.next_version != self.version:
             raise RuntimeError(
-                f"a batch of version {self.version} is being trained on: save the pool's state "
-                "after set_version"
+                f"a batch of version {self._pacing.next_version - 1} is being trained on: save the "
+                "pool's state after set_version"
             )
         self._tick()
-        return {
-            "version": self.version,
-            "next_group": self._next_group,
-            "groups": [[live.group_id, live.task_id, live.seed] for live in self._live.values()]
-            + [list(group) for group in self._reopen],
-            "counted": sorted(self._counted | self._ready.keys()),
-            "results": [list(result) for result in self._results],
-            "sampler": self._sampler.state_dict(),
-            "counters": self.counters.state_dict(),
-        }
+        return self._ledger.state_dict()
 
     def load_state_dict(
         self, state: Mapping[str, Any], finished: Iterable[Trajectory] = ()
@@ -320,65 +242,68 @@ class RolloutPool:
         """
         if self._tasks:
             raise RuntimeError("load the pool's state before it starts")
-        self._pacing.version = self._pacing.next_version = int(state["version"])
-        self._next_group = int(state["next_group"])
-        self._reopen = deque((int(g), str(task), int(seed)) for g, task, seed in state["groups"])
-        self._results = [(int(g), str(task), float(mean)) for g, task, mean in state["results"]]
-        self._sampler.load_state_dict(state["sampler"])
-        self.counters = Counters.from_state_dict(state["counters"])
-        self.counters.submitted = (
-            self.counters.consumed + self.counters.rejected.total() + self.counters.retried.total()
-        )
-        self.counters.groups_opened -= len(self._reopen)
-        self._counted = {int(group_id) for group_id in state["counted"]}
-        self._found = {(t.group_id, t.member): t for t in finished}
+        self._ledger.load_state_dict(state, finished)
 
     # Slots ---------------------------------------------------------------------------------------
 
     async def _serve(self, slot: _Slot) -> None:
         while True:
-            job = await self._next_job()
-            try:
-                ended = await self._attempt(slot, job)
-            finally:
-                self._pacing.running -= 1
-                del job.group.running[job.member]
-                slot.request = slot.episode = None
-            self._account(slot, job, ended)
+            attempt = await self._next_attempt()
+            ended = await self._run(slot, attempt)
+            slot.request = None
+            self._ledger.counters.abandoned += ended.abandoned
+            if ended.trajectory is not None:
+                self._ledger.finish(attempt, ended.trajectory)
+            else:
+                self._ledger.fail(attempt, ended.cause)
+                if self._ledger.failed_in_a_row >= self._failure_limit:
+                    self._give_up(attempt, ended)
+            self._wake()
 
-    async def _next_job(self) -> _Job:
-        place: asyncio.Future[_Job] = asyncio.get_running_loop().create_future()
+    async def _next_attempt(self) -> Attempt:
+        place: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
         self._tick()
         self._idle.append(place)
         self._dispatch()
         return await place
 
-    async def _attempt(self, slot: _Slot, job: _Job) -> Ended:
+    def _dispatch(self) -> None:
+        """Give idle slots work, as far as there is capacity. To be called after every change."""
+        self._tick()
+        while self._idle and self._failure is None:
+            attempt = self._ledger.take()
+            if attempt is None:
+                break
+            self._idle.popleft().set_result(attempt)
+        self._wake()
+
+    async def _run(self, slot: _Slot, attempt: Attempt) -> Ended:
         loop = asyncio.get_running_loop()
 
         def progress() -> None:
             slot.progress_s = loop.time()
 
-        group = job.group
+        group = attempt.group
         slot.request = request = EpisodeRequest(
-            episode_id=f"{group.group_id:06d}-{job.member}-{job.attempt}",
+            episode_id=f"{group.group_id:06d}-{attempt.member}-{attempt.number}",
             group_id=group.group_id,
-            member=job.member,
+            member=attempt.member,
             task_id=group.task_id,
             seed=group.seed,
-            attempt=job.attempt,
-            version=self.version,
+            attempt=attempt.number,
+            version=attempt.version,
             progress=progress,
         )
         slot.began_s = slot.progress_s = loop.time()
-        self.counters.submitted += 1
-        group.running[job.member] = slot
-        self._emit("begin", group, job.member, slot)
-        slot.episode = loop.create_task(self._run_episode(request), name=request.episode_id)
-        ended = await finish(slot.episode, deadline_s=self._deadline_s, grace_s=self._grace_s)
+        self._emit("begin", group, attempt.member)
+        episode = loop.create_task(self._run_episode(request), name=request.episode_id)
+        attempt.cancel = episode.cancel
+        if group.rejected is not None:
+            episode.cancel()
+        ended = await finish(episode, deadline_s=self._deadline_s, grace_s=self._grace_s)
         trajectory = ended.trajectory
         if trajectory is not None and group.rejected is None:
-            if (trajectory.group_id, trajectory.member) != (group.group_id, job.member):
+            if (trajectory.group_id, trajectory.member) != (group.group_id, attempt.member):
                 raise ValueError(
                     f"run_episode was asked for episode {request.episode_id} and gave member "
                     f"{trajectory.member} of group {trajectory.group_id}"
@@ -387,34 +312,13 @@ class RolloutPool:
                 await self._on_trajectory(trajectory)
         return ended
 
-    def _account(self, slot: _Slot, job: _Job, ended: Ended) -> None:
-        """Enter how an attempt ended: in exactly one of finished, retried, rejected."""
-        group = job.group
-        self.counters.abandoned += ended.abandoned
-        if group.rejected is not None:
-            self.counters.rejected[group.rejected] += 1
-        elif ended.trajectory is not None:
-            self._emit("finish", group, job.member, slot)
-            group.add(ended.trajectory)
-            self._settle(group)
-        elif job.attempt <= self._retries:
-            self.counters.retried[ended.cause] += 1
-            self._emit("retry", group, job.member, slot, ended.cause)
-            self._waiting.appendleft(_Job(group, job.member, job.attempt + 1))
-            self._pacing.waiting += 1
-        else:
-            self.counters.rejected["failed"] += 1
-            self._reject(group, "failed")
-            self._failed_in_a_row += 1
-            if self._failed_in_a_row >= self._failure_limit:
-                self._give_up(job, ended)
-
-    def _give_up(self, job: _Job, ended: Ended) -> None:
+    def _give_up(self, attempt: Attempt, ended: Ended) -> None:
         reason = f"{ended.cause}: {ended.error}" if ended.error else ended.cause
         failure = EpisodesFailError(
-            f"{self._failed_in_a_row} groups in a row were given up, each after {job.attempt} "
-            f"attempts at one episode; the last was {job.group.task_id!r} with seed "
-            f"{job.group.seed}, which ended in {reason}. Run that task alone to see why."
+            f"{self._ledger.failed_in_a_row} groups in a row were given up, each after "
+            f"{attempt.number} attempts at one episode; the last was {attempt.group.task_id!r} "
+            f"with seed {attempt.group.seed}, which ended in {reason}. Run that task alone to see "
+            "why."
         )
         failure.__cause__ = ended.error
         self._fail(failure)
@@ -430,107 +334,6 @@ class RolloutPool:
             self._failure = error
         self._wake()
 
-    # Groups --------------------------------------------------------------------------------------
-
-    def _dispatch(self) -> None:
-        """Give idle slots work, as far as there is capacity. To be called after every change."""
-        self._tick()
-        while self._idle and self._pacing.capacity > 0 and self._failure is None:
-            if not self._waiting:
-                self._open_group()
-                continue
-            place = self._idle.popleft()
-            if not place.done():
-                self._pacing.waiting -= 1
-                self._pacing.running += 1
-                place.set_result(self._waiting.popleft())
-
-    def _open_group(self) -> None:
-        if self._reopen:
-            group = _LiveGroup(*self._reopen.popleft())
-        else:
-            group = _LiveGroup(self._next_group, *self._sampler.draw())
-            self._next_group += 1
-        self._live[group.group_id] = group
-        self._pacing.open += 1
-        self.counters.groups_opened += 1
-        for member in range(self._pacing.group_size):
-            found = self._found.pop((group.group_id, member), None)
-            if found and (found.task_id, found.seed) == (group.task_id, group.seed):
-                self.counters.submitted += 1
-                group.add(found)
-            else:
-                self._waiting.append(_Job(group, member))
-                self._pacing.waiting += 1
-        self._settle(group)
-
-    def _settle(self, group: _LiveGroup) -> None:
-        """Decide on a group whose members have all finished."""
-        if len(group.finished) < self._pacing.group_size:
-            return
-        self._pacing.open -= 1
-        self._pacing.ready += 1
-        self._ready[group.group_id] = group
-        rewards = [trajectory.reward for trajectory in group.finished.values()]
-        mixed = len(set(rewards)) > 1
-        self._failed_in_a_row = 0
-        if group.group_id in self._counted:
-            self._counted.remove(group.group_id)
-        else:
-            self.counters.groups_finished += 1
-            self.counters.groups_mixed += mixed
-            self._results.append((group.group_id, group.task_id, sum(rewards) / len(rewards)))
-        if self._collection == "completion":
-            self._record_results()
-        if self._reject_zero_variance and not mixed:
-            self._reject(group, "zero_variance")
-        else:
-            self._emit("ready", group)
-        self._wake()
-
-    def _record_results(self) -> None:
-        """Tell the sampler how groups went.
-
-        In submission order only with each batch and by group number, so that at staleness 0 an
-        adaptive sampler draws the same whatever the latencies.
-        """
-        for _, task_id, success in sorted(self._results):
-            self._sampler.record(task_id, success)
-        self._results.clear()
-
-    def _reject(self, group: _LiveGroup, cause: Rejection) -> None:
-        group.rejected = cause
-        del self._live[group.group_id]
-        if self._ready.pop(group.group_id, None) is not None:
-            self._pacing.ready -= 1
-        else:
-            self._pacing.open -= 1
-        self.counters.groups_rejected[cause] += 1
-        self.counters.rejected[cause] += len(group.finished)
-        self._waiting = deque(job for job in self._waiting if job.group is not group)
-        self._pacing.waiting = len(self._waiting)
-        for slot in group.running.values():
-            if slot.episode is not None:
-                slot.episode.cancel()
-        self._emit("reject", group, cause=cause)
-
-    def _reject_stale(self, version: int) -> None:
-        """Replace every group that could no longer be consumed at ``version``."""
-        for group in list(self._live.values()):
-            if version - _oldest(group, version) > self._pacing.staleness:
-                self._reject(group, "stale")
-
-    def _collect(self) -> list[_LiveGroup] | None:
-        size = self._pacing.groups_per_batch
-        if len(self._ready) < size:
-            return None
-        if self._collection == "completion":
-            return sorted(self._ready.values(), key=lambda group: _oldest(group, self.version))[
-                :size
-            ]
-        first = [group for group, _ in zip(self._live.values(), range(size), strict=False)]
-        return first if all(group.group_id in self._ready for group in first) else None
-
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
@@ -543,36 +346,16 @@ class RolloutPool:
             now = asyncio.get_running_loop().time()
             passed = now - self._clock_s
             self._clock_s = now
-            self.counters.slot_s += passed * len(self._slots)
-            self.counters.idle_s += passed * len(self._idle)
+            self._ledger.counters.slot_s += passed * len(self._slots)
+            self._ledger.counters.idle_s += passed * len(self._idle)
 
     def _emit(
-        self,
-        kind: EventKind,
-        group: _LiveGroup | None = None,
-        member: int = -1,
-        slot: _Slot | None = None,
-        cause: str = "",
-        *,
-        version: int | None = None,
+        self, kind: EventKind, group: LiveGroup | None = None, member: int = -1, cause: str = ""
     ) -> None:
         if self._on_event is not None:
-            self._on_event(
-                PoolEvent(
-                    kind,
-                    asyncio.get_running_loop().time(),
-                    group.group_id if group else -1,
-                    member,
-                    slot.index if slot else -1,
-                    cause,
-                    self.version if version is None else version,
-                )
-            )
-
-
-def _oldest(group: _LiveGroup, default: int) -> int:
-    oldest = group.oldest_version()
-    return default if oldest is None else oldest
+            now = asyncio.get_running_loop().time()
+            group_id = group.group_id if group else -1
+            self._on_event(PoolEvent(kind, now, self.version, group_id, member, cause))
 
 
 def _slot_status(slot: _Slot, now: float) -> SlotStatus:

@@ -124,7 +124,7 @@ class AdaptiveSampler:
 
 
 def _stream(random_seed: int, purpose: str, number: int) -> random.Random:
-    return random.Random(f"{random_seed}/{purpose}/{number}")  # noqa: S311, no secret
+    return random.Random(f"{random_seed}/{purpose}/{number}")
 
 
 def _check(task_ids: Sequence[str], seeds: range) -> None:

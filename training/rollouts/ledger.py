@@ -1,0 +1,306 @@
+"""The ledger: which groups live, what each of their episodes came to, and what is next.
+
+Plain synchronous bookkeeping; the pool (pool.py) lets time pass and runs the episodes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+from webdojo.training.rollouts.accounts import Counters, EventKind, Rejection
+from webdojo.training.rollouts.pacing import Pacing
+from webdojo.training.rollouts.sampler import TaskSampler
+from webdojo.training.rollouts.trajectory import Group, Trajectory
+
+Collection = Literal["completion", "submission"]
+"""Which finished groups make a batch: whichever are finished, those with the oldest tokens first;
+or always the next ones in the order in which they were begun, which repeats exactly whatever the
+latencies but waits for stragglers."""
+
+
+@dataclass(slots=True, eq=False)
+class LiveGroup:
+    """A group that was begun and is neither consumed nor rejected."""
+
+    group_id: int
+    task_id: str
+    seed: int
+    finished: dict[int, Trajectory] = field(default_factory=dict)
+    """By member."""
+    running: dict[int, Attempt] = field(default_factory=dict)
+    """By member."""
+    oldest: int | None = None
+    """Version of the oldest token drawn by its finished members; None if there is none."""
+    rejected: Rejection | None = None
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Take in a finished member."""
+        self.finished[trajectory.member] = trajectory
+        versions = [min(turn.versions) for turn in trajectory.turns if turn.versions]
+        if self.oldest is not None:
+            versions.append(self.oldest)
+        self.oldest = min(versions, default=None)
+
+    def staleness(self, version: int) -> int:
+        """Versions between ``version`` and the oldest token, drawn or still possible.
+
+        A running attempt may have drawn its first token under the version it began with.
+        """
+        versions = [attempt.version for attempt in self.running.values()]
+        if self.oldest is not None:
+            versions.append(self.oldest)
+        return max(0, version - min(versions, default=version))
+
+    def group(self) -> Group:
+        """The finished group, members in order."""
+        members = tuple(self.finished[member] for member in sorted(self.finished))
+        return Group(self.group_id, self.task_id, self.seed, members)
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One attempt at one member of a group: first waiting for a slot, then running."""
+
+    group: LiveGroup
+    member: int
+    number: int = 1
+    """1 for the first attempt."""
+    version: int = 0
+    """Policy version when it began to run."""
+    cancel: Callable[[], object] | None = None
+    """Ends it early, once it runs."""
+
+
+class Emit(Protocol):
+    """Reports something that happened to a group or to one of its members."""
+
+    def __call__(
+        self, kind: EventKind, group: LiveGroup, member: int = -1, cause: str = ""
+    ) -> None:
+        """Report it."""
+        ...
+
+
+class Ledger:
+    """Keeps the groups and their episodes, under the pacing."""
+
+    def __init__(
+        self,
+        pacing: Pacing,
+        sampler: TaskSampler,
+        *,
+        collection: Collection,
+        reject_zero_variance: bool,
+        retries: int,
+        emit: Emit,
+    ) -> None:
+        if reject_zero_variance and pacing.group_size == 1:
+            raise ValueError(
+                "group_size 1 makes every group's rewards equal, so that none would ever be "
+                "consumed: use a group_size of at least 2 or reject_zero_variance=False"
+            )
+        self.pacing = pacing
+        self.counters = Counters()
+        self.failed_in_a_row = 0
+        """Groups given up for failed episodes since the last one that finished."""
+        self._sampler = sampler
+        self._collection = collection
+        self._reject_zero_variance = reject_zero_variance
+        self._retries = retries
+        self._emit = emit
+        self._next_group = 0
+        self._live: dict[int, LiveGroup] = {}
+        self._ready: dict[int, LiveGroup] = {}
+        self._waiting: deque[Attempt] = deque()
+        self._results: list[tuple[int, str, float]] = []
+        self._reopen: deque[tuple[int, str, int]] = deque()
+        self._found: dict[tuple[int, int], Trajectory] = {}
+        self._counted: set[int] = set()
+
+    # Episodes ------------------------------------------------------------------------------------
+
+    def take(self) -> Attempt | None:
+        """The next attempt to run, None while there is no capacity.
+
+        Those to run again come first, then the members of open groups, then a new group.
+        """
+        while self.pacing.capacity > 0:
+            if self._waiting:
+                attempt = self._waiting.popleft()
+                attempt.version = self.pacing.version
+                attempt.group.running[attempt.member] = attempt
+                self.pacing.waiting -= 1
+                self.pacing.running += 1
+                self.counters.submitted += 1
+                return attempt
+            self._open_group()
+        return None
+
+    def finish(self, attempt: Attempt, trajectory: Trajectory) -> None:
+        """The attempt ended with a trajectory."""
+        group = attempt.group
+        self._leave(attempt)
+        if group.rejected is not None:
+            self.counters.rejected[group.rejected] += 1
+            return
+        group.add(trajectory)
+        self._emit("finish", group, attempt.member)
+        self._settle(group)
+
+    def fail(self, attempt: Attempt, cause: str) -> None:
+        """The attempt ended without a trajectory; it is run again, or its group is given up."""
+        group = attempt.group
+        self._leave(attempt)
+        if group.rejected is not None:
+            self.counters.rejected[group.rejected] += 1
+        elif attempt.number <= self._retries:
+            self.counters.retried[cause] += 1
+            self._emit("retry", group, attempt.member, cause)
+            self._waiting.appendleft(Attempt(group, attempt.member, attempt.number + 1))
+            self.pacing.waiting += 1
+        else:
+            self.counters.rejected["failed"] += 1
+            self.failed_in_a_row += 1
+            self._reject(group, "failed")
+
+    def _leave(self, attempt: Attempt) -> None:
+        del attempt.group.running[attempt.member]
+        self.pacing.running -= 1
+
+    # Groups --------------------------------------------------------------------------------------
+
+    def _open_group(self) -> None:
+        if self._reopen:
+            group = LiveGroup(*self._reopen.popleft())
+        else:
+            group = LiveGroup(self._next_group, *self._sampler.draw())
+            self._next_group += 1
+        self._live[group.group_id] = group
+        self.pacing.open += 1
+        self.counters.groups_opened += 1
+        for member in range(self.pacing.group_size):
+            found = self._found.pop((group.group_id, member), None)
+            if found and (found.task_id, found.seed) == (group.task_id, group.seed):
+                self.counters.submitted += 1
+                group.add(found)
+            else:
+                self._waiting.append(Attempt(group, member))
+                self.pacing.waiting += 1
+        self._settle(group)
+
+    def _settle(self, group: LiveGroup) -> None:
+        """Decide on a group once its members have all finished: keep or replace.
+
+        The place for estimators that would have more members drawn first (Reinforce-Ada).
+        """
+        if len(group.finished) < self.pacing.group_size:
+            return
+        self.pacing.open -= 1
+        self.pacing.ready += 1
+        self._ready[group.group_id] = group
+        self.failed_in_a_row = 0
+        rewards = [trajectory.reward for trajectory in group.finished.values()]
+        mixed = len(set(rewards)) > 1
+        if group.group_id not in self._counted:
+            self.counters.groups_finished += 1
+            self.counters.groups_mixed += mixed
+            self._results.append((group.group_id, group.task_id, sum(rewards) / len(rewards)))
+        self._counted.discard(group.group_id)
+        if self._collection == "completion":
+            self._record_results()
+        if self._reject_zero_variance and not mixed:
+            self._reject(group, "zero_variance")
+        else:
+            self._emit("ready", group)
+
+    def _record_results(self) -> None:
+        """Tell the sampler how groups went.
+
+        In submission order only with each batch and by group number, so that at staleness 0 an
+        adaptive sampler draws the same whatever the latencies.
+        """
+        for _, task_id, success in sorted(self._results):
+            self._sampler.record(task_id, success)
+        self._results.clear()
+
+    def _reject(self, group: LiveGroup, cause: Rejection) -> None:
+        group.rejected = cause
+        del self._live[group.group_id]
+        if self._ready.pop(group.group_id, None) is not None:
+            self.pacing.ready -= 1
+        else:
+            self.pacing.open -= 1
+        self.counters.groups_rejected[cause] += 1
+        self.counters.rejected[cause] += len(group.finished)
+        self._waiting = deque(a for a in self._waiting if a.group is not group)
+        self.pacing.waiting = len(self._waiting)
+        for attempt in group.running.values():
+            if attempt.cancel is not None:
+                attempt.cancel()
+        self._emit("reject", group, cause=cause)
+
+    def reject_stale(self, version: int) -> None:
+        """Replace every group that can no longer be consumed, given a learner at ``version``."""
+        for group in list(self._live.values()):
+            if group.staleness(version) > self.pacing.staleness:
+                self._reject(group, "stale")
+
+    def consume(self, version: int) -> list[LiveGroup] | None:
+        """Take a batch for a learner at ``version``; None while there is none."""
+        size = self.pacing.groups_per_batch
+        if len(self._ready) < size:
+            return None
+        if self._collection == "completion":
+            oldest_first = sorted(self._ready.values(), key=lambda group: -group.staleness(version))
+            batch = oldest_first[:size]
+        else:
+            batch = list(islice(self._live.values(), size))
+            if any(group.group_id not in self._ready for group in batch):
+                return None
+        for group in batch:
+            del self._live[group.group_id], self._ready[group.group_id]
+            self.counters.staleness[group.staleness(version)] += 1
+            self.counters.consumed += len(group.finished)
+        self.counters.groups_consumed += size
+        self.pacing.ready -= size
+        self.pacing.next_version = version + 1
+        self._record_results()
+        return batch
+
+    # Checkpoints ---------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        live = [[group.group_id, group.task_id, group.seed] for group in self._live.values()]
+        return {
+            "version": self.pacing.version,
+            "next_group": self._next_group,
+            "groups": live + [list(group) for group in self._reopen],
+            "counted": sorted(self._counted | self._ready.keys()),
+            "results": [list(result) for result in self._results],
+            "sampler": self._sampler.state_dict(),
+            "counters": self.counters.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], finished: Iterable[Trajectory]) -> None:
+        """Go on from ``state``: groups that lived are to be opened again, under their numbers."""
+        self.pacing.version = self.pacing.next_version = int(state["version"])
+        self._next_group = int(state["next_group"])
+        self._reopen = deque((int(g), str(task), int(seed)) for g, task, seed in state["groups"])
+        self._counted = {int(group_id) for group_id in state["counted"]}
+        self._results = [(int(g), str(task), float(mean)) for g, task, mean in state["results"]]
+        self._sampler.load_state_dict(state["sampler"])
+        lived = {group_id for group_id, _, _ in self._reopen}
+        self._found = {
+            (trajectory.group_id, trajectory.member): trajectory
+            for trajectory in finished
+            if trajectory.group_id in lived or trajectory.group_id >= self._next_group
+        }
+        self.counters = counters = Counters.from_state_dict(state["counters"])
+        ended = counters.consumed + counters.rejected.total() + counters.retried.total()
+        counters.submitted = ended
+        counters.groups_opened -= len(self._reopen)
