@@ -1,0 +1,152 @@
+"""A run's metrics survive kills, and reach every logger."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.metrics import MetricsLog
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    text = (folder / "metrics.jsonl").read_text()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "events"))
+    events.Reload()
+    return {
+        tag: [(event.step, event.value) for event in events.Scalars(tag)]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def test_a_figure_is_in_the_file_at_once_and_in_tensorboard_at_the_end(tmp_path: Path) -> None:
+    log = MetricsLog(tmp_path)
+    log.write("reinforce", 1, {"reward/mean": 0.25, "updates": 1})
+    (first,) = lines(tmp_path)
+    assert first.pop("time_s") > 1.7e9
+    assert first == {"phase": "reinforce", "step": 1, "reward/mean": 0.25, "updates": 1}
+    log.write("reinforce", 2, {"reward/mean": 0.5})
+    log.close()
+    log.close()
+    assert scalars(tmp_path) == {
+        "reinforce/reward/mean": [(1, 0.25), (2, 0.5)],
+        "reinforce/updates": [(1, 1.0)],
+    }
+    with pytest.raises(ValueError, match="closed"):
+        log.write("reinforce", 3, {})
+
+
+def test_numbers_that_json_does_not_know_do_not_break_the_file(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, loggers=()) as log:
+        log.write("reinforce", 1, {"loss": float("nan"), "kl": np.float32(0.5), "n": np.inf})
+    (line,) = lines(tmp_path)
+    assert (line["loss"], line["kl"], line["n"]) == (None, 0.5, None)
+    assert not (tmp_path / "events").exists()
+
+
+def test_a_line_cut_short_is_dropped_when_the_run_goes_on(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, loggers=()) as log:
+        log.write("reinforce", 1, {"loss": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"time_s": 1.0, "phase": "rei')
+    with MetricsLog(tmp_path, loggers=()) as log:
+        log.write("reinforce", 2, {"loss": 2.0})
+    assert [line["step"] for line in lines(tmp_path)] == [1, 2]
+
+
+def test_a_killed_process_leaves_every_line_it_wrote(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from webdojo.training.metrics import MetricsLog\n"
+        "log = MetricsLog(pathlib.Path(sys.argv[1]))\n"
+        "for step in range(50):\n"
+        "    log.write('reinforce', step, {'loss': step / 2})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, os.fspath(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [line["step"] for line in lines(tmp_path)] == list(range(50))
+
+
+def test_threads_do_not_write_into_each_other(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, loggers=()) as log:
+
+        def write(phase: str) -> None:
+            for step in range(200):
+                log.write(phase, step, {"loss": 0.5})
+
+        threads = [Thread(target=write, args=(f"phase{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    written = lines(tmp_path)
+    for n in range(4):
+        assert [x["step"] for x in written if x["phase"] == f"phase{n}"] == list(range(200))
+
+
+def test_an_unknown_logger_is_one_sentence_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown logger 'tensorbord'; known: tensorboard"):
+        MetricsLog(tmp_path / "run", loggers=("tensorbord",))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "trackio", "wandb"])
+def test_a_missing_package_is_one_sentence(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, f"{name}.summary.writer.event_file_writer", None)
+    with pytest.raises(UserError, match=f"pip install {name}"):
+        MetricsLog(tmp_path, loggers=(name,))
+
+
+class StandInService:
+    """Takes the place of trackio and wandb, whose packages the tests do without."""
+
+    def __init__(self) -> None:
+        self.rows: list[Mapping[str, float]] = []
+        self.started: dict[str, Any] = {}
+        self.finished = 0
+
+    def init(self, **settings: Any) -> StandInService:
+        self.started = settings
+        return self
+
+    def log(self, row: Mapping[str, float]) -> None:
+        self.rows.append(row)
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+@pytest.mark.parametrize("name", ["trackio", "wandb"])
+def test_services_get_the_same_figures_under_their_phase(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = StandInService()
+    module = SimpleNamespace(init=service.init, log=service.log, finish=service.finish)
+    monkeypatch.setitem(sys.modules, name, module)
+    with MetricsLog(tmp_path / "quickstart-1", loggers=(name,)) as log:
+        log.write("warm_start", 7, {"loss": 0.5})
+    assert (service.started["project"], service.started["name"]) == ("webdojo", "quickstart-1")
+    assert service.rows == [{"warm_start/step": 7, "warm_start/loss": 0.5}]
+    assert service.finished == 1

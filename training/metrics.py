@@ -1,0 +1,181 @@
+"""What a run measures of itself: ``metrics.jsonl``, and loggers such as TensorBoard beside it.
+
+with MetricsLog(run_folder) as log:
+    log.write("reinforce", step=3, figures={"reward/mean": 0.4, "grad_norm": 1.2})
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol, Self
+
+from webdojo.tasks.errors import UserError
+
+METRICS_FILE = "metrics.jsonl"
+EVENTS_FOLDER = "events"
+
+
+class Logger(Protocol):
+    """A place that figures go to beside ``metrics.jsonl``."""
+
+    def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
+        """Take the figures of one step; must neither block nor raise."""
+        ...
+
+    def close(self) -> None:
+        """Write what is still held back; closing twice is fine."""
+        ...
+
+
+class MetricsLog:
+    """Appends to a run's ``metrics.jsonl`` and hands the same figures to its loggers.
+
+    A line is in the file when ``write`` returns, so a killed process loses nothing. A last line cut
+    short by a kill is dropped when the log is opened again. Any thread may write.
+
+    ``loggers`` are names (``tensorboard``, ``trackio``, ``wandb``); an unknown one, or one whose
+    package is missing, raises UserError.
+    """
+
+    def __init__(self, folder: Path, loggers: Sequence[str] = ("tensorboard",)) -> None:
+        for name in loggers:
+            if name not in LOGGERS:
+                raise UserError(f"unknown logger {name!r}; known: {', '.join(LOGGERS)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / METRICS_FILE
+        drop_cut_line(path)
+        self._loggers: list[Logger] = [LOGGERS[name](folder) for name in loggers]
+        # One write a line: the file never holds part of a line that the next one could join.
+        self._file = path.open("ab", buffering=0)
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def write(self, phase: str, step: int, figures: Mapping[str, float]) -> None:
+        """Record flat figures of one step of a phase; a figure that is not finite becomes null."""
+        time_s = time.time()
+        numbers = {name: _finite(value) for name, value in figures.items()}
+        line = json.dumps(
+            {"time_s": round(time_s, 3), "phase": phase, "step": step, **numbers}, allow_nan=False
+        )
+        with self._lock:
+            if self._file.closed:
+                raise ValueError("the metrics log is closed")
+            self._file.write(line.encode() + b"\n")
+            for logger in self._loggers:
+                logger.write(time_s, phase, step, figures)
+
+    def close(self) -> None:
+        """Close the file and the loggers; closing twice is fine."""
+        with self._lock:
+            if self._file.closed:
+                return
+            self._file.close()
+            for logger in self._loggers:
+                logger.close()
+
+
+def drop_cut_line(path: Path) -> None:
+    """Cut what follows the last line break of a file; a missing file is left missing."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    keep = content.rfind(b"\n") + 1
+    if keep < len(content):
+        os.truncate(path, keep)
+
+
+class TensorBoardLogger:
+    """TensorBoard event files in ``events/``, one scalar a figure, under ``phase/figure``."""
+
+    def __init__(self, folder: Path) -> None:
+        writer = _load("tensorboard.summary.writer.event_file_writer")
+        self._event: Any = _load("tensorboard.compat.proto.event_pb2").Event
+        self._summary: Any = _load("tensorboard.compat.proto.summary_pb2").Summary
+        self._writer = writer.EventFileWriter(str(folder / EVENTS_FOLDER), flush_secs=10)
+
+    def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
+        """Queue one event; a thread of its own writes it."""
+        values = [
+            self._summary.Value(tag=f"{phase}/{name}", simple_value=float(value))
+            for name, value in figures.items()
+        ]
+        event = self._event(wall_time=time_s, step=step, summary=self._summary(value=values))
+        self._writer.add_event(event)
+
+    def close(self) -> None:
+        """Flush and close the event file."""
+        self._writer.close()
+
+
+class TrackioLogger:
+    """A trackio run named after the run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._trackio = _load("trackio")
+        self._trackio.init(project="webdojo", name=folder.resolve().name)
+
+    def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
+        """Log one row; steps begin again in each phase, so the step travels as a figure."""
+        self._trackio.log(_under_phase(phase, step, figures))
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._trackio.finish()
+
+
+class WandbLogger:
+    """A Weights & Biases run named after the run folder; where it goes is wandb's own setting."""
+
+    def __init__(self, folder: Path) -> None:
+        self._run = _load("wandb").init(
+            project="webdojo", name=folder.resolve().name, dir=str(folder), resume="allow"
+        )
+
+    def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
+        """Log one row; steps begin again in each phase, so the step travels as a figure."""
+        self._run.log(_under_phase(phase, step, figures))
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._run.finish()
+
+
+LOGGERS: dict[str, Callable[[Path], Logger]] = {
+    "tensorboard": TensorBoardLogger,
+    "trackio": TrackioLogger,
+    "wandb": WandbLogger,
+}
+"""Loggers by name. One's own is a class with Logger's methods, made from the run folder."""
+
+
+def _finite(value: float) -> float | None:
+    if isinstance(value, int):
+        return value
+    number = float(value)  # NumPy's and torch's scalars are no JSON
+    return number if math.isfinite(number) else None
+
+
+def _under_phase(phase: str, step: int, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{phase}/step": step, **{f"{phase}/{name}": v for name, v in figures.items()}}
+
+
+def _load(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        package = module.partition(".")[0]
+        raise UserError(
+            f"the logger {package!r} needs the package {package}: pip install {package}"
+        ) from None
