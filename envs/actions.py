@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import typing
+import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 MAX_TEXT = 20_000
 """Characters of model output that are looked at."""
+MAX_DEPTH = 50
+"""Brackets within brackets that an action may hold."""
+MAX_NUMBER = 1e6
 
 
 class ActionError(Exception):
@@ -49,12 +54,15 @@ class Action:
     def __str__(self) -> str:
         spec = ACTIONS[self.name]
         shown: list[str] = []
+        skipped = False
         for parameter in spec.signature.parameters.values():
-            if parameter.name in self.arguments:
-                value = self.arguments[parameter.name]
-                if value == parameter.default:
-                    continue
-                shown.append(repr_argument(value))
+            value = self.arguments.get(parameter.name, parameter.default)
+            if value == parameter.default:
+                skipped = True
+                continue
+            shown.append(
+                f"{parameter.name}={repr_argument(value)}" if skipped else repr_argument(value)
+            )
         return f"{self.name}({', '.join(shown)})"
 
 
@@ -95,12 +103,7 @@ def parse_action(text: str, allowed: frozenset[str] | None = None) -> Action:
     source = text.strip()
     if source.startswith("```") and source.endswith("```"):
         source = source.strip("`").removeprefix("python").strip()
-    try:
-        tree = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ActionError(
-            f'not an action call: {source[:80]!r}; write one call such as click("12")'
-        ) from None
+    tree = _parse(source)
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise ActionError(
             f'not an action call: {source[:80]!r}; write one call such as click("12")'
@@ -125,7 +128,7 @@ def parse_action(text: str, allowed: frozenset[str] | None = None) -> Action:
 def repr_argument(value: object) -> str:
     """An argument as the vocabulary writes it: strings in double quotes."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return json.dumps(value, ensure_ascii=False)  # whose escapes Python reads as well
     if isinstance(value, list):
         return "[" + ", ".join(map(repr_argument, value)) + "]"
     return repr(value)
@@ -134,6 +137,21 @@ def repr_argument(value: object) -> str:
 def call(name: str, *arguments: object) -> str:
     """The text of a call: ``call("fill", "7", "bob")`` is ``fill("7", "bob")``."""
     return f"{name}({', '.join(map(repr_argument, arguments))})"
+
+
+def _parse(source: str) -> ast.expr | None:
+    depth = deepest = 0
+    for character in source:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        return None  # Python's own parser may run out of stack
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a string is a model's habit, not a fault
+            return ast.parse(source, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _bind(spec: ActionSpec, positional: list[Any], named: dict[str, Any]) -> dict[str, Any]:
@@ -148,14 +166,14 @@ def _bind(spec: ActionSpec, positional: list[Any], named: dict[str, Any]) -> dic
 
 def _checked(spec: ActionSpec, key: str, value: Any) -> Any:
     wanted = spec.types[key]
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:
+        raise ActionError(f"{spec.name}: {key} is out of range")
     if wanted is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # models often write click(12)
     if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if abs(value) > 1e6:
-            raise ActionError(f"{spec.name}: {key}={value} is out of range")
         return float(value)
     if typing.get_origin(wanted) is typing.Literal:
-        if value in typing.get_args(wanted):
+        if isinstance(value, str) and value in typing.get_args(wanted):
             return value
         raise ActionError(f"{spec.name}: {key} must be one of {', '.join(typing.get_args(wanted))}")
     if wanted == str | list[str]:

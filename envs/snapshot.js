@@ -310,6 +310,14 @@
     return {};
   };
 
+  const fileInput = (id, count) => {
+    const element = elementOf(id);
+    if (!element) return { error: `no element ${id} on the page` };
+    if (element.tagName !== "INPUT" || element.type !== "file") return { error: `${describe(element)} is not a file input` };
+    if (count > 1 && !element.multiple) return { error: `${describe(element)} takes one file` };
+    return {};
+  };
+
   const focus = (id) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
@@ -335,6 +343,6 @@
     return episode.begun;
   };
 
-  const api = { snapshot, elementOf, clickPoint, prepareFill, selectOption, focus, isChecked, restart };
+  const api = { snapshot, elementOf, clickPoint, prepareFill, selectOption, fileInput, focus, isChecked, restart };
   Object.defineProperty(window, KEY, { value: Object.freeze(api), enumerable: false });
 })();

@@ -72,12 +72,17 @@ class Tabs:
             self._opening = False
         return await self._adopt(page)
 
+    async def show(self, index: int) -> None:
+        """Show another tab."""
+        self.active = self.pages[index]
+        await self.active.page.bring_to_front()
+
     async def close_active(self) -> None:
         """Close the tab shown; the one opened before it is shown next."""
         closing = self.active
         place = self.pages.index(closing)
         self.pages.remove(closing)
-        self.active = self.pages[max(0, place - 1)]
+        await self.show(max(0, place - 1))
         await closing.page.close()
 
     async def ready(self) -> None:

@@ -6,14 +6,19 @@ Importing this module fills the registry in ``webdojo.envs.actions``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from webdojo.envs.actions import ActionError, action, closing_action
 from webdojo.envs.page import DrivenPage
+from webdojo.envs.tabs import MAX_TABS
 
 Button = Literal["left", "middle", "right"]
-HISTORY_TIMEOUT_MS = 5000
+OPEN_TIMEOUT_MS = 5000
+"""Real time in which an address must answer."""
+MAX_TYPED = 500
 
 
 @action("noop()")
@@ -69,6 +74,19 @@ async def select_option(page: DrivenPage, bid: str, options: str | list[str]) ->
     await _ask(page, "selectOption", bid, [options] if isinstance(options, str) else options)
 
 
+@action('upload_file("4", "/folder/of/the/task/picture.png")')
+async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None:
+    """Put one or several files into a file input."""
+    paths = [Path(name) for name in ([file] if isinstance(file, str) else file)]
+    for path in paths:
+        if not path.is_absolute() or not page.tabs.origins.allows(path.as_uri()):
+            raise ActionError(f"upload_file: {path} is not a file of this task")
+        if not path.is_file():
+            raise ActionError(f"upload_file: there is no file {path}")
+    await _ask(page, "fileInput", bid, len(paths))
+    await page.set_files(bid, [str(path) for path in paths])
+
+
 @action('check("5")')
 async def check(page: DrivenPage, bid: str) -> None:
     """Make sure that a checkbox or radio button is checked."""
@@ -114,9 +132,13 @@ async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
 @action('goto("http://localhost:8000/")')
 async def goto(page: DrivenPage, url: str) -> None:
     """Open an address."""
-    if not urlsplit(url).scheme:
-        raise ActionError(f"goto: {url!r} is not an absolute address")
-    await _navigate(page.goto(url, timeout=HISTORY_TIMEOUT_MS), f"goto: {url} did not open")
+    if urlsplit(url).scheme not in ("http", "https", "file"):
+        raise ActionError(f"goto: {url!r} is not an absolute http, https or file address")
+    if not page.tabs.origins.allows(url):
+        raise ActionError(
+            f"goto: {url} is outside this task, which may reach {page.tabs.origins or 'nothing'}"
+        )
+    await _navigate(page.goto(url, timeout=OPEN_TIMEOUT_MS), f"goto: {url} did not open")
 
 
 @action("go_back()")
@@ -129,6 +151,30 @@ async def go_back(page: DrivenPage) -> None:
 async def go_forward(page: DrivenPage) -> None:
     """Go to the next page of the history."""
     await page.evaluate("history.forward()")
+
+
+@action("new_tab()")
+async def new_tab(page: DrivenPage) -> None:
+    """Open a blank tab and show it."""
+    if len(page.tabs.pages) >= MAX_TABS:
+        raise ActionError(f"new_tab: {MAX_TABS} tabs are open; close one first")
+    await page.tabs.new()
+
+
+@action("tab_close()")
+async def tab_close(page: DrivenPage) -> None:
+    """Close the tab shown."""
+    if len(page.tabs.pages) == 1:
+        raise ActionError("tab_close: it is the only tab")
+    await page.tabs.close_active()
+
+
+@action("tab_focus(0)")
+async def tab_focus(page: DrivenPage, index: int) -> None:
+    """Show another tab; the first is 0."""
+    if not 0 <= index < len(page.tabs.pages):
+        raise ActionError(f"tab_focus: there are {len(page.tabs.pages)} tabs, the first is 0")
+    await page.tabs.show(index)
 
 
 @action("mouse_move(100, 50)")
@@ -182,18 +228,29 @@ async def mouse_drag_and_drop(
 @action('keyboard_press("Enter")')
 async def keyboard_press(page: DrivenPage, key: str) -> None:
     """Press a key or combination such as Control+a where the focus is."""
-    from playwright.async_api import Error
-
-    try:
-        await page.page.keyboard.press(key)
-    except Error as error:
-        raise ActionError(f"cannot press {key!r}: {error.message.splitlines()[0]}") from error
+    await _keyboard(page.page.keyboard.press(key), key)
 
 
 @action('keyboard_type("some text")')
 async def keyboard_type(page: DrivenPage, text: str) -> None:
     """Type text key by key where the focus is."""
+    if len(text) > MAX_TYPED:
+        raise ActionError(
+            f"keyboard_type: at most {MAX_TYPED} keys; keyboard_insert_text takes more"
+        )
     await page.page.keyboard.type(text)
+
+
+@action('keyboard_down("Shift")')
+async def keyboard_down(page: DrivenPage, key: str) -> None:
+    """Press a key and hold it."""
+    await _keyboard(page.page.keyboard.down(key), key)
+
+
+@action('keyboard_up("Shift")')
+async def keyboard_up(page: DrivenPage, key: str) -> None:
+    """Let go of a key."""
+    await _keyboard(page.page.keyboard.up(key), key)
 
 
 @action('keyboard_insert_text("some text")')
@@ -241,6 +298,19 @@ async def _drag(page: DrivenPage, start: tuple[float, float], end: tuple[float, 
         y = start[1] + (end[1] - start[1]) * step
         await page.move_mouse(x, y, button="left", buttons=1)
     await page.mouse("mouseReleased", *end, button="left", clickCount=1)
+
+
+async def _keyboard(pressing: Awaitable[None], key: str) -> None:
+    from playwright.async_api import Error
+
+    try:
+        await pressing
+    except Error as error:
+        if "nknown key" not in error.message:
+            raise
+        raise ActionError(
+            f"there is no key {key!r}; known are Enter, Tab, a, Control+a …"
+        ) from None
 
 
 async def _navigate(navigation: Any, message: str) -> None:
