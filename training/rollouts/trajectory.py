@@ -46,6 +46,7 @@ class Trajectory:
     turns: tuple[Turn, ...]
     reward: float
     ending: Ending
+    goal: str = ""
     started_s: float = 0.0
     """Unix time at which the episode began."""
     seconds: float = 0.0

@@ -1,0 +1,204 @@
+"""The configuration of a run: typed, readable without torch, and refused where it is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.objectives.config import ObjectiveConfig
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PolicyConfig(Section):
+    """The policy that is trained."""
+
+    checkpoint: str = "webdojo-nano"
+    """A shipped policy, a checkpoint folder, or a model hub's owner/name."""
+    layout: Literal["outline", "chat"] | None = None
+    """Prompt layout; None takes the checkpoint's own."""
+    context_tokens: int = Field(1024, gt=0)
+    """Longest prompt and response together."""
+    max_response_tokens: int = Field(48, gt=0)
+
+
+class TasksConfig(Section):
+    """Which tasks play which part. Names are task ids or whole suites."""
+
+    files: tuple[Path, ...] = ()
+    """Python files that define tasks of the user's own."""
+    demonstrated: tuple[str, ...] = ()
+    """Tasks whose oracles are recorded for the warm start."""
+    reinforced: tuple[str, ...] = ()
+    """Tasks trained by reinforcement; those not demonstrated are learned from reward alone."""
+    unseen: tuple[str, ...] = ()
+    """Tasks in neither, only evaluated."""
+
+    @model_validator(mode="after")
+    def _unseen_is_unseen(self) -> TasksConfig:
+        both = set(self.unseen) & {*self.demonstrated, *self.reinforced}
+        if both:
+            raise ValueError(f"{min(both)} is both trained on and listed as unseen; take one out")
+        return self
+
+
+class WarmStartConfig(Section):
+    """Demonstrations and supervised training on them."""
+
+    episodes_per_task: int = Field(150, ge=0)
+    """Oracle episodes recorded for each demonstrated task; 0 skips the warm start."""
+    epochs: int = Field(2, gt=0)
+    batch_tokens: int = Field(4096, gt=0)
+    lr: float = Field(1e-3, gt=0)
+    action_noise: float = Field(0.0, ge=0, lt=1)
+    """Share of recorded answers that are about a random element instead: keeps the policy
+    exploring."""
+
+
+class RolloutConfig(Section):
+    """How experience is gathered."""
+
+    slots: int = Field(16, gt=0)
+    """Episodes that run at once."""
+    group_size: int = Field(8, gt=1)
+    groups_per_batch: int = Field(6, gt=0)
+    """Groups whose rewards differ that make one update."""
+    staleness: int = Field(2, ge=0)
+    """Versions that the oldest token may lie behind the learner; 0 is synchronous training."""
+    collection: Literal["completion", "submission"] = "completion"
+    sampler: Literal["uniform", "adaptive"] = "uniform"
+    temperature: float = Field(1.0, gt=0)
+    deadline_s: float = Field(60.0, gt=0)
+    """Real time after which an episode is given up and run again."""
+    retries: int = Field(2, ge=0)
+    engine_threads: int = Field(1, gt=0)
+
+
+class ReinforceConfig(Section):
+    """How long reinforcement goes on."""
+
+    updates: int = Field(60, ge=0)
+    max_minutes: float = Field(60.0, gt=0)
+    """Reinforcement stops at the next update after this, whatever ``updates`` says."""
+    checkpoint_every: int = Field(10, gt=0)
+    """Updates between checkpoints."""
+    learner_threads: int = Field(1, gt=0)
+
+
+class EvaluationConfig(Section):
+    """What is measured before and after."""
+
+    episodes_per_task: int = Field(40, ge=0)
+    """Held-out seeds of each task, played once greedy and once sampled; 0 skips evaluation."""
+    slots: int = Field(16, gt=0)
+
+
+class TrainConfig(Section):
+    """A whole run."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][\w.-]*$")
+    """Name of the run's folder under ``runs/``."""
+    seed: int = Field(0, ge=0)
+    policy: PolicyConfig = PolicyConfig()
+    tasks: TasksConfig = TasksConfig()
+    warm_start: WarmStartConfig = WarmStartConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    learner: LearnerConfig = LearnerConfig()
+    reinforce: ReinforceConfig = ReinforceConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def undemonstrated(self) -> tuple[str, ...]:
+        """Reinforced tasks that no demonstration shows."""
+        shown = set(self.tasks.demonstrated)
+        return tuple(task for task in self.tasks.reinforced if task not in shown)
+
+
+def presets() -> tuple[str, ...]:
+    """Names of the configurations that come with WebDojo."""
+    return tuple(sorted(path.stem for path in PRESETS.glob("*.toml")))
+
+
+def load_config(
+    source: str, settings: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """Read a preset by name or a TOML file, and change it by ``a.b=value`` settings.
+
+    Raises UserError naming the file, the key and the way out.
+    """
+    path = PRESETS / f"{source}.toml"
+    if not path.is_file():
+        path = Path(source)
+    if not path.is_file():
+        known = ", ".join(presets())
+        raise UserError(f"no configuration {source!r}: give a TOML file or a preset ({known})")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from None
+    data.setdefault("name", path.stem)
+    for setting in settings:
+        _set(data, setting)
+    data.update(overrides or {})
+    return parse_config(data, str(path))
+
+
+def parse_config(data: Mapping[str, Any], place: str) -> TrainConfig:
+    """Validate a configuration; UserError tells the first wrong key and the nearest right one."""
+    try:
+        return TrainConfig.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{place}: {_explain(error)}") from None
+
+
+def _set(data: dict[str, Any], setting: str) -> None:
+    key, sign, text = setting.partition("=")
+    if not sign or not key:
+        raise UserError(f"--set {setting}: write key=value, such as rollout.staleness=0")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *path, last = key.split(".")
+    table = data
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UserError(f"--set {setting}: {part} is a value, not a section")
+    table[last] = value
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    key = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(key, _keys(TrainConfig), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {key!r}{hint}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key or 'configuration'}: {message} (given: {first['input']!r})"[:400]
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, field in model.model_fields.items():
+        found.append(prefix + name)
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += _keys(kind, f"{prefix}{name}.")
+    return found

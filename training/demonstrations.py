@@ -1,0 +1,71 @@
+"""Demonstrations: a task's oracle, told in the words of a policy's own layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from webdojo.agents.agent import Agent, Decision, OracleAgent
+from webdojo.agents.layouts.layout import Layout
+from webdojo.envs.observation import Observation
+from webdojo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Demonstrators:
+    """Makes agents that play the oracle and record it as the policy's own tokens.
+
+    With probability ``noise`` the recorded response is about a random element, while the oracle's
+    action is played all the same: a policy trained on such records keeps trying other things, which
+    reinforcement needs.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    layout: Layout
+    context_tokens: int
+    max_response_tokens: int
+    noise: float = 0.0
+
+    def __call__(self, task: Task, seed: int) -> Agent:
+        """A demonstrator of ``task``."""
+        return _Demonstrator(self, OracleAgent(task), Random(seed))
+
+
+class _Demonstrator:
+    def __init__(self, made_by: Demonstrators, oracle: OracleAgent, rng: Random) -> None:
+        self._all = made_by
+        self._oracle = oracle
+        self._rng = rng
+        self._history: list[str] = []
+        self.modes: tuple[str, ...] = ("pruned_html", *made_by.layout.modes)
+
+    async def act(self, observation: Observation) -> Decision:
+        """The oracle's action, with the prompt and response that a policy would have had.
+
+        A step that the layout cannot say, or that is too long, has no tokens and is not trained on.
+        """
+        action = (await self._oracle.act(observation)).action
+        layout, tokenizer = self._all.layout, self._all.tokenizer
+        room = self._all.context_tokens - self._all.max_response_tokens
+        try:
+            said = layout.response(action, observation)
+        except ValueError:
+            return Decision(action)
+        prompt = layout.prompt_ids(tokenizer, observation, self._history, room)
+        self._history.append(layout.remember(_without_end(tokenizer, said), ""))
+        noisy = self._rng.random() < self._all.noise
+        recorded = layout.distraction(observation, self._rng) if noisy else said
+        response = tokenizer.encode(recorded, add_special_tokens=False)
+        if response and response[-1] != tokenizer.eos_token_id:
+            response.append(tokenizer.eos_token_id)
+        if len(response) > self._all.max_response_tokens:
+            return Decision(action)
+        return Decision(action, prompt_ids=tuple(prompt), token_ids=tuple(response))
+
+
+def _without_end(tokenizer: PreTrainedTokenizerBase, response: str) -> str:
+    return response.removesuffix(str(tokenizer.eos_token))

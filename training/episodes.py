@@ -1,0 +1,135 @@
+"""Running episodes: an agent in an environment, recorded as a trajectory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from webdojo.agents.agent import Agent, OracleAgent, PolicyAgent, RandomAgent
+from webdojo.agents.engines.engine import ContextOverflowError, Engine, Sampling
+from webdojo.agents.layouts.layout import Layout
+from webdojo.envs.pool import EnvPool
+from webdojo.tasks import registry
+from webdojo.tasks.task import Task
+from webdojo.training.rollouts.trajectory import Ending, Trajectory, Turn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MakeAgent = Callable[[Task, int], Agent]
+"""Makes the agent of one episode from its task and an episode seed."""
+
+
+def oracle_agent(task: Task, seed: int) -> Agent:
+    """Plays the task's oracle."""
+    return OracleAgent(task)
+
+
+def random_agent(task: Task, seed: int) -> Agent:
+    """Acts by chance, repeatably."""
+    return RandomAgent(seed)
+
+
+@dataclass(frozen=True)
+class PolicyAgents:
+    """Makes agents that share one engine."""
+
+    engine: Engine
+    tokenizer: PreTrainedTokenizerBase
+    layout: Layout
+    context_tokens: int
+    max_response_tokens: int
+    temperature: float = 1.0
+
+    def __call__(self, task: Task, seed: int) -> Agent:
+        """An agent whose tokens are drawn from ``seed``."""
+        sampling = Sampling(self.temperature, self.max_response_tokens, seed)
+        return PolicyAgent(self.engine, self.tokenizer, self.layout, sampling, self.context_tokens)
+
+
+@dataclass(frozen=True)
+class EpisodeId:
+    """Which episode it is."""
+
+    episode_id: str
+    task_id: str
+    seed: int
+    group_id: int = 0
+    member: int = 0
+    attempt: int = 1
+
+
+async def run_episode(
+    which: EpisodeId,
+    envs: EnvPool,
+    make_agent: MakeAgent,
+    agent_seed: int,
+    progress: Callable[[], None] = lambda: None,
+) -> Trajectory:
+    """Play one episode to its end.
+
+    Raises BrowserDiedError if the browser died, and whatever the agent raises. A prompt over the
+    context limit ends the episode as ``overflow``.
+    """
+    task = registry.get(which.task_id)
+    agent = make_agent(task, agent_seed)
+    started = time.time()
+    clock = time.perf_counter
+    began = clock()
+    env_seconds = engine_seconds = reward = 0.0
+    turns: list[Turn] = []
+    ending: Ending = "horizon"
+    async with envs.lease(task) as env:
+        mark = clock()
+        observation = await env.reset(task, which.seed)
+        env_seconds += clock() - mark
+        goal = observation.goal
+        while True:
+            mark = clock()
+            try:
+                decision = await agent.act(observation)
+            except ContextOverflowError:
+                ending = "overflow"
+                break
+            engine_seconds += clock() - mark
+            mark = clock()
+            step = await env.step(decision.action)
+            env_seconds += clock() - mark
+            progress()
+            turns.append(
+                Turn(
+                    prompt_ids=decision.prompt_ids,
+                    response_ids=decision.token_ids,
+                    logprobs=decision.logprobs,
+                    versions=decision.versions,
+                    action=decision.action,
+                    error=step.observation.last_action_error,
+                    step_reward=step.reward,
+                    state_hash=observation.state_hash,
+                    page_changed=step.observation.page_changed,
+                )
+            )
+            observation, reward = step.observation, step.reward
+            if step.terminated:
+                ending = "success" if reward > 0 else "failure"
+                break
+            if step.truncated:
+                break
+    return Trajectory(
+        episode_id=which.episode_id,
+        task_id=which.task_id,
+        seed=which.seed,
+        group_id=which.group_id,
+        member=which.member,
+        turns=tuple(turns),
+        reward=reward,
+        ending=ending,
+        goal=goal,
+        started_s=started,
+        seconds=clock() - began,
+        env_seconds=env_seconds,
+        engine_seconds=engine_seconds,
+        attempts=which.attempt,
+    )

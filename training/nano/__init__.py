@@ -1,0 +1,1 @@
+"""The shipped base policy: generated pages, tokenizer, pre-training."""

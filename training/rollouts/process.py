@@ -1,0 +1,130 @@
+"""The learner's side of the rollout process."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.rollouts.worker import WorkerSettings, main
+
+STOP_S = 15.0
+"""How long the process may take to close its browser before it is killed."""
+
+
+class RolloutsDiedError(RuntimeError):
+    """The rollout process ended, or something in it failed."""
+
+
+class RolloutProcess:
+    """Browsers, agents and engine in a process of their own.
+
+    ``call`` and ``stream`` name a method of ``Worker``; one request is answered at a time. Both
+    raise UserError for what the user can mend and RolloutsDiedError for everything else.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, on_figures: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=main, args=(theirs, settings), name="webdojo-rollouts", daemon=False
+        )
+        self._process.start()
+        theirs.close()
+        self._on_figures = on_figures or (lambda figures: None)
+        self.figures: dict[str, Any] = {}
+        """The latest figures of the rollouts."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id."""
+        return self._process.pid
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Ask for one answer and wait for it."""
+        self._send(method, arguments)
+        while True:
+            kind, value = self._receive()
+            if kind == "done":
+                return value
+
+    def stream(self, method: str, **arguments: Any) -> Iterator[Any]:
+        """Ask for a stream and give each item as it arrives; to be read to its end."""
+        self._send(method, arguments)
+        while True:
+            kind, value = self._receive()
+            if kind == "item":
+                yield value
+            elif kind == "done":
+                return
+
+    def close(self) -> None:
+        """End the process; closing twice is fine."""
+        if self._connection.closed:
+            return
+        with suppress(OSError):  # it may be gone already
+            self._connection.send(None)
+        # It may be in the middle of sending to us: read on, or neither side would get further.
+        waited = 0.0
+        while self._process.is_alive() and waited < STOP_S:
+            try:
+                while self._connection.poll(0.1):
+                    self._connection.recv()
+            except (EOFError, OSError):
+                self._process.join(STOP_S - waited)
+                break
+            waited += 0.1
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._connection.close()
+
+    def _send(self, method: str, arguments: dict[str, Any]) -> None:
+        try:
+            self._connection.send((method, arguments))
+        except OSError as error:
+            raise self._death() from error
+
+    def _receive(self) -> tuple[str, Any]:
+        while True:
+            try:
+                while not self._connection.poll(1.0):
+                    if not self._process.is_alive():
+                        raise self._death()
+                kind, value = self._connection.recv()
+            except (EOFError, OSError):
+                raise self._death() from None
+            if kind == "figures":
+                self.figures = value
+                self._on_figures(value)
+            elif kind == "user_error":
+                raise UserError(value)
+            elif kind == "error":
+                message, trace = value
+                error = RolloutsDiedError(message)
+                error.add_note(f"In the rollout process:\n{trace}")
+                raise error
+            else:
+                return kind, value
+
+    def _death(self) -> RolloutsDiedError:
+        self._process.join(1.0)
+        return RolloutsDiedError(
+            f"the rollout process ended unasked (exit code {self._process.exitcode})"
+        )

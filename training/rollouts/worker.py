@@ -1,0 +1,320 @@
+"""The rollout process: browsers, agents, engine and pool, away from the learner.
+
+It runs in a process of its own so that decoding, browsers and gradient steps overlap. The learner's
+side is ``webdojo.training.rollouts.process``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.core import EnvSpec
+from webdojo.envs.pool import EnvPool
+from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_files
+from webdojo.training.episodes import (
+    EpisodeId,
+    MakeAgent,
+    PolicyAgents,
+    oracle_agent,
+    random_agent,
+    run_episode,
+)
+from webdojo.training.records import TrajectoryLog, read_trajectories
+from webdojo.training.rollouts.episode import EpisodeRequest
+from webdojo.training.rollouts.trajectory import Group, Trajectory
+
+if TYPE_CHECKING:
+    from webdojo.agents.engines.transformers_engine import TransformersEngine
+    from webdojo.training.config import RolloutConfig
+    from webdojo.training.rollouts.pool import RolloutPool
+
+Player = Literal["policy", "oracle", "random", "demonstrator"]
+ATTEMPTS = 3
+"""Times that an episode outside the pool is begun before it is given up."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What the rollout process needs to know at its start."""
+
+    task_files: tuple[str, ...] = ()
+    checkpoint: str = ""
+    """Empty for players that need no policy."""
+    layout: str | None = None
+    context_tokens: int = 1024
+    max_response_tokens: int = 48
+    slots: int = 16
+    engine_threads: int = 1
+    deadline_s: float = 60.0
+
+
+@dataclass
+class Worker:
+    """Everything that lives in the rollout process."""
+
+    settings: WorkerSettings
+    chromium: Chromium = field(default_factory=Chromium)
+    engine: TransformersEngine | None = None
+    pool: RolloutPool | None = None
+    log: TrajectoryLog | None = None
+    envs: dict[tuple[str, ...], EnvPool] = field(default_factory=dict)
+
+    # Episodes outside the pool: demonstrations and evaluation ---------------------------------
+
+    async def play(
+        self,
+        player: Player,
+        episodes: Sequence[EpisodeId],
+        temperature: float,
+        seed: int,
+        noise: float = 0.0,
+    ) -> AsyncIterator[Trajectory]:
+        """Play ``episodes`` and give each trajectory as it ends, in no fixed order.
+
+        An episode whose browser dies is begun again; after ``ATTEMPTS`` its error is raised.
+        """
+        make_agent = self._agents(player, temperature, noise)
+        modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
+        envs = self._envs(modes)
+        queue = iter(episodes)
+        pending: set[asyncio.Task[Trajectory]] = set()
+        try:
+            while True:
+                while len(pending) < self.settings.slots and (which := next(queue, None)):
+                    agent_seed = episode_seed(seed, which)
+                    pending.add(
+                        asyncio.create_task(self._retried(which, envs, make_agent, agent_seed))
+                    )
+                if not pending:
+                    return
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield task.result()
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _retried(
+        self, which: EpisodeId, envs: EnvPool, make_agent: MakeAgent, agent_seed: int
+    ) -> Trajectory:
+        for attempt in range(ATTEMPTS):
+            try:
+                async with asyncio.timeout(self.settings.deadline_s):
+                    return await run_episode(which, envs, make_agent, agent_seed)
+            except (BrowserDiedError, TimeoutError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    # The pool ----------------------------------------------------------------------------------
+
+    async def start_pool(
+        self,
+        rollout: RolloutConfig,
+        task_ids: Sequence[str],
+        seeds: range,
+        seed: int,
+        log_path: Path,
+        version: int = 0,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        """Set the everlasting rollouts going, from ``state`` if there is one."""
+        from webdojo.training.rollouts.pool import RolloutPool
+        from webdojo.training.rollouts.sampler import AdaptiveSampler, UniformSampler
+
+        make_agent = self._agents("policy", rollout.temperature)
+        envs = self._envs(make_agent(registry.get(task_ids[0]), 0).modes)
+        sampler_kind = UniformSampler if rollout.sampler == "uniform" else AdaptiveSampler
+        sampler = sampler_kind(task_ids, seeds, seed)
+        finished = list(read_trajectories(log_path)) if state is not None else []
+        self.log = log = TrajectoryLog(log_path)
+
+        async def run(request: EpisodeRequest) -> Trajectory:
+            which = EpisodeId(
+                request.episode_id,
+                request.task_id,
+                request.seed,
+                request.group_id,
+                request.member,
+                request.attempt,
+            )
+            agent_seed = episode_seed(seed, which)
+            return await run_episode(which, envs, make_agent, agent_seed, request.progress)
+
+        async def keep(trajectory: Trajectory) -> None:
+            log.append(trajectory)
+
+        self.pool = RolloutPool(
+            run,
+            sampler,
+            slots=rollout.slots,
+            groups_per_batch=rollout.groups_per_batch,
+            group_size=rollout.group_size,
+            staleness=rollout.staleness,
+            version=version,
+            collection=rollout.collection,
+            deadline_s=rollout.deadline_s,
+            retries=rollout.retries,
+            on_trajectory=keep,
+        )
+        if state is not None:
+            self.pool.load_state_dict(state, finished)
+        self.pool.start()
+
+    async def next_batch(self, version: int) -> list[Group]:
+        """The groups of the next update."""
+        assert self.pool is not None
+        return await self.pool.next_batch(version)
+
+    async def publish(self, weights: Path, version: int) -> None:
+        """Load new weights between two decode steps, while episodes run."""
+        assert self.engine is not None
+        await self.engine.update_weights(weights, version)
+        if self.pool is not None:
+            self.pool.set_version(version)
+
+    async def pool_state(self) -> dict[str, Any]:
+        """The pool's ledger, for a checkpoint."""
+        assert self.pool is not None
+        return self.pool.state_dict()
+
+    async def stop_pool(self) -> dict[str, Any]:
+        """End the rollouts; gives the pool's last figures."""
+        figures = self.figures()
+        if self.pool is not None:
+            await self.pool.close()
+            self.pool = None
+        if self.log is not None:
+            self.log.close()
+            self.log = None
+        return figures
+
+    # ------------------------------------------------------------------------------------------
+
+    def figures(self) -> dict[str, Any]:
+        """What the rollouts have done so far."""
+        found: dict[str, Any] = {"browser_launches": self.chromium.launches}
+        if self.engine is not None:
+            counters = self.engine.counters
+            found["engine"] = {name: getattr(counters, name) for name in counters.__slots__}
+        if self.pool is not None:
+            status = self.pool.status()
+            found["pool"] = status.counters.state_dict()
+            found["pool"]["idle_share"] = status.counters.idle_share
+            found["running"] = sum(1 for slot in status.slots if slot.task_id)
+        return found
+
+    async def close(self) -> None:
+        """Stop everything."""
+        await self.stop_pool()
+        for envs in self.envs.values():
+            await envs.close()
+        if self.engine is not None:
+            await self.engine.close()
+        await self.chromium.close()
+
+    def _envs(self, modes: tuple[str, ...]) -> EnvPool:
+        if modes not in self.envs:
+            self.envs[modes] = EnvPool(self.chromium, EnvSpec(modes=modes), self.settings.slots)
+        return self.envs[modes]
+
+    def _agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
+        if player == "oracle":
+            return oracle_agent
+        if player == "random":
+            return random_agent
+        from webdojo.agents.checkpoint import find_checkpoint
+        from webdojo.training.demonstrations import Demonstrators
+
+        settings = self.settings
+        found = find_checkpoint(settings.checkpoint, settings.layout)
+        limits = (settings.context_tokens, settings.max_response_tokens)
+        if player == "demonstrator":
+            return Demonstrators(found.tokenizer(), found.layout, *limits, noise)
+        if self.engine is None:
+            from webdojo.agents.engines.transformers_engine import TransformersEngine
+
+            self.engine = TransformersEngine(
+                found.model(),
+                slots=settings.slots,
+                context_tokens=settings.context_tokens,
+                threads=settings.engine_threads,
+            )
+        return PolicyAgents(self.engine, found.tokenizer(), found.layout, *limits, temperature)
+
+
+def episode_seed(seed: int, which: EpisodeId) -> int:
+    """Seed of an episode's tokens: a function of the run's seed and the episode alone."""
+    from random import Random
+
+    return Random(f"{seed}/{which.episode_id}/{which.task_id}/{which.seed}").getrandbits(31)
+
+
+def main(connection: Connection, settings: WorkerSettings) -> None:
+    """Serve requests until the other side hangs up."""
+    # Ctrl-C is the learner's business; with a session of our own the terminal does not tell us
+    # or the browser.
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    load_files(settings.task_files)
+    asyncio.run(_serve(connection, Worker(settings)))
+
+
+async def _serve(connection: Connection, worker: Worker) -> None:
+    tasks: set[asyncio.Task[None]] = set()
+    news = asyncio.create_task(_tell(connection, worker))
+    try:
+        while True:
+            try:
+                request = await asyncio.to_thread(connection.recv)
+            except (EOFError, OSError):
+                break
+            if request is None:
+                break
+            task = asyncio.create_task(_answer(connection, worker, *request))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+    finally:
+        for task in (news, *tasks):
+            task.cancel()
+        await asyncio.gather(news, *tasks, return_exceptions=True)
+        await worker.close()
+
+
+async def _answer(
+    connection: Connection, worker: Worker, method: str, arguments: dict[str, Any]
+) -> None:
+    try:
+        result = getattr(worker, method)(**arguments)
+        if isinstance(result, AsyncIterator):
+            async for item in result:
+                connection.send(("item", item))
+            connection.send(("done", None))
+        else:
+            connection.send(("done", await result))
+    except asyncio.CancelledError:
+        raise
+    except UserError as error:
+        connection.send(("user_error", str(error)))
+    except Exception as error:  # noqa: BLE001  # the boundary: the learner is told and decides
+        connection.send(("error", (f"{type(error).__name__}: {error}", traceback.format_exc())))
+
+
+async def _tell(connection: Connection, worker: Worker) -> None:
+    """Send figures twice a second while rollouts run."""
+    while True:
+        await asyncio.sleep(0.5)
+        if worker.pool is not None:
+            connection.send(("figures", worker.figures()))
