@@ -154,10 +154,12 @@ def response_logprobs_and_entropies(
     packed: PackedBatch,
     temperature: float = 1.0,
     banned_token_ids: Sequence[int] = (),
+    *,
+    entropy_gradient: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """As ``response_logprobs``, with the entropy (nats) of each token's distribution, [tokens].
 
-    The entropy carries no gradient.
+    The entropy carries a gradient only if asked for: it doubles the memory of the logits.
     """
     hidden = decoder_of(model)(
         input_ids=packed.input_ids,
@@ -173,10 +175,9 @@ def response_logprobs_and_entropies(
         logits = logits.index_fill(-1, banned, torch.finfo(logits.dtype).min)
     log_total = logits.logsumexp(-1)
     logprobs = logits[index, packed.targets] - log_total[index]
-    with torch.no_grad():
-        detached = logits.detach()
-        mean_logit = (torch.softmax(detached, -1) * detached).sum(-1)
-        entropies = (log_total.detach() - mean_logit)[index]
+    with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
+        mean_logit = (torch.softmax(logits, -1) * logits).sum(-1)
+        entropies = (log_total - mean_logit)[index]
     return logprobs, entropies
 
 

@@ -16,6 +16,9 @@ from webdojo.training.packing import (
     response_logprobs_and_entropies,
 )
 
+# One thread: more only wait for one another on matrices of this size.
+torch.set_num_threads(1)
+
 SHAPE = {
     "vocab_size": 53,
     "hidden_size": 32,
@@ -152,6 +155,17 @@ def test_gradients_equal_row_by_row(family):
     )
     for ours, theirs in zip(gradients(packed), gradients(unpacked), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_the_entropy_has_its_own_gradient_only_if_asked_for():
+    model = MODELS["qwen2", "sdpa"]
+    (batch,) = pack([Row.of([1, 2, 3], [4, 5])], max_tokens=100)
+    assert not response_logprobs_and_entropies(model, batch)[1].requires_grad
+    _, entropies = response_logprobs_and_entropies(model, batch, entropy_gradient=True)
+    weight = model.lm_head.weight
+    (ours,) = torch.autograd.grad(entropies.sum(), weight)
+    (theirs,) = torch.autograd.grad(alone(model, Row.of([1, 2, 3], [4, 5]), 1.0)[1].sum(), weight)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
 def test_a_shared_prompt_is_stored_once():

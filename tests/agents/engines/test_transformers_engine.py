@@ -11,6 +11,9 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from webdojo.agents.engines.engine import ContextOverflowError, Sampling
 from webdojo.agents.engines.transformers_engine import EngineDeadError, TransformersEngine
 
+# One thread: more only wait for one another on matrices of this size.
+torch.set_num_threads(1)
+
 VOCABULARY = 61
 EOS = 3
 

@@ -1,0 +1,153 @@
+"""One optimiser step over packed micro-batches, on one process or on several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from torch import Tensor, nn
+
+from webdojo.agents.engines.decoder import check_fit
+from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.packing import PackedBatch, response_logprobs_and_entropies
+
+_PREFIX = "causal_lm."
+
+MicroLoss = Callable[[PackedBatch, Tensor, Tensor], Tensor]
+"""Loss of a micro-batch, from the log-probabilities and entropies of its tokens, [tokens] each.
+
+It is a sum, not a mean: the losses of all micro-batches add up to that of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step did: its loss, the gradient's L2 norm before clipping, whether it was taken."""
+
+    loss: float
+    grad_norm: float
+    taken: bool
+
+
+class PolicyModule(nn.Module):
+    """A causal language model whose forward gives what training needs of a packed batch.
+
+    Everything runs inside one ``forward``, as wrappers for several processes require.
+    """
+
+    def __init__(self, causal_lm: nn.Module, config: LearnerConfig, entropy_gradient: bool) -> None:
+        super().__init__()
+        self.causal_lm = causal_lm
+        self._temperature = config.temperature
+        self._banned = config.banned_token_ids
+        self._entropy_gradient = entropy_gradient
+
+    def forward(self, packed: PackedBatch) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies (nats, float32) of the trained tokens, [tokens] each."""
+        return response_logprobs_and_entropies(
+            self.causal_lm,
+            packed,
+            self._temperature,
+            self._banned,
+            entropy_gradient=self._entropy_gradient,
+        )
+
+
+class GradientStepper:
+    """The model, AdamW and the processes that share a step.
+
+    Every process is given the same micro-batches and computes its part of them.
+    """
+
+    def __init__(
+        self, policy: PolicyModule, config: LearnerConfig, accelerator: Accelerator
+    ) -> None:
+        self.config = config
+        self.accelerator = accelerator
+        parameters = [p for p in policy.parameters() if p.requires_grad]
+        coarse = {str(p.dtype) for p in parameters} - {"torch.float32"}
+        if coarse:
+            raise ValueError(
+                f"trainable weights are {', '.join(sorted(coarse))}, where small updates vanish; "
+                'load the model in float32 (precision="bfloat16" computes in half precision)'
+            )
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups,
+            lr=config.lr,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+        )
+        self.policy: nn.Module
+        self.policy, self.optimizer = accelerator.prepare(policy, optimizer)
+
+    def step(
+        self, micro_batches: Sequence[PackedBatch], loss_of: MicroLoss, lr: float
+    ) -> StepResult:
+        """Add up the gradient of all micro-batches and apply it, clipped, at learning rate ``lr``.
+
+        A loss or gradient that is not finite leaves weights and optimiser as they are.
+        """
+        mine = self.deal(micro_batches)
+        total = torch.zeros((), device=self.accelerator.device)
+        for number, (micro_batch, counts) in enumerate(mine, 1):
+            # Gradients are exchanged once, with the last backward pass.
+            alone = number < len(mine)
+            with self.accelerator.no_sync(self.policy) if alone else nullcontext():
+                packed = micro_batch.to(self.accelerator.device)
+                logprobs, entropies = self.policy(packed)
+                loss = loss_of(packed, logprobs, entropies) if counts else logprobs.sum() * 0
+                # Processes average their gradients; the step wants their sum.
+                self.accelerator.backward(loss * self.accelerator.num_processes)
+            total += loss.detach()
+        loss_sum = float(self.accelerator.reduce(total, "sum"))
+        norm = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        grad_norm = float(norm) if norm is not None else 0.0
+        taken = bool(torch.tensor([loss_sum, grad_norm]).isfinite().all())
+        if taken:
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepResult(loss_sum, grad_norm, taken)
+
+    @torch.no_grad()
+    def logprobs(self, micro_batches: Sequence[PackedBatch], policy: nn.Module) -> Tensor:
+        """Log-probabilities of all trained tokens under ``policy``, row after row [tokens]."""
+        device = self.accelerator.device
+        count = sum(micro_batch.tokens for micro_batch in micro_batches)
+        flat = torch.zeros(count, device=device)
+        for micro_batch, counts in self.deal(micro_batches):
+            packed = micro_batch.to(device)
+            logprobs, _ = policy(packed)
+            if counts:
+                flat[packed.token_indices] = logprobs
+        whole: Tensor = self.accelerator.reduce(flat, "sum")
+        return whole
+
+    def deal(self, micro_batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, bool]]:
+        """The micro-batches of this process, and whether each counts.
+
+        All processes get equally many, as they wait for one another; what fills up counts nothing.
+        """
+        rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
+        own = [(micro_batch, True) for micro_batch in micro_batches[rank::ranks]]
+        most = -(-len(micro_batches) // ranks)
+        return own + [(micro_batches[0], False)] * (most - len(own))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The causal language model's state dict."""
+        state = self.accelerator.get_state_dict(self.policy)
+        return {name.removeprefix(_PREFIX): value for name, value in state.items()}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Replace the causal language model's weights; ValueError if they do not fit."""
+        policy: PolicyModule = self.accelerator.unwrap_model(self.policy)
+        check_fit(policy.causal_lm, weights)
+        policy.load_state_dict({_PREFIX + name: value for name, value in weights.items()})

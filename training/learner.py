@@ -1,0 +1,325 @@
+"""The learner: weights, optimiser and what turns finished groups into better weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from torch import Tensor, nn
+
+from webdojo.training.gradient import GradientStepper, PolicyModule, StepResult
+from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.objectives.batch import Batch, RewardPool
+from webdojo.training.objectives.config import ObjectiveConfig
+from webdojo.training.objectives.objective import prepare, surrogate
+from webdojo.training.objectives.statistics import Statistics
+from webdojo.training.packing import PackedBatch, Row, pack
+from webdojo.training.rollouts.trajectory import Group, Turn
+
+
+class Learner:
+    """Trains a causal language model from groups of trajectories, or from supervised rows.
+
+    ``model`` is trained in place; it takes a 4-D attention mask (``sdpa``), its trainable weights
+    are float32 and its dropout is 0, as ratios compare two passes over the same tokens. With
+    several processes every one of them is given the same groups or rows and computes its share.
+    ``reference`` is the policy that a KL penalty measures from; it is needed only for that.
+
+    ``step`` counts calls of ``update`` and ``supervised_step``; ``skipped_steps`` counts the
+    optimiser steps that were not taken because a loss or gradient was not finite.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        config: LearnerConfig,
+        objective: ObjectiveConfig | None = None,
+        *,
+        reference: nn.Module | None = None,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        self.config = config
+        self.objective = objective or ObjectiveConfig()
+        if self.objective.needs_reference and reference is None:
+            raise ValueError(
+                f"kl.coefficient={self.objective.kl.coefficient} needs a reference policy; "
+                "pass reference, or set the coefficient to 0"
+            )
+        if accelerator is None:
+            precision = "bf16" if config.precision == "bfloat16" else "no"
+            # Without this accelerate takes several processes on CPUs for separate runs.
+            no_gpu = not torch.accelerator.is_available()
+            accelerator = Accelerator(mixed_precision=precision, cpu=no_gpu)
+        self.step = 0
+        self.skipped_steps = 0
+        policy = PolicyModule(model.train(), config, self.objective.needs_entropies)
+        self._stepper = GradientStepper(policy, config, accelerator)
+        self._device: torch.device = accelerator.device
+        self._reference: PolicyModule | None = None
+        if reference is not None:
+            reference.requires_grad_(False).eval().to(self._device)
+            self._reference = PolicyModule(reference, config, entropy_gradient=False)
+        self._shuffler = torch.Generator().manual_seed(config.seed)
+
+    def update(
+        self, groups: Sequence[Group], version: int, pool: RewardPool | None = None
+    ) -> dict[str, float]:
+        """Train on finished groups and return metrics.
+
+        ``version`` is that of the present weights; staleness is counted from it. ``pool`` is for
+        estimators that know of trajectories that were not kept.
+
+        Each epoch deals the groups to the mini-batches at random. Token weights are those of the
+        whole batch, so a mini-batch's loss is scaled up by the number of mini-batches. Raises
+        ValueError if the groups hold no response token.
+
+        Metrics: ``loss`` and ``grad_norm`` (before clipping; means over the optimiser steps
+        taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
+        tokens that these very weights drew), ``staleness_*`` (versions, over tokens),
+        ``shared_token_rate`` (of the tokens read, the share that packing saved), ``tokens``,
+        ``seconds``, ``tokens_per_s``, ``lr``, ``optimizer_steps``, ``skipped_steps``.
+        """
+        started = time.perf_counter()
+        batch = Batch.of(groups, pool)
+        prepared = prepare(batch, self.objective)
+        turns = [turn for group in groups for x in group.trajectories for turn in x.turns]
+        rows = [Row.of(turn.prompt_ids, turn.response_ids) for turn in turns]
+        plan = [part for _ in range(self.config.epochs) for part in self._deal(batch)]
+        behaviour = self._tensor([p for turn in turns for p in turn.logprobs])
+        # With one step on the batch the policy before it is the one that the step evaluates.
+        recompute = self.objective.proximal == "recomputed" and len(plan) > 1
+        whole = _Tokens(
+            weights=self._tensor(prepared.weights) * self._parts(batch),
+            advantages=self._tensor(prepared.advantages),
+            behaviour=behaviour,
+            proximal=self._logprobs(rows, self._stepper.policy) if recompute else None,
+            reference=self._logprobs(rows, self._reference) if self._reference else None,
+        )
+        lr = self.config.lr_at(self.step)
+        seen = _Seen(behaviour.numel(), self._device)
+        results: list[StepResult] = []
+        packed_tokens = 0
+        for chosen in plan:
+            micro_batches = self._pack([rows[row] for row in chosen])
+            packed_tokens += sum(packed.input_ids.numel() for packed in micro_batches)
+            places = batch.tokens_of(chosen).to(self._device)
+            part = _Part(self.objective, whole.at(places), places, seen, first=not results)
+            results.append(self._stepper.step(micro_batches, part.loss, lr))
+        metrics = self._finish(results, lr)
+        metrics |= seen.statistics(self._stepper).rates()
+        metrics |= seen.mismatch(self._stepper, behaviour, _drawn_by(turns, version, self._device))
+        metrics |= _staleness(turns, version)
+        read = self.config.epochs * sum(len(row.input_ids) for row in rows)
+        metrics["shared_token_rate"] = 1 - packed_tokens / read
+        metrics |= _pace(self.config.epochs * behaviour.numel(), started)
+        # A step that was skipped may have seen numbers that no log can hold.
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+    def supervised_step(self, rows: Sequence[Row]) -> dict[str, float]:
+        """Take one step on the mean cross-entropy of the rows' trained tokens; return metrics.
+
+        ``loss`` is in nats a token, before the step. Raises ValueError if no token is trained.
+        """
+        started = time.perf_counter()
+        micro_batches = self._pack(rows)
+        tokens = _count(micro_batches)
+        lr = self.config.lr_at(self.step)
+
+        def cross_entropy(_: PackedBatch, logprobs: Tensor, __: Tensor) -> Tensor:
+            return -logprobs.sum() / tokens
+
+        result = self._stepper.step(micro_batches, cross_entropy, lr)
+        return self._finish([result], lr) | _pace(tokens, started)
+
+    def supervised_loss(self, rows: Sequence[Row]) -> float:
+        """Mean cross-entropy (nats) of the rows' trained tokens, without training on them."""
+        micro_batches = self._pack(rows)
+        logprobs = self._stepper.logprobs(micro_batches, self._stepper.policy)
+        return -float(logprobs.sum()) / _count(micro_batches)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the model's state dict, for an engine or a file."""
+        return {name: value.detach().clone() for name, value in self._stepper.weights().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on, as ``torch.save`` takes it."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        return {
+            "weights": self.weights(),
+            "optimizer": self._stepper.optimizer.state_dict(),
+            "step": self.step,
+            "skipped_steps": self.skipped_steps,
+            "shuffler": self._shuffler.get_state(),
+            "torch_rng": torch.get_rng_state(),
+            "cuda_rng": cuda,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state_dict``: on the same CPU the next step is the same bit for bit.
+
+        Raises ValueError, changing nothing, if the weights are another model's.
+        """
+        self._stepper.load_weights(state["weights"])
+        self._stepper.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.skipped_steps = state["skipped_steps"]
+        self._shuffler.set_state(state["shuffler"].cpu())
+        torch.set_rng_state(state["torch_rng"].cpu())
+        if state["cuda_rng"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
+
+    def _parts(self, batch: Batch) -> int:
+        """Mini-batches of one epoch: as many as asked for, if there is enough to deal."""
+        return min(self.config.minibatches, batch.rewards.numel())
+
+    def _deal(self, batch: Batch) -> Iterator[list[int]]:
+        """Deal the rows to mini-batches: whole groups, or trajectories if groups are too few."""
+        parts = self._parts(batch)
+        by_group = batch.group_count >= parts
+        units = batch.groups[batch.trajectories] if by_group else batch.trajectories
+        count = batch.group_count if by_group else batch.rewards.numel()
+        order = torch.randperm(count, generator=self._shuffler)
+        part_of_unit = torch.empty_like(order)
+        part_of_unit[order] = torch.arange(count) % parts
+        for part in range(parts):
+            chosen = (part_of_unit[units] == part).nonzero()[:, 0]
+            # A part may hold trajectories without a single response token.
+            if int(batch.token_counts[chosen].sum()):
+                yield chosen.tolist()
+
+    def _pack(self, rows: Sequence[Row]) -> list[PackedBatch]:
+        return pack(
+            rows,
+            max_tokens=self.config.micro_batch_tokens,
+            sequence_tokens=self.config.sequence_tokens,
+            min_shared=self.config.min_shared_tokens,
+        )
+
+    def _logprobs(self, rows: Sequence[Row], policy: nn.Module) -> Tensor:
+        return self._stepper.logprobs(self._pack(rows), policy)
+
+    def _tensor(self, values: Tensor | Sequence[float]) -> Tensor:
+        return torch.as_tensor(values).to(self._device, torch.float32)
+
+    def _finish(self, results: Sequence[StepResult], lr: float) -> dict[str, float]:
+        """Count the step, and give the metrics of its optimiser steps."""
+        taken = [result for result in results if result.taken]
+        skipped = len(results) - len(taken)
+        self.step += 1
+        self.skipped_steps += skipped
+        metrics: dict[str, float] = {
+            "lr": lr,
+            "optimizer_steps": len(taken),
+            "skipped_steps": skipped,
+        }
+        if taken:
+            metrics["loss"] = sum(result.loss for result in taken) / len(taken)
+            metrics["grad_norm"] = sum(result.grad_norm for result in taken) / len(taken)
+        return metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What an objective wants to know of each trained token, float32 [tokens] each."""
+
+    weights: Tensor
+    advantages: Tensor
+    behaviour: Tensor
+    proximal: Tensor | None
+    reference: Tensor | None
+
+    def at(self, places: Tensor) -> _Tokens:
+        """The same for some of the tokens."""
+        return _Tokens(
+            self.weights[places],
+            self.advantages[places],
+            self.behaviour[places],
+            None if self.proximal is None else self.proximal[places],
+            None if self.reference is None else self.reference[places],
+        )
+
+
+class _Seen:
+    """What the steps on one batch saw."""
+
+    def __init__(self, tokens: int, device: torch.device) -> None:
+        self.sums = torch.zeros(len(fields(Statistics)), device=device)
+        self.before = torch.zeros(2, tokens, device=device)
+        """Log-probabilities in the first step, and 1 where there is one."""
+
+    def statistics(self, stepper: GradientStepper) -> Statistics:
+        """Sums over all processes."""
+        return Statistics.from_tensor(stepper.accelerator.reduce(self.sums, "sum"))
+
+    def mismatch(
+        self, stepper: GradientStepper, behaviour: Tensor, same_weights: Tensor
+    ) -> dict[str, float]:
+        """How far engine and learner are apart on tokens that these very weights drew, nats."""
+        logprobs, known = stepper.accelerator.reduce(self.before, "sum")
+        gaps = (logprobs - behaviour).abs()[same_weights & (known > 0)]
+        if not gaps.numel():
+            return {}
+        return {
+            "logprob_mismatch_mean": float(gaps.mean()),
+            "logprob_mismatch_max": float(gaps.max()),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A mini-batch: its tokens, their places in the whole batch, and what is seen of them."""
+
+    objective: ObjectiveConfig
+    tokens: _Tokens
+    places: Tensor
+    seen: _Seen
+    first: bool
+
+    def loss(self, packed: PackedBatch, logprobs: Tensor, entropies: Tensor) -> Tensor:
+        """Loss of one micro-batch of the mini-batch."""
+        tokens = self.tokens.at(packed.token_indices)
+        loss, statistics = surrogate(
+            logprobs,
+            self.objective,
+            proximal=logprobs.detach() if tokens.proximal is None else tokens.proximal,
+            behaviour=tokens.behaviour,
+            advantages=tokens.advantages,
+            weights=tokens.weights,
+            token_rows=packed.token_rows,
+            reference=tokens.reference,
+            entropies=entropies,
+        )
+        self.seen.sums += statistics.to_tensor()
+        if self.first:
+            places = self.places[packed.token_indices]
+            self.seen.before[0, places] = logprobs.detach()
+            self.seen.before[1, places] = 1
+        return loss
+
+
+def _drawn_by(turns: Sequence[Turn], version: int, device: torch.device) -> Tensor:
+    return torch.tensor([v == version for turn in turns for v in turn.versions], device=device)
+
+
+def _staleness(turns: Sequence[Turn], version: int) -> dict[str, float]:
+    """How many versions behind the tokens were drawn."""
+    gaps = [version - v for turn in turns for v in turn.versions]
+    return {"staleness_mean": sum(gaps) / len(gaps), "staleness_max": float(max(gaps))}
+
+
+def _pace(tokens: int, started: float) -> dict[str, float]:
+    """Tokens trained on (each pass counts) and their rate."""
+    seconds = time.perf_counter() - started
+    return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
+
+
+def _count(micro_batches: Sequence[PackedBatch]) -> int:
+    tokens = sum(packed.tokens for packed in micro_batches)
+    if not tokens:
+        raise ValueError("no token of the rows is trained; mark the responses' tokens as trained")
+    return tokens

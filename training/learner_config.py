@@ -1,0 +1,74 @@
+"""Settings of the learner. No torch here: configurations are read where it may not be installed."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LearnerConfig(BaseModel):
+    """How weights are updated. A step is one batch of groups, or one supervised batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lr: float = Field(5e-6, gt=0)
+    """Peak learning rate of AdamW; 5e-6 suits an 8 B model, about 1e-4 one of a few million."""
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    """Decay of AdamW's running means of the gradient and of its square."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled decay of matrices; vectors (norms, biases) have none."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """How the learning rate goes on after the warm-up."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps over which the learning rate rises linearly to its peak."""
+    total_steps: int | None = Field(None, gt=0)
+    """Step at which a cosine schedule reaches ``final_lr_ratio``; needed for ``cosine`` only."""
+    final_lr_ratio: float = Field(0.0, ge=0, le=1)
+    """Where a cosine schedule ends, as a fraction of the peak."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients with a larger L2 norm are scaled down to it."""
+    epochs: int = Field(1, gt=0)
+    """Passes over each batch of groups."""
+    minibatches: int = Field(1, gt=0)
+    """Optimiser steps in one pass; groups are dealt to them at random."""
+    micro_batch_tokens: int = Field(4096, gt=0)
+    """Tokens, padding included, of one forward and backward pass; bounds memory, not results."""
+    sequence_tokens: int = Field(384, gt=0)
+    """Longest packed sequence; larger for larger models (attention costs its square)."""
+    min_shared_tokens: int = Field(64, gt=0)
+    """Rows share a common beginning in one sequence from this length on."""
+    temperature: float = Field(1.0, gt=0)
+    """Sampling temperature of the rollouts, applied to the logits here too."""
+    banned_token_ids: tuple[int, ...] = ()
+    """Ids that the engine never draws, so that both sides mean the same distribution."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward pass; weights and optimiser stay in float32. bfloat16 needs a GPU."""
+    seed: int = 0
+    """Of the order in which groups are dealt to mini-batches."""
+
+    @model_validator(mode="after")
+    def _cosine_has_an_end(self) -> Self:
+        if self.schedule == "cosine":
+            if self.total_steps is None:
+                raise ValueError("a cosine schedule needs total_steps; set it to the planned steps")
+            if self.total_steps <= self.warmup_steps:
+                raise ValueError(
+                    f"total_steps={self.total_steps} leaves nothing after "
+                    f"warmup_steps={self.warmup_steps}; raise the first or lower the second"
+                )
+        return self
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        if self.schedule == "constant":
+            return self.lr
+        assert self.total_steps is not None
+        progress = (step - self.warmup_steps) / (self.total_steps - self.warmup_steps)
+        falling = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        return self.lr * (self.final_lr_ratio + (1 - self.final_lr_ratio) * falling)
