@@ -125,7 +125,7 @@ async def drag_and_drop(page: DrivenPage, from_bid: str, to_bid: str) -> None:
 @action("scroll(0, 200)")
 async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
     """Turn the mouse wheel by so many pixels, right and down positive."""
-    width, height = _size(page)
+    width, height = page.size
     await page.turn_wheel(width / 2, height / 2, delta_x, delta_y)
 
 
@@ -282,9 +282,11 @@ async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
 
 
 async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count: int) -> None:
-    # The protocol keeps their order; waiting for each in turn would only add round trips.
+    # Hovering may change what lies under the pointer (another image, a menu): the page shows that first.
+    await page.move_mouse(x, y)
+    await page.clock.run(HOVER_MS)
+    # The protocol keeps their order; waiting for each in turn would only add a round trip.
     await asyncio.gather(
-        page.mouse("mouseMoved", x, y),
         page.mouse("mousePressed", x, y, button=button, clickCount=count),
         page.mouse("mouseReleased", x, y, button=button, clickCount=count),
     )
@@ -322,12 +324,7 @@ async def _navigate(navigation: Any, message: str) -> None:
         raise ActionError(f"{message}: {error.message.splitlines()[0]}") from error
 
 
-def _size(page: DrivenPage) -> tuple[int, int]:
-    size = page.page.viewport_size
-    return (size["width"], size["height"]) if size else (1280, 720)
-
-
 def _inside(page: DrivenPage, x: float, y: float) -> None:
-    width, height = _size(page)
+    width, height = page.size
     if not (0 <= x < width and 0 <= y < height):
         raise ActionError(f"({x:g}, {y:g}) is outside the viewport of {width} by {height} pixels")
