@@ -23,7 +23,7 @@ def reinforce_ada(batch: Batch, deviation: Deviation | Literal["none"], epsilon:
     centred = batch.rewards - mean[batch.groups]
     if deviation == "none":
         return centred
-    freedom = (pool.counts - (deviation == "sample")).clamp(min=1)
+    freedom = (pool.counts - int(deviation == "sample")).clamp(min=1)
     variance = (pool.square_sums - pool.counts * mean.square()).clamp(min=0) / freedom
     return centred / (variance.sqrt()[batch.groups] + epsilon)
 

@@ -13,5 +13,5 @@ def rloo(batch: Batch) -> Tensor:
 
     RLOO (arXiv 2402.14740). A trajectory that is alone in its group has no baseline and gets 0.
     """
-    sizes = batch.group_sizes
+    sizes = batch.group_sizes.double()
     return dr_grpo(batch) * (sizes / (sizes - 1).clamp(min=1))[batch.groups]
