@@ -16,6 +16,8 @@ from webdojo.envs.page import DrivenPage
 from webdojo.envs.tabs import MAX_TABS
 
 Button = Literal["left", "middle", "right"]
+HOVER_MS = 17
+"""Page time between the arrival of the mouse and its click: one frame."""
 OPEN_TIMEOUT_MS = 5000
 """Real time in which an address must answer."""
 MAX_TYPED = 500
