@@ -40,8 +40,19 @@ class ActionSpec:
 
     def describe(self) -> str:
         """One line for a prompt: the call and what it does."""
-        parameters = [p for p in self.signature.parameters.values() if p.name != "page"]
-        return f"{self.name}({', '.join(map(str, parameters))}): {self.doc}"
+        parameters = map(self._parameter, self.signature.parameters.values())
+        return f"{self.name}({', '.join(parameters)}): {self.doc}"
+
+    def _parameter(self, parameter: inspect.Parameter) -> str:
+        wanted = self.types[parameter.name]
+        if typing.get_origin(wanted) is typing.Literal:
+            kind = " | ".join(map(repr_argument, typing.get_args(wanted)))
+        else:
+            kind = getattr(wanted, "__name__", None) or str(wanted)
+            kind = "str | list[str]" if wanted == str | list[str] else kind
+        if parameter.default is inspect.Parameter.empty:
+            return f"{parameter.name}: {kind}"
+        return f"{parameter.name}: {kind} = {repr_argument(parameter.default)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
+"""Arguments that are places in the viewport."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
 
@@ -36,6 +38,8 @@ class EnvSpec:
     screenshot: ScreenshotSpec | None = None
     actions: frozenset[str] | None = None
     """Names of the verbs allowed; None allows all."""
+    coordinates: Literal["pixels", "thousandths"] = "pixels"
+    """What x and y of mouse actions count: CSS pixels, or thousandths of the viewport's size."""
     settle_ms: int = 500
     """Page time granted after each action."""
     step_timeout_s: float = 15.0
@@ -181,7 +185,12 @@ class WebEnv:
         if spec.perform is None:
             self._answer = str(next(iter(action.arguments.values())))
             return
-        await spec.perform(self.page, **action.arguments)
+        arguments = dict(action.arguments)
+        if self.spec.coordinates == "thousandths":
+            size = dict(zip("xy", self.page.size, strict=True))
+            for name in arguments.keys() & COORDINATES:
+                arguments[name] *= size[name[-1]] / 1000
+        await spec.perform(self.page, **arguments)
 
     async def _observe(self, last_action: str, error: str) -> Observation:
         page = self.page

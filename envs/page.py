@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from webdojo.envs.browser import BrowserDiedError
@@ -40,6 +41,7 @@ class DrivenPage:
         self._cdp = cdp
         self._goto = page.goto
         self._told: str | None = None
+        self._dragged: dict[str, Any] | None = None
         self._busy: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -63,6 +65,12 @@ class DrivenPage:
         # event that a standing clock never brings, and for a span of time that no seed fixes.
         setattr(page, "goto", driven.task_goto)  # noqa: B010
         return driven
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the viewport in CSS pixels."""
+        size = self.page.viewport_size
+        return (size["width"], size["height"]) if size else (1280, 720)
 
     async def goto(self, url: str, **options: Any) -> Response | None:
         """Navigate, then let the page load for a fixed span of its own time."""
@@ -134,6 +142,28 @@ class DrivenPage:
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **parameters}
         )
 
+    @asynccontextmanager
+    async def dragging(self) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """Keep drags inside the block from the window system; the block can ask if one began."""
+        await self._cdp.send("Input.setInterceptDrags", {"enabled": True})
+        self._dragged = None
+
+        async def dragged() -> bool:
+            await self.evaluate("0")  # what the page began before this has been heard of after it
+            return self._dragged is not None
+
+        try:
+            yield dragged
+        finally:
+            await self._cdp.send("Input.setInterceptDrags", {"enabled": False})
+
+    async def drop(self, x: float, y: float) -> None:
+        """Let what is being dragged fall at a point."""
+        for kind in ("dragEnter", "dragOver", "drop"):
+            await self._cdp.send(
+                "Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": self._dragged}
+            )
+
     async def insert_text(self, text: str) -> None:
         """Insert text at the caret, as an input method does."""
         await self._cdp.send("Input.insertText", {"text": text})
@@ -149,10 +179,14 @@ class DrivenPage:
 
     def _listen(self, origins: Origins) -> None:
         self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
+        self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
         self.page.on("crash", lambda _: self.tabs.lose("the page crashed"))
         self.page.on("dialog", self._answer)
         self.page.on("download", self._refuse_download)
+
+    def _drag_began(self, event: dict[str, Any]) -> None:
+        self._dragged = event["data"]
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -12,6 +12,7 @@
   ]);
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
   const POINTER_EVENTS = new Set(["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"]);
+  const HANDLERS = Array.from(POINTER_EVENTS, (type) => "on" + type);
   const KEPT_ATTRIBUTES = [
     "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
   ];
@@ -106,7 +107,8 @@
     INTERACTIVE_ROLES.has(element.getAttribute("role")) ||
     element.isContentEditable ||
     listening.has(element) ||
-    typeof element.onclick === "function" ||
+    HANDLERS.some((name) => typeof element[name] === "function") ||
+    element.getAttribute("draggable") === "true" ||
     (style.cursor === "pointer" && !parentPointer));
 
   const state = (element) => {

@@ -284,7 +284,7 @@ async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
 
 
 async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count: int) -> None:
-    # Hovering may change what lies under the pointer (another image, a menu): the page shows that first.
+    # Hovering may change what lies under the pointer: the page shows that first.
     await page.move_mouse(x, y)
     await page.clock.run(HOVER_MS)
     # The protocol keeps their order; waiting for each in turn would only add a round trip.
@@ -295,13 +295,16 @@ async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count:
 
 
 async def _drag(page: DrivenPage, start: tuple[float, float], end: tuple[float, float]) -> None:
-    await page.move_mouse(*start)
-    await page.mouse("mousePressed", *start, button="left", clickCount=1)
-    for step in (0.1, 0.5, 0.9, 1.0):
-        x = start[0] + (end[0] - start[0]) * step
-        y = start[1] + (end[1] - start[1]) * step
-        await page.move_mouse(x, y, button="left", buttons=1)
-    await page.mouse("mouseReleased", *end, button="left", clickCount=1)
+    async with page.dragging() as dragged:
+        await page.move_mouse(*start)
+        await page.mouse("mousePressed", *start, button="left", clickCount=1)
+        for step in (0.1, 0.5, 0.9, 1.0):
+            x = start[0] + (end[0] - start[0]) * step
+            y = start[1] + (end[1] - start[1]) * step
+            await page.move_mouse(x, y, button="left", buttons=1)
+        if await dragged():
+            await page.drop(*end)
+        await page.mouse("mouseReleased", *end, button="left", clickCount=1)
 
 
 async def _keyboard(pressing: Awaitable[None], key: str) -> None:
