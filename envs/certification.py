@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.layout import look
 from webdojo.tasks.view import OracleError
 
 if TYPE_CHECKING:
@@ -30,32 +31,32 @@ class OracleRun:
 
 
 async def play_oracle(
-    env: WebEnv, task: Task, seed: int, look: Callable[[Observation], None] | None = None
+    env: WebEnv, task: Task, seed: int, watch: Callable[[Observation], None] | None = None
 ) -> OracleRun:
-    """Let the oracle of ``task`` act until the episode is over; ``look`` sees every observation."""
+    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees every observation."""
     observation = await env.reset(task, seed)
     actions: list[str] = []
     reward, trouble = 0.0, ""
     try:
-        oracle = task.oracle(observation.view())
+        oracle = task.oracle(await look(env, observation))
         text = next(oracle)
         while True:
-            if look is not None:
-                look(observation)
+            if watch is not None:
+                watch(observation)
             step = await env.step(text)
             actions.append(text)
             observation, reward = step.observation, step.reward
             if observation.last_action_error:
                 trouble = f"{text}: {observation.last_action_error}"
             if step.terminated or step.truncated:
-                if look is not None:
-                    look(observation)
+                if watch is not None:
+                    watch(observation)
                 if reward < 1:
                     trouble = (
                         trouble or step.message or ("horizon reached" if step.truncated else "")
                     )
                 break
-            text = oracle.send(observation.view())
+            text = oracle.send(await look(env, observation))
     except StopIteration:
         trouble = trouble or "the oracle stopped before the episode was over"
     except (OracleError, LookupError, ValueError, TypeError, AttributeError) as error:

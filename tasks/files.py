@@ -76,7 +76,9 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{file}: no such file; give the path of a Python file with tasks") from None
+        raise UserError(
+            f"{file}: no such file; give the path of a Python file with tasks"
+        ) from None
     except IsADirectoryError:
         raise UserError(f"{file} is a folder; give the path of a Python file with tasks") from None
     except OSError as error:
@@ -84,7 +86,9 @@ def _read(file: Path) -> bytes:
 
 
 def _execute(file: Path, source: bytes) -> ModuleType:
-    name = f"webdojo_tasks_{sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
+    name = (
+        f"webdojo_tasks_{sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
+    )
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
     assert spec is not None
     module = importlib.util.module_from_spec(spec)

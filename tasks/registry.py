@@ -217,10 +217,10 @@ def _unknown_suite(name: str, suite: str) -> None:
     known = suites()
     near = get_close_matches(suite, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known suites: {', '.join(known)}."
-    what = f"no task {name!r}: there is no suite {suite!r}" if "." in name else f"no suite {suite!r}"
-    raise UserError(
-        f"{what}; {hint} Tasks of your own are loaded with `--tasks my_tasks.py`"
+    what = (
+        f"no task {name!r}: there is no suite {suite!r}" if "." in name else f"no suite {suite!r}"
     )
+    raise UserError(f"{what}; {hint} Tasks of your own are loaded with `--tasks my_tasks.py`")
 
 
 def _place(task: object) -> str:

@@ -21,18 +21,28 @@ class PageView:
     """The goal, the observed page as HTML, and where its elements are.
 
     Every element of ``html`` that can be acted on carries a ``bid`` attribute. ``boxes`` gives
-    x, y, width, height in CSS pixels of the viewport for each bid.
+    x, y, width, height in CSS pixels of the viewport for each bid. ``layout`` is the page as seen by
+    eye, for pages that need looking: HTML of everything visible, each element with ``box`` and how
+    it is painted, each word a ``<w>``; empty unless it was asked for.
     """
 
     goal: str
     html: str
     url: str = ""
     boxes: Mapping[str, Box] = field(default_factory=dict)
+    layout: str = ""
 
     @cached_property
     def soup(self) -> BeautifulSoup:
         """The page as a beautifulsoup4 tree."""
         return BeautifulSoup(self.html, "lxml")
+
+    @cached_property
+    def scene(self) -> BeautifulSoup:
+        """The layout as a beautifulsoup4 tree; OracleError if there is none."""
+        if not self.layout:
+            raise OracleError("this page needs looking, and the view has no layout")
+        return BeautifulSoup(self.layout, "lxml")
 
     def all(
         self, name: str | list[str] | None = None, text: str | None = None, **attrs: str

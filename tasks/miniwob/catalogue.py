@@ -103,6 +103,8 @@ FLIGHTS = "flight-aa flight-alaska flight-alaska-auto"
 
 HORIZON = 10
 LONGER = {
+    "choose-date": 20,
+    "choose-date-nodelay": 20,
     "click-checkboxes-large": 20,
     "number-checkboxes": 20,
 }

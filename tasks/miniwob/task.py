@@ -25,6 +25,7 @@ START = """async seed => {
     style.textContent = "#reward-display, #click-canvas, #sync-task-cover { display: none !important }";
     document.head.append(style);
   }
+  document.activeElement?.blur();
   Math.seedrandom(seed);
   core.EPISODE_MAX_TIME = 2000000000;
   core.startEpisodeReal();

@@ -1,6 +1,27 @@
 """Scripted solutions, by kind of page."""
 
-from webdojo.tasks.miniwob.oracles import buttons, choices, hidden, text
+from webdojo.tasks.miniwob.oracles import (
+    buttons,
+    choices,
+    dates,
+    email,
+    games,
+    hidden,
+    sliders,
+    social,
+    text,
+)
 from webdojo.tasks.miniwob.oracles.oracle import ORACLES
 
-__all__ = ["ORACLES", "buttons", "choices", "hidden", "text"]
+__all__ = [
+    "ORACLES",
+    "buttons",
+    "choices",
+    "dates",
+    "email",
+    "games",
+    "hidden",
+    "sliders",
+    "social",
+    "text",
+]

@@ -85,3 +85,57 @@ def _labelled(view: PageView, label: str) -> str:
         if control is not None and text_of(tag) == label:
             return bid_of(control)
     raise OracleError(f"no box labelled {label!r} for goal {view.goal!r}")
+
+
+# Words that mean about the same, as the page groups them.
+SIMILAR = [
+    set(line.split())
+    for line in """
+    big large huge enormous gigantic
+    small tiny little mini petite
+    red scarlet crimson vermillion
+    happy cheerful joyful gleeful delighted
+    sad unhappy sorrowful miserable tragic
+    angry mad furious irritated
+    evil wicked immoral sinful corrupt depraved
+    wrong incorrect mistaken erroneous
+    real genuine actual
+    strange odd peculiar unusual weird
+    stop cease halt end finish
+    scared terrified panicked fearful frightened afraid
+    quiet calm peaceful serene mild
+    old aged archaic
+    love like adore favor
+    kill murder assassinate
+    keep retain preserve sustain maintain
+    hide conceal camouflage
+    hate despise loathe detest dislike
+    funny humorous amusing comical laughable
+    fat fleshy plump chubby
+    stupid dumb dull unwise
+    delicious savory delectable appetizing
+    cut slice carve chop
+    brave courageous fearless
+    begin start initiate launch
+    answer reply response
+    television televisions TV TVs
+    house home houses homes
+    fire flame fires flames
+    pig pork swine
+    rabbit rabbits bunny bunnies
+    car cars automobile automobiles vehicle vehicles
+    water
+    """.strip().splitlines()
+]
+
+
+@solves("click-checkboxes-soft")
+def similar_words(view: PageView) -> Oracle:
+    """Check every box whose word means about the same as a word of the goal."""
+    wanted = match(r"similar to (.+) and click Submit", view.goal)[0].split(", ")
+    meant = set().union(*(group for group in SIMILAR if group & set(wanted)))
+    for tag in view.soup.find_all("label"):
+        control = tag.find("input")
+        if control is not None and text_of(tag) in meant:
+            view = yield click(bid_of(control))
+    yield click(button(view))

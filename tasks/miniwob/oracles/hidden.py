@@ -80,22 +80,19 @@ def tree(view: PageView) -> Oracle:
     """Open folders until the wanted name shows, then click it."""
     wanted = quoted(view.goal)[0]
     opened: set[str] = set()
-    while not view.all("span", wanted):
-        folder = next(
-            (
-                mark
-                for mark in view.all("div")
-                if "expandable-hitarea" in mark.get_attribute_list("class")
-                and bid_of(mark) not in opened
-            ),
-            None,
-        )
+    while not (found := _named(view, wanted)):
+        marks = [tag for tag in view.all("div") if "expandable" in str(tag.get("class"))]
+        folder = next((tag for tag in marks if bid_of(tag) not in opened), None)
         name = folder.find_next("span") if folder is not None else None
         if folder is None or not isinstance(name, Tag):
             raise OracleError(f"{wanted!r} is nowhere in the tree")
         opened.add(bid_of(folder))
         view = yield click(bid_of(name))
-    yield click(view.bid("span", wanted))
+    yield click(found)
+
+
+def _named(view: PageView, name: str) -> str:
+    return next((bid_of(tag) for tag in view.all(["span", "li"]) if text_of(tag) == name), "")
 
 
 @solves("search-engine")

@@ -22,7 +22,9 @@ def quoted_text(view: PageView) -> Oracle:
 def cased_text(view: PageView) -> Oracle:
     """Type the quoted text in the wanted case and submit."""
     text = quoted(view.goal)[0]
-    view = yield fill(view.bid("input"), text.lower() if "lower case" in view.goal else text.upper())
+    view = yield fill(
+        view.bid("input"), text.lower() if "lower case" in view.goal else text.upper()
+    )
     yield click(button(view))
 
 

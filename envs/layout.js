@@ -1,0 +1,51 @@
+// HTML text of everything visible in the viewport's document. Each element carries `box` (x y width
+// height in CSS pixels of the viewport), its id and class, how it is painted, and for drawings the
+// numbers they are drawn from. Each word of text is a <w> with a box of its own.
+(() => {
+  const DRAWN = ["x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "points", "d", "transform"];
+  const escape = (text) =>
+    text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+  const boxOf = (rect) =>
+    [rect.x, rect.y, rect.width, rect.height].map((n) => Math.round(n * 100) / 100).join(" ");
+
+  const paint = (style, drawing) => {
+    const found = { color: style.color };
+    if (drawing) Object.assign(found, { fill: style.fill, stroke: style.stroke });
+    if (style.backgroundColor !== "rgba(0, 0, 0, 0)") found.background = style.backgroundColor;
+    if (style.backgroundImage !== "none") found.image = style.backgroundImage.slice(0, 200);
+    if (style.transform !== "none") found.turned = style.transform;
+    found["font-size"] = style.fontSize;
+    return found;
+  };
+
+  const words = (node, out) => {
+    const range = document.createRange();
+    for (const word of node.data.matchAll(/\S+/g)) {
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const rect = range.getBoundingClientRect();
+      if (rect.width > 0) out.push(`<w box="${boxOf(rect)}">${escape(word[0])}</w> `);
+    }
+  };
+
+  const walk = (node, out) => {
+    if (node.nodeType === Node.TEXT_NODE) return words(node, out);
+    if (node.nodeType !== Node.ELEMENT_NODE || ["SCRIPT", "STYLE"].includes(node.tagName)) return;
+    const style = getComputedStyle(node);
+    if (style.display === "none" || style.visibility !== "visible") return;
+    const drawing = node instanceof SVGElement;
+    const facts = { box: boxOf(node.getBoundingClientRect()), ...paint(style, drawing) };
+    for (const name of ["id", "class", ...(drawing ? DRAWN : [])]) {
+      const value = node.getAttribute(name);
+      if (value) facts[name] = value;
+    }
+    const tag = node.tagName.toLowerCase();
+    out.push(`<${tag}${Object.entries(facts).map(([k, v]) => ` ${k}="${escape(v)}"`).join("")}>`);
+    for (const child of node.childNodes) walk(child, out);
+    out.push(`</${tag}>`);
+  };
+
+  const out = [];
+  walk(document.body, out);
+  return out.join("");
+})()

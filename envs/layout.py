@@ -1,0 +1,25 @@
+"""The page as seen by eye: where everything visible is, and how it is painted.
+
+For oracles of pages that are solved by looking: shapes, colours, words to be marked with the mouse.
+An agent has the same from a screenshot.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webdojo.tasks.view import PageView
+
+if TYPE_CHECKING:
+    from webdojo.envs.core import WebEnv
+    from webdojo.envs.observation import Observation
+
+_SCRIPT = (Path(__file__).parent / "layout.js").read_text(encoding="utf-8")
+
+
+async def look(env: WebEnv, observation: Observation) -> PageView:
+    """The view of an observation with its layout filled in."""
+    view = observation.view()
+    layout = await env.page.evaluate(_SCRIPT)
+    return PageView(view.goal, view.html, view.url, view.boxes, layout)
