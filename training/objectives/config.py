@@ -221,7 +221,10 @@ class KlPenalty(Settings):
     coefficient: float = Field(default=0.0, ge=0)
     """β; 0 needs no reference policy."""
     estimator: Literal["k1", "k2", "k3"] = "k3"
-    """See ``webdojo.training.objectives.kl``; k1 has no gradient on average."""
+    """See ``webdojo.training.objectives.kl``; k1 alone has no gradient on average."""
+    importance_weighted: bool = False
+    """Whether the estimate is multiplied by π_θ/π_behave, whose gradient then makes k1 and k3 those
+    of KL(π_θ ‖ π_ref) off policy too (DeepSeek-V3.2, arXiv 2512.02556; TRL's default)."""
 
 
 def _name_to_table(value: object) -> object:

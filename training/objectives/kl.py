@@ -17,6 +17,7 @@ def kl(logprobs: Tensor, other: Tensor, estimator: Literal["k1", "k2", "k3"]) ->
 
     As a penalty they differ: on policy the gradient of k2 is that of KL(π ‖ π_other), the gradient
     of k3 that of KL(π_other ‖ π), and the gradient of k1 has mean 0, so k1 does not penalise.
+    Multiplied by the ratio π/π_behave, gradient included, k1 and k3 both give KL(π ‖ π_other)'s.
     """
     difference = limited(logprobs - other)
     if estimator == "k1":

@@ -96,6 +96,8 @@ def surrogate(
     if reference is not None:
         reference = _given("reference", reference, shape, dtype)
         divergence = kl(current, reference, config.kl.estimator)
+        if config.kl.importance_weighted:
+            divergence = limited(current - behaviour).exp() * divergence
         statistics = statistics.with_reference(divergence)
         if config.needs_reference:
             values = values - config.kl.coefficient * divergence

@@ -23,6 +23,7 @@ SMOOTH = {
     "k1": {"kl": {"coefficient": 0.3, "estimator": "k1"}},
     "k2": {"kl": {"coefficient": 0.3, "estimator": "k2"}},
     "k3": {"kl": {"coefficient": 0.3, "estimator": "k3"}},
+    "weighted_k3": {"kl": {"coefficient": 0.3, "importance_weighted": True}},
     "entropy": {"entropy_coefficient": 0.3},
 }
 """Objectives whose gradient is that of their value; CISPO and CTPO hold a factor fixed."""

@@ -14,11 +14,13 @@ from webdojo.training.objectives.config import (
     GspoSurrogate,
     IcepopCorrection,
     NoCorrection,
+    ObjectiveConfig,
     PpoSurrogate,
     TisCorrection,
 )
 from webdojo.training.objectives.corrections import correct
 from webdojo.training.objectives.kl import kl
+from webdojo.training.objectives.objective import surrogate
 from webdojo.training.objectives.surrogates import token_terms
 
 
@@ -183,6 +185,26 @@ def test_kl_estimates_and_their_gradients_in_expectation():
     torch.testing.assert_close(gradient(expected("k3")), gradient(forward))
     assert gradient(expected("k1")).abs().max() < 1e-12
 
+    behaviour = torch.randn(6, generator=generator, dtype=torch.float64).log_softmax(-1)
+    for estimator in ("k1", "k3"):
+        loss, _ = surrogate(
+            logprobs,
+            ObjectiveConfig.model_validate(
+                {
+                    "surrogate": "ppo",
+                    "kl": {"coefficient": 1, "estimator": estimator, "importance_weighted": True},
+                }
+            ),
+            proximal=behaviour,
+            behaviour=behaviour,
+            advantages=torch.zeros(6, dtype=torch.float64),
+            weights=behaviour.exp(),
+            token_rows=torch.arange(6),
+            reference=reference,
+        )
+        torch.testing.assert_close(loss, reverse)
+        torch.testing.assert_close(gradient(loss), gradient(reverse))
+
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
@@ -197,9 +219,6 @@ def test_kl_estimates_and_their_gradients_in_expectation():
     ids=lambda c: c.name,
 )
 def test_absurd_ratios_give_finite_losses_and_gradients(config, dtype):
-    from webdojo.training.objectives.config import ObjectiveConfig
-    from webdojo.training.objectives.objective import surrogate
-
     behaviour = torch.tensor([-1e-3, -300.0, -300.0, -1e-3, -200.0, -1.0], dtype=dtype)
     logprobs = torch.tensor([-300.0, -1e-3, -1e-3, -300.0, -1.0, -200.0], dtype=dtype)
     logprobs.requires_grad_()
