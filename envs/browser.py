@@ -163,18 +163,13 @@ class Chromium:
             if playwright is not None:
                 await playwright.stop()
 
-    @property
-    def pid(self) -> int | None:
-        """Process id of the running browser's main process, if it can be told."""
-        import psutil
-
-        mine = psutil.Process().children(recursive=True)
-        roots = [
-            p
-            for p in mine
-            if "--remote-debugging-pipe" in _arguments(p) and "--type" not in str(_arguments(p))
-        ]
-        return roots[-1].pid if roots else None
+    async def process_id(self) -> int:
+        """Process id of the browser's main process; starts the browser if need be."""
+        browser = await self._running()
+        cdp = await browser.new_browser_cdp_session()
+        processes = (await cdp.send("SystemInfo.getProcessInfo"))["processInfo"]
+        await cdp.detach()
+        return next(int(process["id"]) for process in processes if process["type"] == "browser")
 
     async def _running(self) -> Browser:
         async with self._lock:
@@ -211,13 +206,3 @@ class Chromium:
             ) from error
         self.launches += 1
         return browser
-
-
-def _arguments(process: object) -> list[str]:
-    import psutil
-
-    assert isinstance(process, psutil.Process)
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -158,6 +158,8 @@ class WebEnv:
             error = str(refused)
         await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()
+        if tabs.active.clock.stalled:
+            tabs.say("the page is still loading: something it asked for has not come")
         self._steps += 1
         observation = await self._observe(text, error)
         outcome = await self._judge(task, tabs)

@@ -42,9 +42,16 @@ class Origins:
         origin = _origin(url)
         return origin is not None and origin in self._origins
 
+    @property
+    def web(self) -> list[str]:
+        """The http and https origins among them, as ``location.origin`` writes them."""
+        return sorted(
+            f"{scheme}://{host}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
+            for scheme, host, port in self._origins
+        )
+
     def __str__(self) -> str:
-        origins = sorted(f"{scheme}://{host}:{port}" for scheme, host, port in self._origins)
-        return ", ".join([*origins, *(f"file://{folder}" for folder in sorted(self._folders))])
+        return ", ".join([*self.web, *(f"file://{folder}" for folder in sorted(self._folders))])
 
     def _add(self, url: str, *, whole_file: bool) -> None:
         parts = urlsplit(url)
@@ -67,7 +74,7 @@ def _origin(url: str) -> tuple[str, str, int] | None:
         port = parts.port or DEFAULT_PORTS.get(scheme)
     except ValueError:
         return None
-    if port is None or not parts.hostname:
+    if scheme not in DEFAULT_PORTS or port is None or not parts.hostname:
         return None
     return scheme, parts.hostname, port
 

@@ -77,6 +77,19 @@
     };
   }
 
+  // Requests pass the origin guard; what opens connections of its own is kept in here.
+  const SOCKETS = __SOCKETS__;
+  if (window.WebSocket) {
+    window.WebSocket = new Proxy(WebSocket, {
+      construct: (target, [url, ...rest], self) => {
+        const origin = new URL(url, document.baseURI).origin.replace(/^ws/, "http");
+        const inside = origin === location.origin || SOCKETS.includes(origin);
+        return Reflect.construct(target, [inside ? url : "ws://outside.invalid/", ...rest], self);
+      },
+    });
+  }
+  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
+
   let ids = new WeakMap();
   let elements = new Map();
   let nextId = 1;
@@ -142,7 +155,7 @@
   // flags: 1 visible, 2 actionable.
   // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
   const NESTED_AT = 150, DEEPEST = 1500;
-  const walk = (node, out, inherited, offset, depth = 0) => {
+  const walk = (node, out, inherited, offset, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
     if (node.nodeType === Node.TEXT_NODE) {
       const text = node.data.replace(/\s+/g, " ");
@@ -163,23 +176,25 @@
       const value = node.getAttribute(name);
       if (value) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
     }
-    const children = depth < NESTED_AT ? [] : out;
+    const nested = level < NESTED_AT || (actionable && level < NESTED_AT + 50);
+    const children = nested ? [] : out;
+    const below = nested ? level + 1 : level;
     const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
     if (node.tagName !== "TEXTAREA") {
       const roots = node.shadowRoot ? [node.shadowRoot, node] : [node];
-      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset, depth + 1);
+      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset, depth + 1, below);
     }
     if (node.tagName === "IFRAME" || node.tagName === "FRAME") {
       let inner = null;
       try { inner = node.contentDocument; } catch { /* another origin */ }
       if (inner?.body) {
         walk(inner.body, children, { visible: true, pointer: false },
-             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop }, depth + 1);
+             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop }, depth + 1, below);
       }
     }
     out.push([
       node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, state(node),
-      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), children === out ? [] : children, labelOf(node),
+      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), nested ? children : [], labelOf(node),
     ]);
   };
 

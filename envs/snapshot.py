@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,14 @@ def episode_script(seed: int, begun_ms: int) -> str:
     return f'window[Symbol.for("webdojo.episode")] = {json.dumps(episode)}'
 
 
-def snapshot_script(seed: int) -> str:
-    """The script to install in every document before the page's own; ``seed`` feeds its chance."""
-    return _SCRIPT.replace("__SEED__", str(seed & 0x7FFFFFFF))
+def snapshot_script(seed: int, sockets: Iterable[str] = ()) -> str:
+    """The script to install in every document before the page's own.
+
+    ``seed`` feeds the page's chance; ``sockets`` are the origins to which it may open WebSockets
+    besides its own.
+    """
+    script = _SCRIPT.replace("__SEED__", str(seed & 0x7FFFFFFF))
+    return script.replace("__SOCKETS__", json.dumps(list(sockets)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError
-from webdojo.envs.page import DrivenPage
+from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import snapshot_script
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Tabs:
 
         tabs = cls(context, origins, on_lost)
         try:
-            await context.add_init_script(snapshot_script(seed))
+            await context.add_init_script(snapshot_script(seed, origins.web))
             context.on("page", tabs._appear)
             tabs.active = await tabs.new()
         except Error as error:
@@ -156,7 +156,7 @@ class Tabs:
             driven = await self._adopt(page)
         except (BrowserDiedError, Error):
             return None  # closed before it was looked at
-        await driven.clock.run(1)
+        await driven.clock.run(LOAD_MS)
         self.say(f"the page opened a new tab: {page.url}")
         return driven
 

@@ -128,9 +128,6 @@ class Opened:
         raise AssertionError(f"no line with {text!r} in:\n{last.outline}")
 
 
-Opener = Callable[..., "object"]
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(chromium: Chromium, site: Site) -> AsyncIterator[Callable[..., object]]:
     opened: list[WebEnv] = []
@@ -148,3 +145,8 @@ async def open_page(chromium: Chromium, site: Site) -> AsyncIterator[Callable[..
     yield open_one
     for env in opened:
         await env.close()
+
+
+@pytest.fixture
+def page_task() -> type[PageTask]:
+    return PageTask

@@ -248,7 +248,8 @@ async def test_uploads_take_files_of_the_task_only(open_page, tmp_path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     page = await open_page(
         LOG
-        + """<input type=file aria-label=File id=f onchange="say(f.files[0].name + f.files[0].size)">
+        + """<input type=file aria-label=File id=f
+        onchange="say(f.files[0].name + f.files[0].size)">
         <button>Go</button>""",
         allowed=(folder.as_uri() + "/",),
     )

@@ -1,0 +1,342 @@
+"""What pages, browsers and servers do wrong costs one episode at most, and is told in words."""
+
+import asyncio
+import os
+import signal
+
+import psutil
+import pytest
+from playwright.async_api import Page
+
+from webdojo.envs.actions import call
+from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.tasks.task import Outcome, Task
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OUTLINE = EnvSpec(modes=("outline",))
+
+
+def renderers() -> int:
+    return sum(
+        "--type=renderer" in " ".join(process.cmdline())
+        for process in psutil.Process().children(recursive=True)
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    )
+
+
+async def until(condition, seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a process ends without telling
+            await asyncio.sleep(0.05)
+
+
+async def test_a_killed_browser_ends_all_its_episodes_and_the_next_begin_on_a_new_one(
+    site, page_task
+) -> None:
+    site.pages["/"] = "<button>Go</button>"
+    task = page_task(site.origin + "/")
+    async with Chromium() as chromium:
+        first, second = WebEnv(chromium, OUTLINE), WebEnv(chromium, OUTLINE)
+        await first.reset(task, 1)
+        await second.reset(task, 1)
+        pid = await chromium.process_id()
+        os.kill(pid, signal.SIGKILL)
+        for env in (first, second):
+            with pytest.raises(BrowserDiedError):
+                await env.step("noop()")
+            with pytest.raises(RuntimeError, match="call reset first"):
+                await env.step("noop()")
+        assert 'button"Go"' in (await first.reset(task, 1)).outline
+        assert 'button"Go"' in (await second.reset(task, 2)).outline
+        assert chromium.launches == 2
+        await first.close()
+        await second.close()
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+async def test_a_browser_killed_during_a_step_ends_it_at_once(site, page_task) -> None:
+    site.pages["/"] = "<button onclick='for(;;);'>Hang</button>"
+    async with Chromium() as chromium, WebEnv(chromium, OUTLINE) as env:
+        await env.reset(page_task(site.origin + "/"), 1)
+        step = asyncio.create_task(env.step('click("1")'))
+        await asyncio.sleep(0.3)
+        os.kill(await chromium.process_id(), signal.SIGKILL)
+        with pytest.raises(BrowserDiedError, match="step: "):
+            await step
+        assert (await env.reset(page_task(site.origin + "/"), 1)).outline
+
+
+async def test_a_crashed_page_ends_its_own_episode_only(open_page) -> None:
+    page, other = await open_page("<p>one"), await open_page("<p>two")
+    cdp = await page.env.page.page.context.new_cdp_session(page.env.page.page)
+    crash = asyncio.create_task(cdp.send("Page.crash"))
+    with pytest.raises(BrowserDiedError, match="the page crashed"):
+        for _ in range(50):
+            await page.env.step("noop(10)")
+    assert not (await other.look()).last_action_error
+    assert (await page.env.reset(page.task, 1)).outline
+    crash.cancel()
+
+
+async def test_a_page_that_loops_for_ever_is_given_up_and_its_process_ended(open_page) -> None:
+    page = await open_page("<button onclick='for(;;);'>Hang</button>", step_timeout_s=1.5)
+    before = renderers()
+    with pytest.raises(BrowserDiedError, match=r"step: no answer within 1\.5 s"):
+        await page.env.step(call("click", page.bid("Hang")))
+    await until(lambda: renderers() < before)
+    assert (await page.env.reset(page.task, 1)).outline
+
+
+async def test_a_page_that_never_rests_is_observed_all_the_same(open_page) -> None:
+    page = await open_page(
+        """<p id=p></p><script>let n = 0;
+        setInterval(() => { p.textContent = "tick " + ++n }, 1);
+        const frame = () => { document.body.dataset.frames = n; requestAnimationFrame(frame) };
+        frame();</script>"""
+    )
+    first = (await page.look("noop(1)")).outline
+    assert "tick" in first
+    assert (await page.look("noop(1)")).outline != first
+
+
+async def test_an_interrupted_step_ends_the_episode_and_closes_its_page(open_page) -> None:
+    page = await open_page("<button onclick='for(;;);'>Hang</button>")
+    before = renderers()
+    step = asyncio.create_task(page.env.step(call("click", page.bid("Hang"))))
+    await asyncio.sleep(0.3)
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    await until(lambda: renderers() < before)
+    assert (await page.env.reset(page.task, 1)).outline
+
+
+async def test_dialogs_are_answered_and_told(open_page) -> None:
+    page = await open_page(
+        """<button onclick="alert('hello'); out.textContent = confirm('sure?')
+        + ' ' + prompt('name?', 'bob')">Ask</button><p id=out></p>"""
+    )
+    observation = await page.look(call("click", page.bid("Ask")))
+    assert 'text"true bob"' in observation.outline
+    assert observation.notices == (
+        "the page showed an alert 'hello': closed",
+        "the page showed a confirm 'sure?': accepted",
+        "the page showed a prompt 'name?': accepted",
+    )
+    assert (await page.look()).notices == ()
+
+
+async def test_a_page_that_asks_before_it_is_left_is_left(open_page, site) -> None:
+    site.pages["/next"] = "<p>second page"
+    page = await open_page(
+        """<a href=/next>on</a><script>addEventListener("beforeunload", e => e.preventDefault())
+        </script>"""
+    )
+    observation = await page.look(call("click", page.bid("on")))
+    assert observation.url == site.origin + "/next"
+    await page.env.close()
+
+
+async def test_forbidden_addresses_are_refused_and_told(open_page, site) -> None:
+    site.pages["/secret"] = "<p>secret"
+    other = site.other_origin()
+    page = await open_page(
+        f"<a href='{other}/secret'>out</a><a href='file:///etc/passwd'>file</a>"
+        f"<img src='{other}/i'>"
+    )
+    observation = await page.look(call("click", page.bid("out")))
+    assert observation.url == site.origin + "/"
+    assert observation.notices == (
+        f"the page wanted to open {other}/secret, which is outside this task: refused",
+    )
+    for url in (other + "/secret", "file:///etc/passwd", "file://" + __file__):
+        observation = await page.look(call("goto", url))
+        assert f"goto: {url} is outside this task" in observation.last_action_error
+        assert observation.url == site.origin + "/"
+    await page.look(call("click", page.bid("file")))
+    assert (await page.look()).url == site.origin + "/"
+    assert "/secret" not in site.asked
+    assert "/i" not in site.asked
+
+
+async def test_redirects_do_not_lead_out(open_page, site) -> None:
+    site.redirects["/away"] = site.other_origin() + "/secret"
+    page = await open_page("<a href=/away>away</a>")
+    observation = await page.look(call("click", page.bid("away")))
+    assert observation.url == site.origin + "/"
+    assert "outside this task" in observation.notices[0]
+    assert "/secret" not in site.asked
+
+
+async def test_scripts_cannot_reach_out(open_page, site) -> None:
+    other = site.other_origin()
+    page = await open_page(
+        f"""<p id=p>waiting</p><script>
+        fetch("{other}/stolen").catch(() => 0).then(() => new Promise(done => {{
+          const socket = new WebSocket("{other.replace("http", "ws")}/socket");
+          socket.onerror = socket.onopen = done;
+        }})).catch(e => e).then(() => {{ p.textContent = "refused" }});</script>"""
+    )
+    for _ in range(3):
+        observation = await page.look("noop(500)")
+    assert 'text"refused"' in observation.outline
+    assert not {"/stolen", "/socket"} & set(site.asked)
+
+
+async def test_a_redirect_loop_is_told(open_page, site) -> None:
+    site.redirects["/loop"] = "/loop"
+    page = await open_page("<p>start")
+    observation = await page.look(call("goto", site.origin + "/loop"))
+    assert "did not open" in observation.last_action_error
+    assert (await page.look(call("goto", site.origin + "/"))).last_action_error == ""
+
+
+async def test_a_server_error_is_a_page_like_any_other(open_page, site) -> None:
+    page = await open_page("<a href=/broken>on</a>")
+    observation = await page.look(call("click", page.bid("on")))
+    assert observation.url == site.origin + "/broken"
+    assert "500" in observation.outline
+
+
+async def test_a_stalling_server_holds_nothing_up_for_long(open_page, site) -> None:
+    page = await open_page(
+        "<button onclick=\"fetch('/stall')\">Fetch</button><a href=/stall-page>on</a>",
+        step_timeout_s=10.0,
+    )
+    observation = await page.look(call("click", page.bid("Fetch")))
+    assert "still loading" in observation.notices[0]
+    observation = await page.look(call("click", page.bid("on")))
+    assert observation.url == site.origin + "/"
+    observation = await page.look(call("goto", site.origin + "/stall-again"))
+    assert "did not open" in observation.last_action_error
+
+
+async def test_a_late_answer_is_waited_for(open_page, site) -> None:
+    site.pages["/late"] = "<p>worth waiting for"
+    page = await open_page("<a href=/late>on</a>")
+    assert "worth waiting for" in (await page.look(call("click", page.bid("on")))).outline
+
+
+async def test_a_strict_content_security_policy_is_no_hindrance(open_page, site) -> None:
+    site.headers["/"] = {"Content-Security-Policy": "default-src 'none'; sandbox allow-scripts"}
+    page = await open_page("<button>Go</button><script>document.title = 'ran'</script>")
+    assert 'button"Go"' in page.first.outline
+    assert page.first.title == "Test"
+    assert not (await page.look(call("click", page.bid("Go")))).last_action_error
+
+
+async def test_a_download_is_refused_and_told(open_page, site) -> None:
+    site.pages["/file"] = "content"
+    site.headers["/file"] = {"Content-Disposition": 'attachment; filename="a.bin"'}
+    page = await open_page("<a href=/file>get</a>")
+    observation = await page.look(call("click", page.bid("get")))
+    assert observation.notices == ("the page offered the download 'a.bin': refused",)
+    assert observation.url == site.origin + "/"
+
+
+async def test_a_deep_page_is_read(open_page) -> None:
+    page = await open_page(
+        """<div id=top></div><script>let at = top_ = document.getElementById("top");
+        for (let i = 0; i < 1000; i++) at = at.appendChild(document.createElement("div"));
+        at.innerHTML = "<button onclick='this.textContent = 1'>Deep</button>";</script>"""
+    )
+    assert 'button"Deep"' in page.first.outline
+    assert "Deep" in page.first.pruned_html
+    assert 'button"1"' in (await page.look(call("click", page.bid("Deep")))).outline
+
+
+async def test_a_page_of_twenty_thousand_nodes_is_read(open_page) -> None:
+    page = await open_page(
+        """<script>document.body.innerHTML =
+        Array.from({length: 10000}, (_, i) => `<p><a href="#${i}">link ${i}</a></p>`).join("")
+        </script>"""
+    )
+    assert 'link"link 9999"' in page.first.outline
+
+
+class Broken(Task):
+    id = "test.broken"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def setup(self, page: Page, seed: int) -> str:
+        await page.goto(self.url)
+        if seed == 0:
+            raise ZeroDivisionError("a task's own mistake")
+        return "goal"
+
+    async def evaluate(self, page: Page, answer: str | None) -> Outcome:
+        return Outcome(float(await page.evaluate("verdict()")), done=True)
+
+
+async def test_a_mistake_of_the_task_is_its_author_s_to_see(chromium, site) -> None:
+    site.pages["/"] = "<p>x"
+    async with WebEnv(chromium, OUTLINE) as env:
+        with pytest.raises(ZeroDivisionError):
+            await env.reset(Broken(site.origin + "/"), 0)
+        await env.reset(Broken(site.origin + "/"), 1)
+        step = await env.step("noop(1)")
+        assert (step.reward, step.terminated) == (0.0, False)
+        assert "evaluate failed: " in step.message
+
+
+async def test_popups_become_tabs(open_page, site) -> None:
+    site.pages["/pop"] = "<title>Pop</title><p id=p>popup</p>"
+    page = await open_page(
+        "<button onclick=\"open('/pop')\">Open</button><a target=_blank href=/pop>Blank</a>"
+        f"<button onclick=\"open('{site.other_origin()}/x')\">Out</button>"
+    )
+    observation = await page.look(call("click", page.bid("Open")))
+    assert observation.title == "Pop"
+    assert observation.open_pages_urls == (site.origin + "/", site.origin + "/pop")
+    assert observation.active_page_index == 1
+    assert observation.notices == (f"the page opened a new tab: {site.origin}/pop",)
+    observation = await page.look("tab_focus(0)")
+    assert observation.title == "Test"
+    observation = await page.look(call("click", page.bid("Blank")))
+    assert observation.active_page_index == 2
+    observation = await page.look("tab_close()")
+    assert (observation.active_page_index, len(observation.open_pages_urls)) == (1, 2)
+    await page.look("tab_focus(0)")
+    observation = await page.look(call("click", page.bid("Out")))
+    assert len(observation.open_pages_urls) == 2
+    assert "refused" in observation.notices[-1]
+    observation = await page.look("new_tab()")
+    assert observation.url == "about:blank"
+    observation = await page.look(call("goto", site.origin + "/pop"))
+    assert observation.title == "Pop"
+
+
+async def test_a_tab_that_closes_itself_is_dropped(open_page, site) -> None:
+    site.pages["/pop"] = "<button onclick='window.close()'>Bye</button>"
+    page = await open_page("<button onclick=\"open('/pop')\">Open</button>")
+    await page.look(call("click", page.bid("Open")))
+    observation = await page.look(call("click", page.bid("Bye")))
+    observation = await page.look("noop(1)")
+    assert observation.open_pages_urls == (site.origin + "/",)
+    assert observation.title == "Test"
+
+
+async def test_nothing_is_left_behind(site, page_task) -> None:
+    site.pages["/"] = "<p>x"
+    chromium = Chromium()
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    envs = [WebEnv(chromium, OUTLINE) for _ in range(3)]
+    for env in envs:
+        await env.reset(page_task(site.origin + "/"), 1)
+        await env.reset(page_task(site.origin + "/"), 2)
+    browser = chromium._browser
+    assert browser is not None
+    assert len(browser.contexts) == 3
+    for env in envs:
+        await env.close()
+        await env.close()
+    assert browser.contexts == []
+    await chromium.close()
+    await chromium.close()
+    await until(
+        lambda: {process.pid for process in psutil.Process().children(recursive=True)} <= before
+    )
