@@ -1,0 +1,76 @@
+"""The table by task."""
+
+from __future__ import annotations
+
+from webdojo.training.report.figures import percent, signed
+from webdojo.training.report.headline import SPLITS, ordered_splits, split_title
+from webdojo.training.report.intervals_chart import in_words, track
+from webdojo.training.report.markup import Child, Markup, element, table
+from webdojo.training.report.run_data import Change, RunData
+
+
+def task_table(run: RunData) -> Markup:
+    """Success by task, one table a group of tasks; a task stands in the first group that has it."""
+    groups: list[Markup] = []
+    told: set[str] = set()
+    for split in ordered_splits(run):
+        tasks = [task for task in run.tasks(split) if task not in told]
+        told.update(tasks)
+        if tasks:
+            tasks.sort(key=lambda task: (-_gain(run.task_change(split, task, "greedy")), task))
+            groups.append(_group(run, split, tasks))
+    if not groups:
+        return Markup()
+    return element("section", element("h2", "By task"), groups)
+
+
+def _group(run: RunData, split: str, tasks: list[str]) -> Markup:
+    demonstrated = set(run.names("demonstrated"))
+    rows: list[list[Child]] = []
+    for task in tasks:
+        greedy = run.task_change(split, task, "greedy")
+        sampled = run.task_change(split, task, "sampled")
+        # Undemonstrated tasks stand here only if they have no split of their own.
+        mark = split == "unseen_seeds" and task not in demonstrated
+        name = element("code", task) if not mark else element("code", task, " *")
+        rows.append(
+            [
+                name,
+                element("div", track(greedy, f"{task}, greedy", height=24, radius=4)),
+                _cell(greedy),
+                _cell(sampled),
+                str((greedy.after or greedy.before or {"episodes": "—"})["episodes"]),
+            ]
+        )
+    title = "Demonstrated tasks, unseen seeds" if split == "unseen_seeds" else split_title(split)
+    meaning = SPLITS[split][1] if split in SPLITS and split != "unseen_seeds" else ""
+    starred = any(split == "unseen_seeds" and task not in demonstrated for task in tasks)
+    return element(
+        "div",
+        element("h3", title),
+        element("p", meaning, class_="note") if meaning else None,
+        table(["task", "greedy, 0–100 %", "greedy", "sampled", "episodes"], rows),
+        element("p", "* never demonstrated", class_="note") if starred else None,
+        class_="task-table",
+    )
+
+
+def _cell(change: Change) -> Markup:
+    before, after = change.before, change.after
+    return element(
+        "span",
+        element("span", percent(before["success"]) if before else "—", class_="from"),
+        " → ",
+        element("b", percent(after["success"]) if after else "—"),
+        element("span", f" {signed(100 * _gain(change))}", class_="soft")
+        if before and after
+        else None,
+        class_="figure",
+        title=in_words(change),
+    )
+
+
+def _gain(change: Change) -> float:
+    if change.before is None or change.after is None:
+        return 0.0
+    return change.after["success"] - change.before["success"]
