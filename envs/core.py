@@ -153,10 +153,12 @@ class WebEnv:
         try:
             action = parse_action(text, self.spec.actions)
             given_up = action.name == "report_infeasible"
-            await self._perform(action)
+            async with tabs.surviving():
+                await self._perform(action)
         except ActionError as refused:
             error = str(refused)
-        await tabs.active.clock.run(self.spec.settle_ms)
+        async with tabs.surviving():
+            await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()
         if tabs.active.clock.stalled:
             tabs.say("the page is still loading: something it asked for has not come")

@@ -40,6 +40,7 @@ class DrivenPage:
         """Protocol id of the main frame."""
         self._cdp = cdp
         self._goto = page.goto
+        self.closed = asyncio.Event()
         self._told: str | None = None
         self._dragged: dict[str, Any] | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -78,6 +79,10 @@ class DrivenPage:
         response = await self._goto(url, **options)
         await self.clock.run(LOAD_MS)
         return response
+
+    async def stop_loading(self) -> None:
+        """Give up a navigation that is under way."""
+        await self._cdp.send("Page.stopLoading")
 
     async def task_goto(self, url: str, **options: Any) -> Response | None:
         """Navigate as the task's own code does: what the task opens, the page may reach."""
@@ -181,6 +186,7 @@ class DrivenPage:
         self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
         self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
+        self.page.on("close", lambda _: self.closed.set())
         self.page.on("crash", lambda _: self.tabs.lose("the page crashed"))
         self.page.on("dialog", self._answer)
         self.page.on("download", self._refuse_download)

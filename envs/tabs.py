@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 POPUP_TIMEOUT_S = 3.0
 """Real time in which an announced popup must have appeared."""
+CLOSING_TIMEOUT_S = 1.0
+"""Real time in which a tab that answers no more must be known to have closed."""
 MAX_TABS = 8
 
 
@@ -103,6 +105,24 @@ class Tabs:
             self.pages = open_pages
             if self.active not in open_pages:
                 self.active = open_pages[-1]
+
+    @asynccontextmanager
+    async def surviving(self) -> AsyncIterator[None]:
+        """Let a tab close itself inside the block, as long as others are left."""
+        from playwright.async_api import Error
+
+        shown = self.active
+        try:
+            yield
+        except Error as error:
+            if "closed" not in error.message:
+                raise
+            with suppress(TimeoutError):  # told of a lost browser, no tab closes
+                async with asyncio.timeout(CLOSING_TIMEOUT_S):
+                    await shown.closed.wait()
+            await self.ready()
+            if not self.alive():
+                raise
 
     def alive(self) -> bool:
         """Whether the browser and at least one tab are still there."""

@@ -18,7 +18,7 @@ from webdojo.envs.tabs import MAX_TABS
 Button = Literal["left", "middle", "right"]
 HOVER_MS = 17
 """Page time between the arrival of the mouse and its click: one frame."""
-OPEN_TIMEOUT_MS = 5000
+OPEN_TIMEOUT_S = 5.0
 """Real time in which an address must answer."""
 MAX_TYPED = 500
 
@@ -140,7 +140,7 @@ async def goto(page: DrivenPage, url: str) -> None:
         raise ActionError(
             f"goto: {url} is outside this task, which may reach {page.tabs.origins or 'nothing'}"
         )
-    await _navigate(page.goto(url, timeout=OPEN_TIMEOUT_MS), f"goto: {url} did not open")
+    await _navigate(page, url)
 
 
 @action("go_back()")
@@ -320,13 +320,21 @@ async def _keyboard(pressing: Awaitable[None], key: str) -> None:
         ) from None
 
 
-async def _navigate(navigation: Any, message: str) -> None:
+async def _navigate(page: DrivenPage, url: str) -> None:
     from playwright.async_api import Error
 
     try:
-        await navigation
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            await page.goto(url)
+    except TimeoutError:
+        await page.stop_loading()
+        raise ActionError(
+            f"goto: {url} did not open: no answer within {OPEN_TIMEOUT_S:g} s"
+        ) from None
     except Error as error:
-        raise ActionError(f"{message}: {error.message.splitlines()[0]}") from error
+        if page.page.is_closed():
+            raise
+        raise ActionError(f"goto: {url} did not open: {error.message.splitlines()[0]}") from error
 
 
 def _inside(page: DrivenPage, x: float, y: float) -> None:

@@ -286,8 +286,8 @@ async def test_a_mistake_of_the_task_is_its_author_s_to_see(chromium, site) -> N
 async def test_popups_become_tabs(open_page, site) -> None:
     site.pages["/pop"] = "<title>Pop</title><p id=p>popup</p>"
     page = await open_page(
-        "<button onclick=\"open('/pop')\">Open</button><a target=_blank href=/pop>Blank</a>"
-        f"<button onclick=\"open('{site.other_origin()}/x')\">Out</button>"
+        "<button onclick=\"window.open('/pop')\">Open</button><a target=_blank href=/pop>Blank</a>"
+        f"<button onclick=\"window.open('{site.other_origin()}/x')\">Out</button>"
     )
     observation = await page.look(call("click", page.bid("Open")))
     assert observation.title == "Pop"
@@ -312,7 +312,7 @@ async def test_popups_become_tabs(open_page, site) -> None:
 
 async def test_a_tab_that_closes_itself_is_dropped(open_page, site) -> None:
     site.pages["/pop"] = "<button onclick='window.close()'>Bye</button>"
-    page = await open_page("<button onclick=\"open('/pop')\">Open</button>")
+    page = await open_page("<button onclick=\"window.open('/pop')\">Open</button>")
     await page.look(call("click", page.bid("Open")))
     observation = await page.look(call("click", page.bid("Bye")))
     observation = await page.look("noop(1)")
