@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Rejection = Literal["stale", "zero_variance", "failed"]
@@ -51,17 +51,23 @@ class Counters:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain JSON values; keys of ``staleness`` are strings."""
-        state = asdict(self)
-        state["staleness"] = {str(gap): groups for gap, groups in self.staleness.items()}
+        state: dict[str, Any] = {}
+        for account in fields(self):
+            value = getattr(self, account.name)
+            if isinstance(value, Counter):
+                value = {str(key): number for key, number in value.items()}
+            state[account.name] = value
         return state
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> Counters:
         """The counters that ``state_dict`` described."""
-        values = dict(state)
-        for name in ("rejected", "retried", "groups_rejected"):
-            values[name] = Counter(values[name])
-        values["staleness"] = Counter({int(k): n for k, n in values["staleness"].items()})
+        values: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, dict) else value
+            for name, value in state.items()
+        }
+        gaps = values["staleness"]
+        values["staleness"] = Counter({int(gap): groups for gap, groups in gaps.items()})
         return cls(**values)
 
 

@@ -118,7 +118,7 @@ class Ledger:
         self._waiting: deque[Attempt] = deque()
         self._results: list[tuple[int, str, float]] = []
         self._reopen: deque[tuple[int, str, int]] = deque()
-        self._found: dict[tuple[int, int], Trajectory] = {}
+        self._found: dict[int, dict[int, Trajectory]] = {}
         self._counted: set[int] = set()
 
     # Episodes ------------------------------------------------------------------------------------
@@ -179,14 +179,17 @@ class Ledger:
         else:
             group = LiveGroup(self._next_group, *self._sampler.draw())
             self._next_group += 1
+        found = self._found.pop(group.group_id, {})
+        for trajectory in found.values():
+            # A sampler that learns may not repeat a draw made after its state was saved.
+            group.task_id, group.seed = trajectory.task_id, trajectory.seed
         self._live[group.group_id] = group
         self.pacing.open += 1
         self.counters.groups_opened += 1
         for member in range(self.pacing.group_size):
-            found = self._found.pop((group.group_id, member), None)
-            if found and (found.task_id, found.seed) == (group.task_id, group.seed):
+            if member in found:
                 self.counters.submitted += 1
-                group.add(found)
+                group.add(found[member])
             else:
                 self._waiting.append(Attempt(group, member))
                 self.pacing.waiting += 1
@@ -295,11 +298,11 @@ class Ledger:
         self._results = [(int(g), str(task), float(mean)) for g, task, mean in state["results"]]
         self._sampler.load_state_dict(state["sampler"])
         lived = {group_id for group_id, _, _ in self._reopen}
-        self._found = {
-            (trajectory.group_id, trajectory.member): trajectory
-            for trajectory in finished
-            if trajectory.group_id in lived or trajectory.group_id >= self._next_group
-        }
+        self._found = {}
+        for trajectory in finished:
+            if trajectory.group_id in lived or trajectory.group_id >= self._next_group:
+                members = self._found.setdefault(trajectory.group_id, {})
+                members[trajectory.member] = trajectory
         self.counters = counters = Counters.from_state_dict(state["counters"])
         ended = counters.consumed + counters.rejected.total() + counters.retried.total()
         counters.submitted = ended

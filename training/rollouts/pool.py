@@ -57,12 +57,14 @@ class RolloutPool:
                 ...                                  # one update, weights into the engine
                 pool.set_version(version + 1)
 
-    An attempt that raises or passes ``deadline_s`` is run again, first in line, at most ``retries``
-    times; then its whole group is replaced. So is a group whose rewards are all equal
+    An attempt that raises, or is cancelled at ``deadline_s``, is run again, first in line, at most
+    ``retries`` times; then its whole group is replaced. So is a group whose rewards are all equal
     (``reject_zero_variance``; it carries no gradient), and a group that holds a token older than
-    ``staleness`` versions behind the learner; what still runs of a replaced group is cancelled.
-    ``failure_limit`` groups in a row given up for failed episodes end the run: ``next_batch``
-    raises EpisodesFailError.
+    ``staleness`` versions behind the learner. What still runs of a replaced group is cancelled.
+    A cancelled episode has ``grace_s`` to clean up before it is cancelled again.
+
+    If ``failure_limit`` groups in a row are given up for failed episodes (by default as many as fit
+    in the slots, at least 8), ``next_batch`` raises EpisodesFailError.
 
     ``on_trajectory`` is awaited for every finished episode before it counts; ``on_event`` is called
     for metrics. If either raises, so does ``next_batch``, with that exception.
@@ -82,7 +84,7 @@ class RolloutPool:
         reject_zero_variance: bool = True,
         deadline_s: float = 600.0,
         retries: int = 2,
-        failure_limit: int = 8,
+        failure_limit: int | None = None,
         grace_s: float = 10.0,
         on_trajectory: OnTrajectory | None = None,
         on_event: OnEvent | None = None,
@@ -98,7 +100,7 @@ class RolloutPool:
         )
         self._run_episode = run_episode
         self._deadline_s = deadline_s
-        self._failure_limit = failure_limit
+        self._failure_limit = failure_limit or max(8, slots // group_size)
         self._grace_s = grace_s
         self._on_trajectory = on_trajectory
         self._on_event = on_event
@@ -219,6 +221,9 @@ class RolloutPool:
     def state_dict(self) -> dict[str, Any]:
         """The pool's and its sampler's state, in JSON values: to be saved with the weights.
 
+        To be saved before the first update too, so that a run killed before the second keeps what
+        it has finished.
+
         Raises RuntimeError between ``next_batch`` and ``set_version``: the batch then belongs
         neither to the old weights nor to the new ones.
         """
@@ -249,8 +254,10 @@ class RolloutPool:
     async def _serve(self, slot: _Slot) -> None:
         while True:
             attempt = await self._next_attempt()
-            ended = await self._run(slot, attempt)
-            slot.request = None
+            try:
+                ended = await self._run(slot, attempt)
+            finally:
+                slot.request = None
             self._ledger.counters.abandoned += ended.abandoned
             if ended.trajectory is not None:
                 self._ledger.finish(attempt, ended.trajectory)
