@@ -84,6 +84,7 @@ class WebEnv:
         self._goal = ""
         self._answer: str | None = None
         self._steps = 0
+        self._begun_ms = 0
         self._over = True
         self._last: Observation | None = None
 
@@ -131,13 +132,15 @@ class WebEnv:
         self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
         await page.clock.run(self.spec.settle_ms)
+        self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business
         return await self._observe("", "")
 
     async def _tabs_for(self, task: Task, seed: int) -> Tabs:
         tabs = self._tabs
         if tabs is not None:
-            if task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1:
+            reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
+            if reusable and tabs.alive():
                 await tabs.active.restart(seed)
                 return tabs
             await self.close()
@@ -199,6 +202,7 @@ class WebEnv:
     async def _observe(self, last_action: str, error: str) -> Observation:
         page = self.page
         snapshot = await page.snapshot()
+        page.title = snapshot.title
         tree = prune(snapshot.tree) if snapshot.tree else None
         modes = self.spec.modes
         html = to_html(tree) if "pruned_html" in modes else ""
@@ -229,6 +233,8 @@ class WebEnv:
             elapsed_steps=self._steps,
             notices=self.tabs.heard(),
             open_pages_urls=tuple(tab.page.url for tab in self.tabs.pages),
+            open_pages_titles=tuple(tab.title for tab in self.tabs.pages),
+            page_time_ms=self.tabs.elapsed_ms - self._begun_ms,
             active_page_index=self.tabs.pages.index(page),
             boxes=snapshot.boxes() if "pruned_html" in modes else {},
         )

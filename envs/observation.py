@@ -33,8 +33,12 @@ class Observation:
     """What happened besides: dialogs answered, tabs opened, navigations and downloads refused."""
     open_pages_urls: tuple[str, ...] = ()
     """Addresses of all tabs, in the order in which they were opened."""
+    open_pages_titles: tuple[str, ...] = ()
+    """Titles of all tabs when they were last shown."""
     active_page_index: int = 0
     """Which of them is shown."""
+    page_time_ms: int = 0
+    """Page time that has passed since the episode began."""
     boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
 
     @property

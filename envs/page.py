@@ -40,6 +40,8 @@ class DrivenPage:
         """Protocol id of the main frame."""
         self._cdp = cdp
         self._goto = page.goto
+        self.title = ""
+        """Title when the page was last looked at."""
         self.closed = asyncio.Event()
         self._told: str | None = None
         self._dragged: dict[str, Any] | None = None

@@ -39,6 +39,7 @@ class Tabs:
         self._on_lost = on_lost
         self._notices: list[str] = []
         self._adopting: dict[Page, asyncio.Task[DrivenPage | None]] = {}
+        self._past_ms = 0
         self._announced = 0
         self._appeared = 0
         self._opening = False
@@ -84,6 +85,7 @@ class Tabs:
         closing = self.active
         place = self.pages.index(closing)
         self.pages.remove(closing)
+        self._past_ms += closing.clock.elapsed_ms
         await self.show(max(0, place - 1))
         await closing.page.close()
 
@@ -102,6 +104,8 @@ class Tabs:
         if len(open_pages) != len(self.pages):
             if not open_pages:
                 open_pages.append(await self.new())
+            gone = [page for page in self.pages if page not in open_pages]
+            self._past_ms += sum(page.clock.elapsed_ms for page in gone)
             self.pages = open_pages
             if self.active not in open_pages:
                 self.active = open_pages[-1]
@@ -137,6 +141,11 @@ class Tabs:
         self._closed = True
         with suppress(Error):  # already gone
             await self.context.close()
+
+    @property
+    def elapsed_ms(self) -> int:
+        """Page time granted to all tabs so far."""
+        return self._past_ms + sum(tab.clock.elapsed_ms for tab in self.pages)
 
     def say(self, notice: str) -> None:
         """Keep something that the agent should hear with its next observation."""

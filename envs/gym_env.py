@@ -1,0 +1,201 @@
+"""The Gymnasium face: one task as a ``gymnasium.Env``, over the asynchronous core.
+
+import gymnasium
+env = gymnasium.make("webdojo/miniwob.click-button-v0")
+observation, info = env.reset(seed=1)
+observation, reward, terminated, truncated, info = env.step('click("1")')
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from gymnasium import logger, spaces
+from numpy.typing import NDArray
+
+from webdojo.envs.action_sets import action_set
+from webdojo.envs.actions import MAX_TEXT
+from webdojo.envs.background import Background
+from webdojo.envs.browser import BrowserDiedError, BrowserOptions
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.observation import Observation
+from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.envs.spaces import TextList, UnicodeText
+from webdojo.envs.tabs import MAX_TABS
+from webdojo.tasks import registry
+from webdojo.tasks.files import load_files
+
+MAX_PAGE_TEXT = 1 << 17
+"""Characters of a page's text form that an observation holds at most."""
+MAX_LINE = 1 << 12
+"""The same for addresses, titles and messages."""
+CUT = "\n… cut: the page goes on for {} more characters"
+
+PixelArray = NDArray[np.uint8]
+
+
+class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
+    """One task. Actions are calls as text; observations are dictionaries with BrowserGym's keys.
+
+    ``reset(seed=n)`` starts the task's instance n; without a seed the next one is drawn from the
+    environment's own generator. A browser that dies during a step truncates the episode and says
+    so in ``info["browser_died"]``.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium declares it for instances
+        "render_modes": ["human", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        task_id: str,
+        *,
+        tasks_files: Iterable[str] = (),
+        modes: Iterable[str] = ("pruned_html",),
+        screenshot: bool = True,
+        actions: Iterable[str] | None = None,
+        coordinates: Literal["pixels", "thousandths"] = "pixels",
+        settle_ms: int = 500,
+        step_timeout_s: float = 15.0,
+        render_mode: str | None = None,
+    ) -> None:
+        """Take the task named ``task_id``; ``tasks_files`` are loaded first.
+
+        ``modes`` names the text forms of the page to show, ``actions`` the verbs or subsets of
+        them that are known. Raises UserError for an unknown task, mode or verb.
+        """
+        load_files(tasks_files)
+        self.render_mode = render_mode
+        self.task = registry.get(task_id)
+        spec = EnvSpec(
+            modes=tuple(modes),
+            screenshot=ScreenshotSpec("png") if screenshot else None,
+            actions=None if actions is None else action_set(actions),
+            coordinates=coordinates,
+            settle_ms=settle_ms,
+            step_timeout_s=step_timeout_s,
+        )
+        self.action_space = UnicodeText(MAX_TEXT)
+        self.observation_space = _observation_space(spec, self.task.viewport)
+        self._spec = spec
+        self._options = BrowserOptions(headless=render_mode != "human" or not _has_display())
+        if render_mode == "human" and self._options.headless:
+            logger.warn("render_mode='human': there is no display, so the page is not shown")
+        self._background = Background.get()
+        self._env: WebEnv | None = None
+        self._last: Observation | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start the instance chosen by ``seed``, or the next one.
+
+        Raises BrowserDiedError if the browser cannot be had twice in a row.
+        """
+        super().reset(seed=seed)
+        instance = seed if seed is not None else int(self.np_random.integers(2**31))
+        env = self._held()
+        try:
+            self._last = self._background.run(env.reset(self.task, instance))
+        except BrowserDiedError:
+            self._last = self._background.run(env.reset(self.task, instance))
+        return self._shown(self._last), {"seed": instance, "notices": self._last.notices}
+
+    def step(self, action: str) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Do one action, such as ``click("12")``."""
+        if self._env is None or self._last is None:
+            raise gymnasium.error.ResetNeeded("no episode: call reset first")
+        try:
+            step = self._background.run(self._env.step(str(action)))
+        except BrowserDiedError as died:
+            return self._shown(self._last), 0.0, False, True, {"browser_died": str(died)}
+        self._last = step.observation
+        info = {"message": step.message, "notices": step.observation.notices}
+        return self._shown(self._last), step.reward, step.terminated, step.truncated, info
+
+    def render(self) -> PixelArray | None:
+        """The page as pixels [height, width, 3] if ``render_mode`` is ``rgb_array``."""
+        if self.render_mode != "rgb_array":
+            return None
+        if self._env is None:
+            raise gymnasium.error.ResetNeeded("no episode: call reset first")
+        return _pixels(self._background.run(self._env.page.screenshot("png", 100)))
+
+    def close(self) -> None:
+        """Give the page back, and the browser with the last one; closing twice is fine."""
+        env, self._env = self._env, None
+        if env is not None:
+            self._background.run(env.close())
+            self._background.release(self._options)
+
+    def _held(self) -> WebEnv:
+        if self._env is None:
+            self._env = WebEnv(self._background.hold(self._options), self._spec)
+        return self._env
+
+    def _shown(self, observation: Observation) -> dict[str, Any]:
+        urls, titles = observation.open_pages_urls, observation.open_pages_titles
+        shown: dict[str, Any] = {
+            "goal": _cut(observation.goal),
+            "url": _line(observation.url),
+            "open_pages_urls": tuple(map(_line, urls)),
+            "open_pages_titles": tuple(map(_line, titles)),
+            "active_page_index": np.array([observation.active_page_index], dtype=np.int64),
+            "focused_element_bid": observation.focused_element_bid,
+            "last_action": observation.last_action[:MAX_TEXT],
+            "last_action_error": observation.last_action_error[:MAX_TEXT],
+            "elapsed_time": np.array([observation.page_time_ms / 1000], dtype=np.float64),
+        }
+        for mode in self._spec.modes:
+            shown[mode] = _cut(getattr(observation, mode))
+        if self._spec.screenshot is not None:
+            shown["screenshot"] = _pixels(observation.screenshot)
+        return shown
+
+
+def _observation_space(spec: EnvSpec, viewport: tuple[int, int]) -> spaces.Dict:
+    width, height = viewport
+    shown: dict[str, spaces.Space[Any]] = {
+        "goal": UnicodeText(MAX_PAGE_TEXT),
+        "url": UnicodeText(MAX_LINE),
+        "open_pages_urls": TextList(MAX_TABS, MAX_LINE),
+        "open_pages_titles": TextList(MAX_TABS, MAX_LINE),
+        "active_page_index": spaces.Box(0, MAX_TABS - 1, (1,), np.int64),
+        "focused_element_bid": UnicodeText(MAX_LINE),
+        "last_action": UnicodeText(MAX_TEXT),
+        "last_action_error": UnicodeText(MAX_TEXT),
+        "elapsed_time": spaces.Box(0.0, np.inf, (1,), np.float64),
+    }
+    for mode in spec.modes:
+        shown[mode] = UnicodeText(MAX_PAGE_TEXT)
+    if spec.screenshot is not None:
+        shown["screenshot"] = spaces.Box(0, 255, (height, width, 3), np.uint8)
+    return spaces.Dict(shown)
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_PAGE_TEXT:
+        return text
+    room = MAX_PAGE_TEXT - len(CUT) - 10
+    return text[:room] + CUT.format(len(text) - room)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.splitlines())[:MAX_LINE]
+
+
+def _pixels(image: bytes) -> PixelArray:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def _has_display() -> bool:
+    return os.name == "nt" or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))

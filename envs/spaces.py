@@ -1,0 +1,116 @@
+"""Gymnasium spaces for text of any script and for lists of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Space, Text
+from gymnasium.vector.utils import (
+    create_shared_memory,
+    read_from_shared_memory,
+    write_to_shared_memory,
+)
+
+
+class UnicodeText(Text):
+    """Text of up to ``max_length`` characters of any script; samples are of letters and digits."""
+
+    def __init__(self, max_length: int, seed: int | np.random.Generator | None = None) -> None:
+        super().__init__(max_length, min_length=0, seed=seed)
+
+    def contains(self, x: Any) -> bool:
+        """Whether it is a string that is not too long."""
+        return isinstance(x, str) and len(x) <= self.max_length
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, UnicodeText) and self.max_length == other.max_length
+
+    def __hash__(self) -> int:
+        return hash((UnicodeText, self.max_length))
+
+    def __repr__(self) -> str:
+        return f"UnicodeText({self.max_length})"
+
+
+class TextList(Space[tuple[str, ...]]):
+    """Up to ``most`` texts of up to ``max_length`` characters; none may hold a line break."""
+
+    def __init__(
+        self, most: int, max_length: int, seed: int | np.random.Generator | None = None
+    ) -> None:
+        self.most = most
+        self.max_length = max_length
+        super().__init__(seed=seed)
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Texts have no array form."""
+        return False
+
+    def contains(self, x: Any) -> bool:
+        """Whether it is a tuple of strings, neither too many nor too long."""
+        return (
+            isinstance(x, tuple)
+            and len(x) <= self.most
+            and all(isinstance(t, str) and len(t) <= self.max_length and "\n" not in t for t in x)
+        )
+
+    def sample(self, mask: Any = None, probability: Any = None) -> tuple[str, ...]:
+        """Some numbers as text."""
+        count = int(self.np_random.integers(self.most + 1))
+        return tuple(str(self.np_random.integers(10)) for _ in range(count))
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, TextList) and (self.most, self.max_length) == (
+            other.most,
+            other.max_length,
+        )
+
+    def __hash__(self) -> int:
+        return hash((TextList, self.most, self.max_length))
+
+    def __repr__(self) -> str:
+        return f"TextList({self.most}, {self.max_length})"
+
+
+# Worker processes hand observations over in shared memory: UTF-8 behind its length in bytes.
+_HEAD = 4
+
+
+def _bytes_needed(space: UnicodeText | TextList) -> int:
+    lines = space.most if isinstance(space, TextList) else 1
+    return _HEAD + lines * (4 * space.max_length + 1)
+
+
+def _create(space: UnicodeText | TextList, n: int = 1, ctx: Any = None) -> Any:
+    import multiprocessing
+
+    return (ctx or multiprocessing).Array("B", n * _bytes_needed(space))
+
+
+def _write(space: UnicodeText | TextList, index: int, value: Any, shared_memory: Any) -> None:
+    text = "\n".join(("", *value)) if isinstance(space, TextList) else value
+    content = text.encode("utf-8", "surrogatepass")
+    memory = memoryview(shared_memory.get_obj()).cast("B")
+    start = index * _bytes_needed(space)
+    memory[start : start + _HEAD] = len(content).to_bytes(_HEAD, "little")
+    memory[start + _HEAD : start + _HEAD + len(content)] = content
+
+
+def _read(space: UnicodeText | TextList, shared_memory: Any, n: int = 1) -> tuple[Any, ...]:
+    memory = memoryview(shared_memory.get_obj()).cast("B")
+    values: list[Any] = []
+    for index in range(n):
+        start = index * _bytes_needed(space)
+        size = int.from_bytes(memory[start : start + _HEAD], "little")
+        content = bytes(memory[start + _HEAD : start + _HEAD + size])
+        text = content.decode("utf-8", "surrogatepass")
+        values.append(tuple(text.split("\n")[1:]) if isinstance(space, TextList) else text)
+    return tuple(values)
+
+
+for _space in (UnicodeText, TextList):
+    create_shared_memory.register(_space)(_create)
+    write_to_shared_memory.register(_space)(_write)
+    read_from_shared_memory.register(_space)(_read)

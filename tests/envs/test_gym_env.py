@@ -1,0 +1,239 @@
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+
+import gymnasium
+import numpy as np
+import psutil
+import pytest
+from gymnasium.envs.registration import EnvSpec as GymSpec
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import TimeLimit
+
+from webdojo.envs.background import Background
+from webdojo.envs.registration import env_id, register_all
+from webdojo.envs.spaces import TextList, UnicodeText
+from webdojo.tasks import registry
+from webdojo.tasks.files import load_tasks_file
+
+SAMPLE = ("miniwob.click-button", "miniwob.login-user", "miniwob.choose-list")
+KEYS = {
+    *("goal", "url", "open_pages_urls", "open_pages_titles", "active_page_index", "pruned_html"),
+    *("screenshot", "focused_element_bid", "last_action", "last_action_error", "elapsed_time"),
+}
+
+
+def check(task_id: str) -> None:
+    with warnings.catch_warnings(), gymnasium.make(env_id(task_id)) as env:
+        # What Gymnasium says of every text action and of every screenshot that is no flat image.
+        for known in (".*render_fps.*", ".*no display.*", ".*not a standard.*", ".*Box.*bound.*"):
+            warnings.filterwarnings("ignore", known)
+        check_env(env.unwrapped)
+
+
+@pytest.mark.parametrize("task_id", SAMPLE)
+def test_check_env_passes(task_id: str) -> None:
+    check(task_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task_id", registry.task_ids())
+def test_check_env_passes_for_every_task(task_id: str) -> None:
+    check(task_id)
+
+
+def test_gymnasium_knows_the_tasks_without_an_import_of_ours() -> None:
+    code = """
+        import sys, gymnasium
+        assert "webdojo.envs.gym_env" not in sys.modules
+        assert "torch" not in sys.modules
+        with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
+            observation, info = env.reset(seed=1)
+            print(observation["goal"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("Click on the "), done.stderr
+
+
+def test_every_task_is_registered_with_a_spec_that_serialises() -> None:
+    register_all()
+    for task_id in registry.task_ids():
+        spec = gymnasium.spec(env_id(task_id))
+        again = GymSpec.from_json(spec.to_json())
+        assert again.entry_point == "webdojo.envs.gym_env:WebDojoEnv"
+        assert json.loads(spec.to_json())["kwargs"] == {"task_id": task_id}
+    with gymnasium.make(GymSpec.from_json(gymnasium.spec(env_id(SAMPLE[0])).to_json())) as env:
+        env.reset(seed=1)
+
+
+def test_an_episode_is_played() -> None:
+    with gymnasium.make("webdojo/miniwob.login-user-v0") as env:
+        observation, info = env.reset(seed=3)
+        assert set(observation) == KEYS
+        assert observation in env.observation_space
+        assert info["seed"] == 3
+        words = observation["goal"].split('"')
+        for action in (f'fill("1", "{words[1]}")', f'fill("2", "{words[3]}")', 'click("3")'):
+            observation, reward, terminated, truncated, info = env.step(action)
+            assert observation in env.observation_space
+            assert observation["last_action"] == action
+        assert (reward, terminated, truncated) == (1.0, True, False)
+
+
+def test_a_seed_names_an_instance_and_the_generator_goes_on_from_it() -> None:
+    with gymnasium.make("webdojo/miniwob.click-button-v0", screenshot=False) as env:
+        goals = [env.reset(seed=5)[0]["goal"]] + [env.reset()[0]["goal"] for _ in range(3)]
+        again = [env.reset(seed=5)[0]["goal"]] + [env.reset()[0]["goal"] for _ in range(3)]
+        assert goals == again
+        assert len(set(goals)) > 1
+        assert "screenshot" not in env.observation_space.spaces
+
+
+def test_it_works_inside_a_running_loop() -> None:
+    async def notebook_cell() -> str:
+        with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
+            return str(env.reset(seed=1)[0]["goal"])
+
+    assert asyncio.run(notebook_cell()).startswith("Click on")
+
+
+def test_all_faces_share_one_browser_and_one_thread_and_leave_nothing() -> None:
+    gc.collect()
+    children = len(psutil.Process().children(recursive=True))
+    envs = [gymnasium.make("webdojo/miniwob.click-button-v0") for _ in range(3)]
+    for env in envs:
+        env.reset(seed=1)
+    assert len({id(env.unwrapped._env._chromium) for env in envs}) == 1
+    assert sum(thread.name == "webdojo" for thread in threading.enumerate()) == 1
+    for env in envs:
+        env.close()
+        env.close()
+        env.unwrapped.close()
+    assert Background.get()._browsers == {}
+    gone, alive = psutil.wait_procs(psutil.Process().children(recursive=True)[children:], 10)
+    assert not alive
+
+
+def test_it_can_be_reset_after_close() -> None:
+    env = gymnasium.make("webdojo/miniwob.click-button-v0").unwrapped
+    env.reset(seed=1)
+    env.close()
+    assert env.reset(seed=1)[0]["goal"]
+    env.close()
+
+
+def test_rgb_array_renders_the_viewport() -> None:
+    with gymnasium.make("webdojo/miniwob.click-button-v0", render_mode="rgb_array") as env:
+        observation, _ = env.reset(seed=1)
+        picture = env.render()
+        assert picture.shape == (214, 332, 3)
+        assert np.array_equal(picture, observation["screenshot"])
+        assert len(np.unique(picture)) > 10
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_vectors(mode: str) -> None:
+    envs = gymnasium.make_vec(
+        "webdojo/miniwob.click-button-v0", num_envs=2, vectorization_mode=mode
+    )
+    try:
+        observations, _ = envs.reset(seed=[1, 2])
+        with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
+            for place, seed in enumerate((1, 2)):
+                alone, _ = env.reset(seed=seed)
+                assert observations["goal"][place] == alone["goal"]
+                assert observations["pruned_html"][place] == alone["pruned_html"]
+                assert observations["open_pages_urls"][place] == alone["open_pages_urls"]
+                assert np.array_equal(observations["screenshot"][place], alone["screenshot"])
+        observations, rewards, _, _, _ = envs.step(('click("1")', "nonsense"))
+        assert rewards.shape == (2,)
+        assert observations["last_action"] == ('click("1")', "nonsense")
+        assert "not an action call" in observations["last_action_error"][1]
+    finally:
+        envs.close()
+
+
+def test_the_time_limit_wrapper_works() -> None:
+    env = TimeLimit(gymnasium.make("webdojo/miniwob.login-user-v0"), 2)
+    env.reset(seed=1)
+    assert env.step("noop(1)")[3] is False
+    assert env.step("noop(1)")[3] is True
+    env.close()
+
+
+def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
+    file = tmp_path / "my_tasks.py"
+    file.write_text(
+        textwrap.dedent("""
+        from webdojo.tasks.task import Outcome, Task
+
+        class Greet(Task):
+            id = "my-words.greet"
+
+            async def setup(self, page, seed):
+                await page.goto("data:text/html,<p>Grüße 😀 чай</p>")
+                return "Say hello."
+
+            async def evaluate(self, page, answer):
+                return Outcome(float(answer == "hello"), done=answer is not None)
+        """)
+    )
+    register_all()
+    load_tasks_file(file)
+    try:
+        with gymnasium.make("webdojo/my-words.greet-v0", actions=["chat"]) as env:
+            observation, _ = env.reset()
+            assert "Grüße 😀 чай" in observation["pruned_html"]
+            assert observation in env.observation_space
+            assert "unknown action 'click'" in env.step('click("1")')[0]["last_action_error"]
+            assert env.step('send_msg_to_user("hello")')[1:3] == (1.0, True)
+    finally:
+        registry.forget(["my-words.greet"])
+
+
+def test_a_browser_that_dies_costs_one_episode() -> None:
+    with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
+        env.reset(seed=1)
+        chromium = env.unwrapped._env._chromium
+        pid = Background.get().run(chromium.process_id())
+        psutil.Process(pid).kill()
+        observation, reward, terminated, truncated, info = env.step("noop()")
+        assert (reward, terminated, truncated) == (0.0, False, True)
+        assert info["browser_died"].startswith("step: ")
+        assert observation in env.observation_space
+        assert env.reset(seed=1)[0]["goal"]
+
+
+def test_unknown_names_are_told() -> None:
+    for wrong in ({"actions": ["fly"]}, {"modes": ["smell"]}):
+        with pytest.raises(Exception, match="fly|smell"):
+            gymnasium.make("webdojo/miniwob.click-button-v0", **wrong)
+
+
+def test_text_spaces_hold_any_script_and_travel_through_shared_memory() -> None:
+    from gymnasium.vector.utils import (
+        create_shared_memory,
+        read_from_shared_memory,
+        write_to_shared_memory,
+    )
+
+    text, lines = UnicodeText(10), TextList(3, 10)
+    assert "Grüße 😀" in text
+    assert "x" * 11 not in text
+    assert ("a", "ü") in lines
+    assert ("a\nb",) not in lines
+    assert text.sample() in text
+    assert lines.sample() in lines
+    for space, values in ((text, ("Grüße 😀чай"[:10], "")), (lines, (("ä", "", "😀" * 10), ()))):
+        memory = create_shared_memory(space, n=2)
+        for index, value in enumerate(values):
+            assert value in space
+            write_to_shared_memory(space, index, value, memory)
+        assert read_from_shared_memory(space, memory, n=2) == values
