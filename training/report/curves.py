@@ -127,7 +127,7 @@ def _chart(run: RunData, wanted: Wanted) -> Markup:
     title, note, figures, shares, from_zero = wanted
     colours = (3, 5) if "successes" in figures.values() else (1, 2)
     lines = [
-        Line(label, run.curve(REINFORCE, figure), colour)
+        Line(label, run.curve(REINFORCE, figure), colour, smoothed=label != "highest")
         for (figure, label), colour in zip(figures.items(), colours, strict=False)
     ]
     return line_chart(LineChart(title, note, lines, shares=shares, from_zero=from_zero))

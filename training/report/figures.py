@@ -7,6 +7,7 @@ import math
 from webdojo.training.intervals import Difference, Rate
 
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -48,8 +49,9 @@ def number(value: float) -> str:
         return "—"
     if abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", _NARROW).replace("-", MINUS)
-    text = f"{value:.3g}"
-    return text.replace("-", MINUS) if "e" not in text else text
+    text, _, power = f"{value:.3g}".partition("e")
+    text = text.replace("-", MINUS)
+    return f"{text}·10{str(int(power)).translate(_RAISED)}" if power else text
 
 
 def count(n: int, noun: str) -> str:

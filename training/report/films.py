@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webdojo.envs.actions import Action, ActionError, parse_action
@@ -22,13 +22,14 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.view import Box
+from webdojo.training.report.pictures import pack
 from webdojo.training.report.run_data import Episode, RunData, mapping
 
 FILMS_TIMEOUT_S = 90.0
 """Real time for all films of a report; a report is not worth waiting longer for."""
 LONG = 6
 """Steps from which an episode is more than is looked at with pleasure."""
-PICTURE = ScreenshotSpec(image_format="webp", quality=90)
+PICTURE = ScreenshotSpec(image_format="png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ class Frame:
     """The page before an action, the action, and what was wrong with it."""
 
     image: bytes
-    """WebP."""
     action: str
     """Empty in the last frame, which shows how the page was left."""
     error: str
@@ -80,14 +80,14 @@ def choose(run: RunData) -> list[Scene]:
         best = min(solved, key=lambda e: (_key(e) not in failed_before, *_interest(e)))
         earlier = failed_before.get(_key(best))
         if earlier is not None:
-            scenes.append(Scene("Before training", "This instance failed.", earlier))
-            scenes.append(Scene("After training", "The same instance, solved.", best))
+            scenes.append(Scene("Before reinforcement", "This instance failed.", earlier))
+            scenes.append(Scene("After reinforcement", "The same instance, solved.", best))
         else:
-            scenes.append(Scene("A success", "Solved after training.", best))
+            scenes.append(Scene("A success", "Solved after reinforcement.", best))
     failed = [e for e in after if not e.success and e.actions]
     if failed:
         worst = min(failed, key=_interest)
-        scenes.append(Scene("A failure that is left", "Not solved after training.", worst))
+        scenes.append(Scene("A failure that is left", "Not solved after reinforcement.", worst))
     return scenes
 
 
@@ -117,10 +117,9 @@ async def _make_films(run: RunData, scenes: Sequence[Scene]) -> list[Film]:
 
 async def _film(chromium: Chromium, scene: Scene) -> Film:
     frames: list[Frame] = []
-    size, verdict, problem = (0, 0), "", ""
+    verdict = problem = ""
     try:
         task = registry.get(scene.episode.task_id)
-        size = task.viewport
         async with WebEnv(chromium, EnvSpec(screenshot=PICTURE)) as env:
             observation = await env.reset(task, scene.episode.seed)
             verdict, problem = await _replay(env, observation, scene.episode, frames)
@@ -128,7 +127,9 @@ async def _film(chromium: Chromium, scene: Scene) -> Film:
         problem = str(error)
     except Exception as error:  # noqa: BLE001  # a task's own code; the report says what it raised
         problem = f"the task's own code failed: {type(error).__name__}: {error}"
-    return Film(scene, tuple(frames), size, verdict, problem)
+    images, size = pack([frame.image for frame in frames])
+    packed = (replace(frame, image=image) for frame, image in zip(frames, images, strict=True))
+    return Film(scene, tuple(packed), size, verdict, problem)
 
 
 async def _replay(

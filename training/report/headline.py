@@ -79,13 +79,14 @@ def _what(run: RunData) -> str:
     reinforced, demonstrated = run.names("reinforced"), run.names("demonstrated")
     alone = [task for task in reinforced if task not in set(demonstrated)]
     parts = []
-    if reinforced:
-        parts.append(f"trained by reinforcement on {count(len(reinforced), 'web task')}")
     if demonstrated:
-        parts.append(f"after demonstrations of {count(len(demonstrated), 'task')}")
+        parts.append(f"demonstrations of {count(len(demonstrated), 'task')}")
+    if reinforced:
+        parts.append(f"reinforcement on {count(len(reinforced), 'task')} in a real browser")
+    told = ": ".join([told, *([", then ".join(parts)] if parts else [])])
     if alone and demonstrated:
-        parts.append(f"{len(alone)} of those trained on were never demonstrated")
-    told = ", ".join([told + (f" {parts[0]}" if parts else ""), *parts[1:]]) + "."
+        told += f", {len(alone)} of them never demonstrated"
+    told += "."
     seconds = numeric(run.summary.get("seconds"))
     if seconds:
         told += f" The run took {duration(seconds)}."
@@ -99,7 +100,9 @@ def _tile(run: RunData, split: str) -> Markup:
     meaning = SPLITS[split][1] if split in SPLITS else ""
     return element(
         "div",
-        element("p", split_title(split), class_="tile-name"),
+        element(
+            "p", split_title(split), element("span", " greedy", class_="soft"), class_="tile-name"
+        ),
         element(
             "p",
             element("span", percent(change.before["success"]), class_="from")

@@ -10,8 +10,9 @@ from webdojo.training.report.figures import number, percent
 from webdojo.training.report.markup import Markup, details, element, table
 from webdojo.training.report.run_data import Curve
 
-WIDTH, HEIGHT = 340, 170
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 24
+LARGE, SMALL = (450, 190), (280, 130)
+"""Width and height in the chart's own units, about those of the screen."""
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 22
 SMOOTH_FROM = 12
 """Curves of at least so many points get a running mean."""
 MAX_ROWS = 40
@@ -25,6 +26,8 @@ class Line:
     label: str
     curve: Curve
     colour: int = 1
+    smoothed: bool = True
+    """Whether a long curve gets a running mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def line_chart(chart: LineChart) -> Markup:
             "span",
             element("i", class_=f"swatch s{line.colour}") if len(lines) > 1 else None,
             f"{line.label} " if len(lines) > 1 else None,
-            element("b", show(_latest(line.curve))),
+            element("b", show(_latest(line))),
             class_="key",
         )
         for line in lines
@@ -93,14 +96,19 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     return [round(n * step, 12) for n in range(first, last + 1)]
 
 
-def _latest(curve: Curve) -> float:
+def _latest(line: Line) -> float:
     """The last value, or the end of the running mean where there is one."""
-    return (smooth(curve) if len(curve) >= SMOOTH_FROM else curve)[-1][1]
+    return (smooth(line.curve) if _is_smoothed(line) else line.curve)[-1][1]
+
+
+def _is_smoothed(line: Line) -> bool:
+    return line.smoothed and len(line.curve) >= SMOOTH_FROM
 
 
 def _svg(chart: LineChart, lines: Sequence[Line]) -> Markup:
     steps = [step for line in lines for step, _ in line.curve]
     values = [value for line in lines for _, value in line.curve]
+    width, height = SMALL if chart.small else LARGE
     low, high = min(values), max(values)
     if chart.from_zero:
         low = min(0.0, low)
@@ -110,12 +118,14 @@ def _svg(chart: LineChart, lines: Sequence[Line]) -> Markup:
 
     def x(step: float) -> float:
         across = (step - first) / (last - first) if last > first else 0.5
-        return LEFT + across * (WIDTH - LEFT - RIGHT)
+        return LEFT + across * (width - LEFT - RIGHT)
 
     def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+        return TOP + (high - value) / (high - low) * (height - TOP - BOTTOM)
 
-    axis = [_grid(y(mark), percent(mark) if chart.shares else number(mark)) for mark in marks]
+    axis = [
+        _grid(y(mark), width, percent(mark) if chart.shares else number(mark)) for mark in marks
+    ]
     for step, anchor in ((first, "start"), (last, "end")):
         if step != last or anchor == "end":
             label = f"{chart.x_label} {step}" if anchor == "end" else str(step)
@@ -123,8 +133,8 @@ def _svg(chart: LineChart, lines: Sequence[Line]) -> Markup:
                 element(
                     "text",
                     label,
-                    x=x(step) if last > first else float(WIDTH - RIGHT),
-                    y=HEIGHT - 7,
+                    x=x(step) if last > first else float(width - RIGHT),
+                    y=height - 6,
                     text_anchor=anchor,
                 )
             )
@@ -135,8 +145,9 @@ def _svg(chart: LineChart, lines: Sequence[Line]) -> Markup:
         if len(places) == 1:
             (cx, cy) = places[0]
             drawn.append(element("circle", cx=cx, cy=cy, r=3, class_=f"dot s{line.colour}"))
-        elif len(line.curve) < SMOOTH_FROM:
-            drawn.append(_path(places, f"line s{line.colour}"))
+        elif not _is_smoothed(line):
+            weight = "line" if line.smoothed else "line thin"
+            drawn.append(_path(places, f"{weight} s{line.colour}"))
         else:
             drawn.append(_path(places, f"line faint s{line.colour}"))
             means = _thin(smooth(line.curve))
@@ -148,17 +159,17 @@ def _svg(chart: LineChart, lines: Sequence[Line]) -> Markup:
         element("desc", told),
         axis,
         drawn,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        viewBox=f"0 0 {width} {height}",
         role="img",
         aria_label=f"{chart.title}. {told}",
     )
 
 
-def _grid(height: float, label: str) -> Markup:
+def _grid(y: float, width: int, label: str) -> Markup:
     return element(
         "g",
-        element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="grid"),
-        element("text", label, x=LEFT - 6, y=height + 3.5, text_anchor="end"),
+        element("line", x1=LEFT, x2=width - RIGHT, y1=y, y2=y, class_="grid"),
+        element("text", label, x=LEFT - 6, y=y + 3.5, text_anchor="end"),
     )
 
 

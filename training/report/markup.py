@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+# Controls but tab and line break, marks and overrides of direction, and halves of characters.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 VOID = frozenset({"meta", "br", "hr", "img"})
 MAX_TEXT = 400
 """Characters of a page's or a model's text that are shown."""
@@ -53,7 +58,7 @@ def join(*children: Child | Iterable[Child]) -> Markup:
 
 def clean(text: str) -> str:
     """Text without control characters, bidirectional overrides and halves of characters."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:

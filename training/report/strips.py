@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from collections.abc import Sequence
 
@@ -97,7 +98,6 @@ def _frame(film: Film, index: int, frame: Frame) -> Markup:
             _outline(frame, width, height),
             viewBox=f"0 0 {width} {height}",
             role="img",
-            style=f"aspect-ratio:{width}/{height}",
         ),
         element(
             "p",
@@ -105,7 +105,13 @@ def _frame(film: Film, index: int, frame: Frame) -> Markup:
             *_words(frame, last),
         ),
         element("p", shorten(frame.error, 200), class_="error") if frame.error else None,
+        style=f"width:{_shown_px(width, height)}px",
     )
+
+
+def _shown_px(width: int, height: int) -> int:
+    """Wide pages are shown wider, so that all have about the same area."""
+    return round(min(420.0, max(180.0, 230.0 * math.sqrt(width / height))))
 
 
 def _words(frame: Frame, last: bool) -> list[Markup | str]:

@@ -51,6 +51,7 @@ figure { margin: 0; }
   margin-bottom: 16px; }
 .tile, .chart, .dots, .bars, .task-table, .film {
   background: var(--card); border: 1px solid var(--edge); border-radius: 12px; padding: 16px 18px; }
+.dots { margin-bottom: 10px; }
 .tile p { margin: 0; }
 .tile-name { font-weight: 600; }
 .tile-figure { font-size: 2.1rem; line-height: 1.25; font-weight: 680; color: var(--after);
@@ -70,7 +71,7 @@ figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap
 .swatch.before { background: var(--card); border: 2px solid var(--before); border-radius: 50%; }
 .swatch.after { background: var(--after); border-radius: 50%; }
 .dots h4 { margin: 12px 0 0; }
-.row { display: grid; grid-template-columns: 74px 1fr 108px; gap: 14px; align-items: center; }
+.row { display: grid; grid-template-columns: 74px 1fr 112px; gap: 14px; align-items: center; }
 .row-name { color: var(--soft); font-size: .88rem; }
 .row-figure { text-align: right; white-space: nowrap; font-size: .92rem; }
 .row-figure .to { font-weight: 680; }
@@ -84,7 +85,7 @@ svg.track { overflow: visible; }
 .rate.before { fill: var(--card); stroke: var(--before); }
 .rate.after { fill: var(--after); stroke: var(--after); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.line.faint { stroke-width: 1; opacity: .32; }
+.line.faint { stroke-width: 1; opacity: .32; } .line.thin { stroke-width: 1.2; opacity: .8; }
 .line.s1 { stroke: var(--s1); } .line.s2 { stroke: var(--s2); } .line.s3 { stroke: var(--s3); }
 .line.s4 { stroke: var(--s4); } .line.s5 { stroke: var(--s5); } .line.s6 { stroke: var(--s6); }
 .dot.s1, .part.s1 { fill: var(--s1); } .dot.s2, .part.s2 { fill: var(--s2); }
@@ -106,6 +107,7 @@ svg.track { overflow: visible; }
 .grid-2 .bars { margin: 0; }
 .chart .note { margin: 4px 0 0; }
 .chart.small { padding: 12px 14px; }
+.chart.small h4 { font-size: .82rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .88rem; }
 caption { text-align: left; color: var(--soft); padding: 4px 0; }
@@ -124,9 +126,9 @@ summary { cursor: pointer; color: var(--soft); font-size: .86rem; }
 .goal { font-size: 1.02rem; }
 .strip { list-style: none; display: flex; gap: 12px; overflow-x: auto; padding: 4px 2px 10px;
   margin: 8px 0 0; scroll-snap-type: x proximity; }
-.strip li { flex: 0 0 auto; width: 250px; scroll-snap-align: start; }
+.strip li { flex: 0 0 auto; max-width: 84vw; scroll-snap-align: start; }
 .strip li.gap { width: auto; align-self: center; color: var(--soft); }
-.strip svg { border: 1px solid var(--edge); border-radius: 8px; background: #fff; }
+.strip svg { border: 1px solid var(--edge); border-radius: 8px; background: #fff; padding: 3px; }
 .strip p { margin: 6px 0 0; font-size: .86rem; }
 .step { display: inline-block; min-width: 1.6em; text-align: center; border-radius: 5px;
   background: var(--edge); font-size: .78rem; padding: 0 5px; margin-right: 7px; }
@@ -137,7 +139,10 @@ footer { color: var(--soft); font-size: .84rem; padding-bottom: 48px; }
   main, header, footer { padding-left: 14px; padding-right: 14px; }
   .row { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
   .row svg { grid-column: 1 / -1; grid-row: 2; }
-  .strip li { width: 72vw; max-width: 250px; }
+  .task-table tr > :nth-child(2), .task-table tr > :nth-child(5) { display: none; }
+  .task-table th code { white-space: normal; overflow-wrap: anywhere; }
+  .task-table table { font-size: .8rem; }
+  .task-table th, .task-table td { padding-right: 8px; }
 }
 @media print {
   :root { --ground: #fff; }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from webdojo import __version__
-from webdojo.cli import doctor, tasks
+from webdojo.cli import doctor, tasks, view
 from webdojo.cli.boundary import guarded
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")
+app.command("view", epilog=view.EXAMPLE)(view.view)
 
 
 def _version(asked: bool) -> None:
