@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_batches import random_example, table
 
@@ -88,6 +88,7 @@ def test_broken_tables_are_refused():
             replace(batch, **change)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(-1, 1)), max_size=30))
 def test_running_sums_follow_each_label_in_its_own_order(entries):
     labels = torch.tensor([label for label, _ in entries], dtype=torch.long)
