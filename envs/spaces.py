@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,16 +99,42 @@ def _write(space: UnicodeText | TextList, index: int, value: Any, shared_memory:
     memory[start + _HEAD : start + _HEAD + len(content)] = content
 
 
-def _read(space: UnicodeText | TextList, shared_memory: Any, n: int = 1) -> tuple[Any, ...]:
-    memory = memoryview(shared_memory.get_obj()).cast("B")
-    values: list[Any] = []
-    for index in range(n):
-        start = index * _bytes_needed(space)
+class _SharedTexts(Sequence[Any]):
+    """The values in shared memory as they are when looked at; a deep copy is a tuple of them.
+
+    Gymnasium reads shared memory once, and expects what it got to follow, as an array would.
+    """
+
+    def __init__(self, space: UnicodeText | TextList, shared_memory: Any, n: int) -> None:
+        self._space, self._shared, self._n = space, shared_memory, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        if not -self._n <= index < self._n:
+            raise IndexError(index)
+        memory = memoryview(self._shared.get_obj()).cast("B")
+        start = (index % self._n) * _bytes_needed(self._space)
         size = int.from_bytes(memory[start : start + _HEAD], "little")
         content = bytes(memory[start + _HEAD : start + _HEAD + size])
         text = content.decode("utf-8", "surrogatepass")
-        values.append(tuple(text.split("\n")[1:]) if isinstance(space, TextList) else text)
-    return tuple(values)
+        return tuple(text.split("\n")[1:]) if isinstance(self._space, TextList) else text
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == other
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __deepcopy__(self, memo: object) -> tuple[Any, ...]:
+        return tuple(self)
+
+
+def _read(space: UnicodeText | TextList, shared_memory: Any, n: int = 1) -> Sequence[Any]:
+    return _SharedTexts(space, shared_memory, n)
 
 
 for _space in (UnicodeText, TextList):

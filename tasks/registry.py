@@ -43,6 +43,8 @@ class Entry:
 
 _entries: dict[str, Entry] = {}
 _loaded_suites: set[str] = set()
+listeners: list[Callable[[str], None]] = []
+"""Called with the id of every task that is registered from now on."""
 _packages_loaded = False
 
 
@@ -66,6 +68,8 @@ def register(task: TaskClass, source: str | None = None) -> TaskClass:
             f"{place}: id {task.id!r} is already taken by {known.source}; give one of them another id"
         )
     _entries[task.id] = Entry(task, place)
+    for listener in listeners:
+        listener(task.id)
     return task
 
 

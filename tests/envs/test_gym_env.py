@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
 from webdojo.envs.background import Background
-from webdojo.envs.registration import env_id, register_all
+from webdojo.envs.registration import env_id
 from webdojo.envs.spaces import TextList, UnicodeText
 from webdojo.tasks import registry
 from webdojo.tasks.files import load_tasks_file
@@ -47,23 +47,28 @@ def test_check_env_passes_for_every_task(task_id: str) -> None:
     check(task_id)
 
 
-def test_gymnasium_knows_the_tasks_without_an_import_of_ours() -> None:
-    code = """
-        import sys, gymnasium
-        assert "webdojo.envs.gym_env" not in sys.modules
-        assert "torch" not in sys.modules
-        with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
-            observation, info = env.reset(seed=1)
-            print(observation["goal"])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
-    )
-    assert done.stdout.startswith("Click on the "), done.stderr
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "import gymnasium; import webdojo.envs; name = 'webdojo/miniwob.click-button-v0'",
+        "import webdojo.envs; import gymnasium; name = 'webdojo/miniwob.click-button-v0'",
+        "import gymnasium; name = 'webdojo.envs:webdojo/miniwob.click-button-v0'",
+    ],
+)
+def test_gymnasium_knows_the_tasks_whatever_is_imported_first(lines: str) -> None:
+    code = f"""
+import sys
+{lines}
+assert "webdojo.envs.gym_env" not in sys.modules and "torch" not in sys.modules
+print(gymnasium.spec(name.split(":")[-1]).entry_point if ":" not in name else "")
+with gymnasium.make(name) as env:
+    print(env.reset(seed=1)[0]["goal"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "\nClick on the " in done.stdout, done.stderr
 
 
 def test_every_task_is_registered_with_a_spec_that_serialises() -> None:
-    register_all()
     for task_id in registry.task_ids():
         spec = gymnasium.spec(env_id(task_id))
         again = GymSpec.from_json(spec.to_json())
@@ -117,7 +122,7 @@ def test_all_faces_share_one_browser_and_one_thread_and_leave_nothing() -> None:
         env.close()
         env.unwrapped.close()
     assert Background.get()._browsers == {}
-    gone, alive = psutil.wait_procs(psutil.Process().children(recursive=True)[children:], 10)
+    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True)[children:], 10)
     assert not alive
 
 
@@ -178,14 +183,13 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
             id = "my-words.greet"
 
             async def setup(self, page, seed):
-                await page.goto("data:text/html,<p>Grüße 😀 чай</p>")
+                await page.goto("data:text/html;charset=utf-8,<p>Grüße 😀 чай</p>")
                 return "Say hello."
 
             async def evaluate(self, page, answer):
                 return Outcome(float(answer == "hello"), done=answer is not None)
         """)
     )
-    register_all()
     load_tasks_file(file)
     try:
         with gymnasium.make("webdojo/my-words.greet-v0", actions=["chat"]) as env:
@@ -213,7 +217,7 @@ def test_a_browser_that_dies_costs_one_episode() -> None:
 
 def test_unknown_names_are_told() -> None:
     for wrong in ({"actions": ["fly"]}, {"modes": ["smell"]}):
-        with pytest.raises(Exception, match="fly|smell"):
+        with pytest.raises(Exception, match=r"fly|smell"):
             gymnasium.make("webdojo/miniwob.click-button-v0", **wrong)
 
 
