@@ -113,7 +113,12 @@ MEDIUM: frozenset[str] = frozenset()
 """Pages whose oracle takes four to six actions on average."""
 HARD: frozenset[str] = frozenset()
 """Pages whose oracle takes seven actions or more on average."""
-FRESH_PAGE: frozenset[str] = frozenset()
+FRESH_PAGE = frozenset(
+    """
+    book-flight book-flight-nodelay drag-items drag-items-grid drag-sort-numbers form-sequence
+    use-autocomplete use-autocomplete-nodelay use-colorwheel use-colorwheel-2 use-slider use-slider-2
+    """.split()
+)
 """Pages on which an episode leaves traces that the next one shows."""
 
 
