@@ -42,10 +42,7 @@ def test_any_packing_gives_the_same_loss_and_gradient(model, name):
     ]
     weights, advantages = prepare(batch, config)
 
-    def packings(**options):
-        return pack(rows, **options)
-
-    alone = packings(max_tokens=64, min_shared=1000, sequence_tokens=1)
+    alone = pack(rows, max_tokens=64, min_shared=1000, sequence_tokens=1)
     behaviour = torch.empty(batch.token_count)
     with torch.no_grad():
         for packed in alone:
@@ -79,7 +76,7 @@ def test_any_packing_gives_the_same_loss_and_gradient(model, name):
         {"max_tokens": 90, "min_shared": 4},
         {"max_tokens": 400, "min_shared": 1000},
     ):
-        batches = packings(**options)
+        batches = pack(rows, **options)
         assert len(batches) < len(alone)
         found, found_gradient = loss_and_gradient(batches)
         # The model computes in float32.
