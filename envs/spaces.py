@@ -133,7 +133,7 @@ class _SharedTexts(Sequence[Any]):
         return tuple(self)
 
 
-def _read(space: UnicodeText | TextList, shared_memory: Any, n: int = 1) -> Sequence[Any]:
+def _read(space: UnicodeText | TextList, shared_memory: Any, n: int = 1) -> Any:
     return _SharedTexts(space, shared_memory, n)
 
 

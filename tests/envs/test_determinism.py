@@ -1,0 +1,101 @@
+"""Same seed and same actions: the same observations, screenshots included, wherever they are made."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webdojo.tasks import registry
+
+SAMPLE = (
+    *("miniwob.click-button", "miniwob.login-user", "miniwob.choose-list", "miniwob.click-dialog"),
+    *("miniwob.click-collapsible", "miniwob.focus-text", "miniwob.click-tab"),
+)
+
+
+def observed(tasks: tuple[str, ...], seeds: str, contexts: int, before: int) -> dict[str, object]:
+    script = Path(__file__).parent / "observe.py"
+    arguments = [",".join(tasks), seeds, str(contexts), str(before)]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
+    told: list[str] = []
+    for episode, steps in one.items():
+        others = other[episode]
+        if len(steps) != len(others):
+            told.append(f"{episode}: {len(steps)} and {len(others)} observations")
+        for place, (a, b) in enumerate(zip(steps, others, strict=False)):
+            wrong = [field for field in a if a[field] != b[field]]
+            if wrong:
+                told.append(f"{episode}, observation {place}: {', '.join(wrong)}")
+                break
+    return told
+
+
+def test_processes_load_and_what_ran_before_make_no_difference() -> None:
+    alone = observed(SAMPLE, "1,2", 1, 0)
+    crowded = observed(SAMPLE, "1,2", 4, 1)
+    assert len(alone) == 2 * len(SAMPLE)
+    assert differences(alone, crowded) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_no_task_makes_a_difference() -> None:
+    tasks = registry.task_ids("miniwob")
+    assert differences(observed(tasks, "1,2,3", 2, 0), observed(tasks, "1,2,3", 4, 1)) == []
+
+
+CLOCKS = """<pre id=out></pre><script>
+const report = [Date.now(), new Date().getTimezoneOffset(), Math.random(), performance.now(),
+  navigator.language, crypto.randomUUID(), [...crypto.getRandomValues(new Uint8Array(4))]];
+let frames = 0, ticks = 0, last = 0;
+requestAnimationFrame(function frame(t) { frames++; last = t; requestAnimationFrame(frame) });
+setInterval(() => { ticks++ }, 100);
+addEventListener("click", () => {
+  out.textContent = JSON.stringify([...report, ticks, Date.now(), performance.now(), Date()]) });
+</script>"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_date_chance_and_timers_repeat(open_page) -> None:
+    seen = []
+    for seed in (7, 7, 8):
+        page = await open_page(CLOCKS, seed=seed)
+        await page.look("noop(1000)")
+        seen.append((await page.look("mouse_click(300, 300)")).outline)
+        await asyncio.sleep(0.1)
+    assert seen[0] == seen[1] != seen[2]
+    assert "1750075" in seen[0]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_frames_carry_the_page_s_own_time(open_page) -> None:
+    page = await open_page(
+        """<p id=p></p><script>const begun = performance.now();
+        requestAnimationFrame(t => { p.textContent = t - begun >= 0 && t - begun < 1000 });
+        </script>"""
+    )
+    assert 'text"true"' in page.first.outline
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_time_passes_only_with_actions(open_page) -> None:
+    page = await open_page(
+        "<p id=p></p><script>setInterval(() => {p.textContent = Date()}, 50)</script>"
+    )
+    now = await page.js("Date.now()")
+    await asyncio.sleep(0.2)
+    assert await page.js("Date.now()") == now
+    observation = await page.look("noop(700)")
+    assert await page.js("Date.now()") == now + 1200
+    assert observation.page_time_ms == 1200
