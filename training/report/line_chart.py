@@ -86,14 +86,16 @@ def smooth(curve: Curve) -> Curve:
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Round numbers that span [low, high]."""
-    if not high > low:
-        pad = abs(low) / 2 or 0.5
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), 1e-200):
+        pad = abs(low) / 2 if abs(low) > 1e-100 else 0.5
         low, high = low - pad, high + pad
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(n * step, 12) for n in range(first, last + 1)]
+    # Multiples of 0.1 and the like come out as 0.30000000000000004.
+    digits = 3 - math.floor(math.log10(step))
+    return [round(n * step, digits) for n in range(first, last + 1)]
 
 
 def _latest(line: Line) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from webdojo import __version__
-from webdojo.cli import doctor, tasks, view
+from webdojo.cli import doctor, evaluate, tasks, train, view
 from webdojo.cli.boundary import guarded
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("train", epilog=train.EXAMPLE)(train.train)
+app.command("eval", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")
 app.command("view", epilog=view.EXAMPLE)(view.view)
