@@ -229,7 +229,7 @@ class Decoder:
         if self._banned:
             logits = logits.index_fill(-1, self._tensor(self._banned), -torch.inf)
         logits = self._constrain(requests, logits)
-        for row, finite in enumerate(logits.logsumexp(-1).isfinite().tolist()):
+        for row, finite in enumerate(logits.amax(-1).isfinite().tolist()):
             if not finite and requests[row].error is None:
                 requests[row].error = FloatingPointError(
                     f"policy version {self.version} gives logits that are not finite; "

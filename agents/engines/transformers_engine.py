@@ -40,7 +40,8 @@ class TransformersEngine:
     or like a running one, is computed from where it differs.
     ``eos_token_ids`` end a response (default: those of the model's generation config) and are
     part of it; ``banned_token_ids`` are never drawn. ``context_tokens`` defaults to the model's
-    positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own).
+    positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own);
+    threads of the program that first use torch later get the same number, others keep theirs.
 
     Tokens of one response may carry several versions: after ``update_weights`` a running
     response goes on under the new weights, over the keys and values that the old ones computed.
@@ -87,12 +88,17 @@ class TransformersEngine:
         self._thread.start()
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str | Path, **options: Any) -> TransformersEngine:
-        """Serve a checkpoint folder (or a model's name); ``options`` as for the constructor."""
+    def from_pretrained(
+        cls, checkpoint: str | Path, *, device: str = "cpu", **options: Any
+    ) -> TransformersEngine:
+        """Serve a checkpoint folder (or a model's name) in the precision that it was saved in.
+
+        ``options`` are the constructor's. Raises OSError if there is no such checkpoint.
+        """
         from transformers import AutoModelForCausalLM
 
         model = AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="sdpa")
-        return cls(model, **options)
+        return cls(model.to(device), **options)
 
     @property
     def version(self) -> int:

@@ -234,6 +234,17 @@ async def test_weights_from_a_file_with_tied_head(tmp_path, as_folder):
     await engine.close()
 
 
+async def test_a_checkpoint_folder_is_served_as_saved(tmp_path):
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    engine = TransformersEngine.from_pretrained(tmp_path, version=3)
+    completion = await engine.generate([5, 6], Sampling(max_tokens=20, seed=1))
+    expected = teacher_forced(model, (5, 6), completion.token_ids, 1.0)
+    torch.testing.assert_close(torch.tensor(completion.logprobs), expected, atol=1e-4, rtol=0)
+    assert set(completion.versions) == {3}
+    await engine.close()
+
+
 async def test_weights_that_do_not_fit_are_refused_and_the_old_ones_serve_on(engine, tmp_path):
     prompt = prompts(1)[0]
     before = await engine.generate(prompt, Sampling(max_tokens=10))
