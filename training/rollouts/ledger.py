@@ -248,13 +248,21 @@ class Ledger:
 
     def reject_stale(self, version: int) -> None:
         """Replace every group that can no longer be consumed, given a learner at ``version``."""
-        for group in list(self._live.values()):
+        self._reject_stale(self._live, version)
+
+    def _reject_stale(self, groups: Mapping[int, LiveGroup], version: int) -> None:
+        for group in list(groups.values()):
             if group.staleness(version) > self.pacing.staleness:
                 self._reject(group, "stale")
 
     def consume(self, version: int) -> list[LiveGroup] | None:
-        """Take a batch for a learner at ``version``; None while there is none."""
+        """Take a batch for a learner at ``version``; None while there is none.
+
+        Finished groups are checked by the tokens they hold, whatever version they began with.
+        """
         size = self.pacing.groups_per_batch
+        if len(self._ready) >= size:
+            self._reject_stale(self._ready, version)
         if len(self._ready) < size:
             return None
         if self._collection == "completion":

@@ -175,20 +175,20 @@ class RolloutPool:
             )
         if self._arrival is not None:
             raise RuntimeError("a batch is already awaited: a pool has one learner")
+        if self._failure is not None:
+            raise self._failure
         self._pacing.next_version = version
         self._ledger.reject_stale(version)
-        self._dispatch()
-        while True:
-            if self._failure is not None:
-                raise self._failure
-            batch = self._ledger.consume(version)
-            if batch is not None:
-                break
+        while (batch := self._ledger.consume(version)) is None:
             self._arrival = asyncio.get_running_loop().create_future()
+            self._dispatch()
             try:
-                await self._arrival
+                if self._failure is None:
+                    await self._arrival
             finally:
                 self._arrival = None
+            if self._failure is not None:
+                raise self._failure
         for group in batch:
             self._emit("consume", group)
         self._dispatch()
@@ -265,7 +265,6 @@ class RolloutPool:
                 self._ledger.fail(attempt, ended.cause)
                 if self._ledger.failed_in_a_row >= self._failure_limit:
                     self._give_up(attempt, ended)
-            self._wake()
 
     async def _next_attempt(self) -> Attempt:
         place: asyncio.Future[Attempt] = asyncio.get_running_loop().create_future()
@@ -282,7 +281,6 @@ class RolloutPool:
             if attempt is None:
                 break
             self._idle.popleft().set_result(attempt)
-        self._wake()
 
     async def _run(self, slot: _Slot, attempt: Attempt) -> Ended:
         loop = asyncio.get_running_loop()
@@ -359,6 +357,9 @@ class RolloutPool:
     def _emit(
         self, kind: EventKind, group: LiveGroup | None = None, member: int = -1, cause: str = ""
     ) -> None:
+        if kind in {"ready", "reject"}:
+            # In submission order a rejection too may complete the batch: of the groups behind it.
+            self._wake()
         if self._on_event is not None:
             now = asyncio.get_running_loop().time()
             group_id = group.group_id if group else -1

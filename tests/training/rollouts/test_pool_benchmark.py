@@ -1,0 +1,22 @@
+"""The pool benchmark runs as its page says, and the bars hold in simulated time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_benchmark_prints_json_and_the_pool_meets_its_bars() -> None:
+    command = [sys.executable, "benchmarks/pool.py", "--json", "--slots", "64", "--seeds", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (run,) = json.loads(done.stdout)["runs"]
+    assert run["slots"] == 64
+    assert run["share_of_bound"] >= 0.95
+    assert run["speedup_barrier"] >= 2.9
+    assert run["speedup_cut"] > 1
+    assert run["idle_share"] <= 0.05
+    assert 0 < run["staleness_mean"] <= run["staleness_max"] <= run["staleness_bound"]
