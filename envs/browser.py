@@ -46,6 +46,14 @@ FLAGS = (
     "--force-color-profile=srgb",
     "--disable-lcd-text",
     "--hide-scrollbars",
+    # Nor on what was drawn before, or on which thread is first.
+    "--disable-partial-raster",
+    "--disable-checker-imaging",
+    "--disable-threaded-animation",
+    "--disable-threaded-scrolling",
+    "--disable-image-animation-resync",
+    "--disable-new-content-rendering-timeout",
+    "--num-raster-threads=1",
     # A browser that speaks to nobody but the page.
     "--disable-background-networking",
     "--disable-component-update",

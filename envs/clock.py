@@ -33,6 +33,7 @@ class PageClock:
         """Whether the last grant went on without fetches that never came back."""
         self._cdp = cdp
         self._cap_s = network_cap_s
+        self._ahead_ms = 0
         self._expired = asyncio.Event()
         self._turn = asyncio.Lock()
         cdp.on("Emulation.virtualTimeBudgetExpired", lambda _: self._expired.set())
@@ -49,6 +50,7 @@ class PageClock:
         """
         async with self._turn:
             self.elapsed_ms += milliseconds
+            milliseconds, self._ahead_ms = max(1, milliseconds - self._ahead_ms), 0
             await self._grant("pauseIfNetworkFetchesPending", milliseconds)
             try:
                 async with asyncio.timeout(STALLED_CAP_S if self.stalled else self._cap_s):
@@ -58,6 +60,13 @@ class PageClock:
                 self.stalled = True
                 await self._grant("advance", milliseconds)
                 await self._expired.wait()
+
+    async def nudge(self) -> None:
+        """Let one millisecond of page time pass ahead of the next ``run``, which gives it back."""
+        async with self._turn:
+            self._ahead_ms += 1
+            await self._grant("advance", 1)
+            await self._expired.wait()
 
     @asynccontextmanager
     async def running(self, after_s: float, step_ms: int = 50) -> AsyncIterator[None]:

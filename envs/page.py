@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "webp", "png"]
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
+CAPTURE_S = 0.1
+"""Real time in which a screenshot is taken, unless it waits for page time."""
 SAFETY_NET_S = 1.0
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -38,6 +40,8 @@ class DrivenPage:
         self.clock = PageClock(cdp)
         self.frame_id = ""
         """Protocol id of the main frame."""
+        self.pointer: tuple[float, float] | None = None
+        """Where the mouse is; None if it has not moved in this episode."""
         self._cdp = cdp
         self._goto = page.goto
         self.title = ""
@@ -94,6 +98,7 @@ class DrivenPage:
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""
         begun_ms, _ = await asyncio.gather(self.call("restart", seed), self.move_mouse(0, 0))
+        self.pointer = None
         source = episode_script(seed, begun_ms)
         told, self._told = self._told, None
         answer = await self._cdp.send("Page.addScriptToEvaluateOnNewDocument", {"source": source})
@@ -124,8 +129,14 @@ class DrivenPage:
         parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}
         if image_format != "png":
             parameters["quality"] = quality
-        answer = await self._cdp.send("Page.captureScreenshot", parameters)
-        return base64.b64decode(answer["data"])
+        capture = asyncio.ensure_future(self._cdp.send("Page.captureScreenshot", parameters))
+        try:
+            while not (await asyncio.wait([capture], timeout=CAPTURE_S))[0]:
+                # Something to be drawn waits for the page's clock, an image to be decoded say.
+                await self.clock.nudge()
+            return base64.b64decode((await capture)["data"])
+        finally:
+            capture.cancel()
 
     async def move_mouse(self, x: float, y: float, **parameters: Any) -> None:
         """Move the mouse and see the page notice it."""
@@ -145,6 +156,7 @@ class DrivenPage:
 
     async def mouse(self, kind: str, x: float, y: float, **parameters: Any) -> None:
         """Send one event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""
+        self.pointer = (x, y)
         await self._cdp.send(
             "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **parameters}
         )

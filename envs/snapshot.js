@@ -53,8 +53,29 @@
     get: (target, name) => (name === "now" ? now : Reflect.get(target, name)),
   });
   performance.now = () => nativeNow() - loaded;
-  const nextFrame = window.requestAnimationFrame.bind(window);
-  window.requestAnimationFrame = (callback) => nextFrame(() => callback(performance.now()));
+  // Frames come from the compositor in real time, whatever the page's clock says; these come every
+  // 16 ms of page time, so that an animation is as far on in every run.
+  const later = window.setTimeout.bind(window);
+  let lastFrame = 0, coming = false, asked = new Map(), running = new Map();
+  const drawFrame = () => {
+    coming = false;
+    [running, asked] = [asked, new Map()];
+    const time = performance.now();
+    for (const [id, callback] of running) {
+      running.delete(id);
+      try { callback(time); } catch (error) { reportError(error); }
+    }
+  };
+  window.requestAnimationFrame = (callback) => {
+    if (typeof callback !== "function") throw new TypeError("requestAnimationFrame: the argument is not a function");
+    if (!coming) later(drawFrame, 16);
+    coming = true;
+    asked.set(++lastFrame, callback);
+    return lastFrame;
+  };
+  window.cancelAnimationFrame = (id) => { if (!asked.delete(id)) running.delete(id); };
+  window.webkitRequestAnimationFrame = window.requestAnimationFrame;
+  window.webkitCancelAnimationFrame = window.cancelAnimationFrame;
 
   let chance = 0;
   const random = () => { // mulberry32
@@ -198,7 +219,23 @@
     ]);
   };
 
+  // Transitions and animations of style run in real time: what ends is shown at its end, what does
+  // not at its beginning.
+  const stillAnimations = () => {
+    for (const animation of document.getAnimations()) {
+      try {
+        if (animation.effect?.getComputedTiming().endTime === Infinity) {
+          animation.pause();
+          animation.currentTime = 0;
+        } else {
+          animation.finish();
+        }
+      } catch { /* one that cannot be moved stays where it is */ }
+    }
+  };
+
   const snapshot = () => {
+    stillAnimations();
     focused = document.activeElement;
     while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
     if (focused === document.body) focused = null;

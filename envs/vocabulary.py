@@ -126,9 +126,10 @@ async def drag_and_drop(page: DrivenPage, from_bid: str, to_bid: str) -> None:
 
 @action("scroll(0, 200)")
 async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
-    """Turn the mouse wheel by so many pixels, right and down positive."""
+    """Turn the mouse wheel where the mouse last was, by pixels right and down."""
     width, height = page.size
-    await page.turn_wheel(width / 2, height / 2, delta_x, delta_y)
+    x, y = page.pointer or (width / 2, height / 2)
+    await page.turn_wheel(x, y, delta_x, delta_y)
 
 
 @action('goto("http://localhost:8000/")')

@@ -1,4 +1,4 @@
-"""Same seed and same actions: the same observations, screenshots included, wherever they are made."""
+"""Same seed and same actions: the same observations, screenshots included, anywhere."""
 
 import asyncio
 import json
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from webdojo.envs.actions import call
+from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
 
 SAMPLE = (
@@ -79,13 +81,33 @@ async def test_date_chance_and_timers_repeat(open_page) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_frames_carry_the_page_s_own_time(open_page) -> None:
+async def test_frames_come_with_the_page_s_own_time(open_page) -> None:
     page = await open_page(
-        """<p id=p></p><script>const begun = performance.now();
-        requestAnimationFrame(t => { p.textContent = t - begun >= 0 && t - begun < 1000 });
-        </script>"""
+        """<p id=p></p><script>let begun, seen = [];
+        const frame = t => { begun ??= t; seen.push(t - begun);
+          p.textContent = [seen.length, seen[1], seen.at(-1)]; requestAnimationFrame(frame) };
+        const dropped = requestAnimationFrame(() => { p.textContent = "not cancelled" });
+        cancelAnimationFrame(dropped);
+        requestAnimationFrame(frame);</script>"""
     )
-    assert 'text"true"' in page.first.outline
+    first = page.first.outline
+    assert first == 'text"93,16,1472"'
+    assert (await page.look("noop(100)")).outline == 'text"131,16,2080"'
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_styles_in_motion_are_seen_at_rest(open_page, site) -> None:
+    html = """<style>div { width: 50px; height: 50px; background: red; transition: all 5s }
+        .moved { margin-left: 200px } p { animation: turn 3s infinite; width: 9px }
+        @keyframes turn { to { margin-left: 100px } }</style>
+        <div id=d onclick="d.className = 'moved'">Move</div><p>spin</p>"""
+    seen = []
+    for _ in range(2):
+        page = await open_page(html, screenshot=ScreenshotSpec("png"))
+        moved = await page.look(call("click", page.bid("Move")))
+        assert moved.boxes[page.bid("Move")][0] == 208
+        seen.append(moved.screenshot)
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.asyncio(loop_scope="session")
