@@ -2,80 +2,13 @@
 
 from __future__ import annotations
 
+from webdojo.training.report.chart_list import LEARNING, OTHER_NAMES, PACE, STABILITY, Wanted
 from webdojo.training.report.line_chart import SMOOTH_FROM, Line, LineChart, line_chart
 from webdojo.training.report.markup import Markup, details, element, join
-from webdojo.training.report.run_data import RunData
+from webdojo.training.report.run_data import Curve, RunData
 
 REINFORCE = "reinforce"
 MAX_OTHERS = 36
-
-Wanted = tuple[str, str, dict[str, str], bool, bool]
-"""Title, note, figures with their labels, whether they are shares, whether zero belongs in."""
-
-LEARNING: tuple[Wanted, ...] = (
-    (
-        "Reward",
-        "Mean reward of the groups of one update, mixed or not.",
-        {"reward/mean": "mean"},
-        True,
-        True,
-    ),
-    (
-        "Mixed groups",
-        "Groups whose rewards differ. Only these carry a gradient; the others are replaced.",
-        {"groups/mixed_share": "share"},
-        True,
-        True,
-    ),
-    ("Entropy", "Of the policy's next token, in nats.", {"entropy": "entropy"}, False, True),
-    (
-        "Steps an episode",
-        "",
-        {"steps/success": "successes", "steps/failure": "failures"},
-        False,
-        True,
-    ),
-    (
-        "Response tokens an episode",
-        "",
-        {"tokens/success": "successes", "tokens/failure": "failures"},
-        False,
-        True,
-    ),
-)
-STABILITY: tuple[Wanted, ...] = (
-    (
-        "Staleness",
-        "Versions between the oldest token of a group and the learner that consumes it.",
-        {"staleness/mean": "mean", "staleness/max": "highest"},
-        False,
-        True,
-    ),
-    (
-        "Clipped and dropped tokens",
-        "Clipped: the ratio left the trust region. Dropped: the importance weight passed its cap.",
-        {"clip_rate": "clipped", "dropped_token_rate": "dropped"},
-        False,
-        True,
-    ),
-    ("Loss", "", {"loss": "loss"}, False, False),
-    ("Gradient norm", "Before clipping.", {"grad_norm": "norm"}, False, True),
-    ("KL divergence", "", {"kl": "KL"}, False, True),
-    (
-        "Log-probability mismatch",
-        "Between the engine that drew the tokens and the learner.",
-        {"logprob_mismatch": "mismatch"},
-        False,
-        True,
-    ),
-    (
-        "Effective sample size",
-        "Of the importance weights.",
-        {"effective_sample_size": "size"},
-        False,
-        True,
-    ),
-)
 
 
 def learning(run: RunData) -> Markup:
@@ -123,14 +56,29 @@ def stability(run: RunData) -> Markup:
     )
 
 
+def pace(run: RunData) -> Markup:
+    """How fast reinforcement went, update by update."""
+    charts = [_chart(run, wanted) for wanted in PACE]
+    return element("div", charts, class_="grid-2") if any(charts) else Markup()
+
+
 def _chart(run: RunData, wanted: Wanted) -> Markup:
-    title, note, figures, shares, from_zero = wanted
-    colours = (3, 5) if "successes" in figures.values() else (1, 2)
+    colours = (3, 5) if wanted.good_and_bad else (1, 2, 4)
     lines = [
-        Line(label, run.curve(REINFORCE, figure), colour, smoothed=label != "highest")
-        for (figure, label), colour in zip(figures.items(), colours, strict=False)
+        Line(label, _figures(run).get(figure, ()), colour, smoothed=label != "highest")
+        for (figure, label), colour in zip(wanted.figures.items(), colours, strict=False)
     ]
-    return line_chart(LineChart(title, note, lines, shares=shares, from_zero=from_zero))
+    return line_chart(
+        LineChart(
+            wanted.title, wanted.note, lines, shares=wanted.shares, from_zero=wanted.from_zero
+        )
+    )
+
+
+def _figures(run: RunData) -> dict[str, Curve]:
+    """The figures of reinforcement under their usual names."""
+    recorded = run.curves.get(REINFORCE, {})
+    return {OTHER_NAMES.get(figure, figure): curve for figure, curve in recorded.items()}
 
 
 def _by_task(run: RunData) -> Markup:
@@ -157,8 +105,8 @@ def _by_task(run: RunData) -> Markup:
 
 def _others(run: RunData) -> Markup:
     """Figures that no other chart shows, so that nothing recorded is hidden."""
-    known = {figure for wanted in (*LEARNING, *STABILITY) for figure in wanted[2]}
-    figures = run.curves.get(REINFORCE, {})
+    known = {figure for wanted in (*LEARNING, *PACE, *STABILITY) for figure in wanted.figures}
+    figures = _figures(run)
     rest = [
         f for f in sorted(figures) if f not in known and not (f.startswith("reward/") and "." in f)
     ]

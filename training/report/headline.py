@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from webdojo.training.intervals import Difference, Rate, difference
@@ -73,6 +74,8 @@ def results(run: RunData) -> Markup:
 def _what(run: RunData) -> str:
     policy = mapping(run.summary, "policy")
     told = str(policy.get("name") or policy.get("checkpoint") or "A policy")
+    if Path(told).is_absolute():
+        told = Path(told).name  # where it lay on the machine tells a reader nothing
     parameters = numeric(policy.get("parameters"))
     if parameters:
         told += f" ({number(parameters / 1e6)} M parameters)"

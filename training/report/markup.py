@@ -10,7 +10,7 @@ from html import escape
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-VOID = frozenset({"meta", "br", "hr", "img"})
+VOID = frozenset({"meta", "wbr"})
 MAX_TEXT = 400
 """Characters of a page's or a model's text that are shown."""
 

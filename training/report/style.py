@@ -140,7 +140,8 @@ footer { color: var(--soft); font-size: .84rem; padding-bottom: 48px; }
   .row { grid-template-columns: 1fr auto; gap: 0 10px; padding: 4px 0; }
   .row svg { grid-column: 1 / -1; grid-row: 2; }
   .task-table tr > :nth-child(2), .task-table tr > :nth-child(5) { display: none; }
-  .task-table th code { white-space: normal; overflow-wrap: anywhere; }
+  .task-table th code { white-space: normal; overflow-wrap: break-word; }
+  .task-table .figure .soft { display: none; }
   .task-table table { font-size: .8rem; }
   .task-table th, .task-table td { padding-right: 8px; }
 }

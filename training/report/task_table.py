@@ -32,7 +32,8 @@ def _group(run: RunData, split: str, tasks: list[str]) -> Markup:
         sampled = run.task_change(split, task, "sampled")
         # Undemonstrated tasks stand here only if they have no split of their own.
         mark = split == "unseen_seeds" and task not in demonstrated
-        name = element("code", task) if not mark else element("code", task, " *")
+        suite, dot, rest = task.partition(".")
+        name = element("code", suite, dot, element("wbr"), rest, " *" if mark else None)
         rows.append(
             [
                 name,

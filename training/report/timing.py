@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.report.bar_chart import Part, bar_chart
+from webdojo.training.report.curves import pace
 from webdojo.training.report.figures import duration, number, percent
 from webdojo.training.report.markup import Child, Markup, element, join, table
 from webdojo.training.report.run_data import RunData, mapping, numeric, read_run
@@ -41,7 +42,7 @@ def timing(run: RunData) -> Markup:
         for phase, value in mapping(run.summary, "phases").items()
         if (seconds := numeric(value)) is not None and seconds > 0
     ]
-    content = [bar_chart("Phases of the run", parts), _idle(run), _throughput(run)]
+    content = [bar_chart("Phases of the run", parts), _idle(run), pace(run), _throughput(run)]
     if not any(content):
         return Markup()
     return element("section", element("h2", "Where the time went"), content)
