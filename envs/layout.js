@@ -1,6 +1,7 @@
 // HTML text of everything visible in the viewport's document. Each element carries `box` (x y width
 // height in CSS pixels of the viewport), its id and class, how it is painted, and for drawings the
-// numbers they are drawn from. Each word of text is a <w> with a box of its own.
+// numbers they are drawn from; a canvas has its picture as a data URL. Each word of text is a <w> with a
+// box of its own.
 (() => {
   const DRAWN = ["x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "points", "d", "transform"];
   const escape = (text) =>
@@ -12,7 +13,10 @@
     const found = { color: style.color };
     if (drawing) Object.assign(found, { fill: style.fill, stroke: style.stroke });
     if (style.backgroundColor !== "rgba(0, 0, 0, 0)") found.background = style.backgroundColor;
-    if (style.backgroundImage !== "none") found.image = style.backgroundImage.slice(0, 200);
+    if (style.backgroundImage !== "none") {
+      found.image = style.backgroundImage.slice(0, 200);
+      found["image-at"] = style.backgroundPosition;
+    }
     if (style.transform !== "none") found.turned = style.transform;
     found["font-size"] = style.fontSize;
     return found;
@@ -39,6 +43,7 @@
       const value = node.getAttribute(name);
       if (value) facts[name] = value;
     }
+    if (node instanceof HTMLCanvasElement) facts.pixels = node.toDataURL();
     const tag = node.tagName.toLowerCase();
     out.push(`<${tag}${Object.entries(facts).map(([k, v]) => ` ${k}="${escape(v)}"`).join("")}>`);
     for (const child of node.childNodes) walk(child, out);

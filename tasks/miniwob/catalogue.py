@@ -106,6 +106,7 @@ LONGER = {
     "choose-date": 20,
     "choose-date-nodelay": 20,
     "click-checkboxes-large": 20,
+    "draw-circle": 20,
     "number-checkboxes": 20,
 }
 """Horizons of pages that may take more than ten actions."""

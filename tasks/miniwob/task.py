@@ -37,6 +37,9 @@ START = """async seed => {
   const said = core.getUtterance();
   return typeof said === "string" ? said : said.utterance;
 }"""
+SUCCESS = 0.9
+"""Raw reward from which an attempt counts. Most pages give 1 or -1. A dozen give part marks: with any
+positive mark a success, as in BrowserGym, an untouched colour wheel would count (about 0.65)."""
 RESULT = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON]"
 
 
@@ -50,7 +53,10 @@ def html_folder() -> Path:
 
 
 class MiniWobTask(Task):
-    """One MiniWoB++ page; the reward is 1 if its raw reward is positive, else 0."""
+    """One MiniWoB++ page; the reward is 1 if its raw reward is at least SUCCESS, else 0.
+
+    The raw reward does not shrink with time, as the page's own displayed one does.
+    """
 
     viewport = (332, 214)
     reuse_page = True
@@ -82,7 +88,7 @@ class MiniWobTask(Task):
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Read the page's own verdict."""
         done, raw, reason = await page.evaluate(RESULT)
-        return Outcome(float(done and raw > 0), bool(done), str(reason or ""))
+        return Outcome(float(done and raw >= SUCCESS), bool(done), str(reason or ""))
 
     def oracle(self, view: PageView) -> Oracle:
         """The solution for this page."""
