@@ -38,7 +38,7 @@ class LearnerConfig(BaseModel):
     micro_batch_tokens: int = Field(4096, gt=0)
     """Tokens, padding included, of one forward and backward pass; bounds memory, not results."""
     sequence_tokens: int = Field(384, gt=0)
-    """Longest packed sequence; larger for larger models (attention costs its square)."""
+    """Packed sequences grow to this, or to twice their longest row; larger for larger models."""
     min_shared_tokens: int = Field(64, gt=0)
     """Rows share a common beginning in one sequence from this length on."""
     temperature: float = Field(1.0, gt=0)

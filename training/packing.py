@@ -108,11 +108,12 @@ def pack(
 ) -> list[PackedBatch]:
     """Pack ``rows`` into as few tokens as sharing allows.
 
-    ``max_tokens`` bounds batch · length of each result, padding included. ``sequence_tokens``
-    bounds one packed sequence (a longer row stands alone): attention is dense, so its cost grows
-    with the square of this. A common beginning is shared from ``min_shared`` tokens on. A
-    sequence opens a batch row only if it fills all but ``max_padding`` of the batch's length;
-    shorter ones go into the gaps that are left, or into a batch of shorter sequences.
+    ``max_tokens`` bounds batch · length of each result, padding included. A packed sequence has
+    at most ``sequence_tokens``, or twice its longest row where that is more: attention is dense,
+    so its cost grows with the square of this. A common beginning is shared from ``min_shared``
+    tokens on. A sequence opens a batch row only if it fills all but ``max_padding`` of the
+    batch's length; shorter ones go into the gaps that are left, or into a batch of shorter
+    sequences.
 
     Rows without a trained token are left out. The result depends on nothing but the arguments.
     Raises ValueError if a row is longer than ``max_tokens``.
@@ -124,7 +125,7 @@ def pack(
                 f"row {i} has {len(tokens)} tokens to read, more than max_tokens={max_tokens}; "
                 "raise max_tokens (micro_batch_tokens) to at least the model's context"
             )
-    trees = _grow(inputs, min(sequence_tokens, max_tokens), min_shared)
+    trees = _grow(inputs, sequence_tokens, max_tokens, min_shared)
     trees.sort(key=lambda tree: -tree.length)
     counts = (sum(row.trained) for row in rows)
     first_tokens = list(accumulate(counts, initial=0))
@@ -195,21 +196,25 @@ class _Tree:
     length: int = 0
 
 
-def _grow(inputs: dict[int, tuple[int, ...]], limit: int, min_shared: int) -> list[_Tree]:
-    """Merge rows that begin alike, as long as a tree stays within ``limit`` tokens."""
+def _grow(
+    inputs: dict[int, tuple[int, ...]], sequence_tokens: int, max_tokens: int, min_shared: int
+) -> list[_Tree]:
+    """Merge rows that begin alike, as long as a tree stays within its limit."""
     trees: list[_Tree] = []
     # In sorted order a row's longest common beginning with any earlier row is with the last one.
     order = sorted(inputs, key=inputs.__getitem__)
     for previous, current in pairwise([None, *order]):
         assert current is not None
         shared = 0 if previous is None else common_length(inputs[previous], inputs[current])
-        new = len(inputs[current]) - shared
-        if shared < max(min_shared, 1) or trees[-1].length + new > limit:
+        length = len(inputs[current])
+        # Short rows fill a sequence; of long ones that begin alike, a second one always fits.
+        limit = min(max(sequence_tokens, 2 * length), max_tokens)
+        if shared < max(min_shared, 1) or trees[-1].length + length - shared > limit:
             trees.append(_Tree([], [], []))
             shared = 0
         tree = trees[-1]
         stem = tree.paths[-1][:shared] if shared else []
-        branch = range(tree.length, tree.length + len(inputs[current]) - shared)
+        branch = range(tree.length, tree.length + length - shared)
         tree.rows.append(current)
         tree.paths.append([*stem, *branch])
         tree.branches.append(inputs[current][shared:])

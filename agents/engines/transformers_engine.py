@@ -98,7 +98,7 @@ class TransformersEngine:
         from transformers import AutoModelForCausalLM
 
         model = AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="sdpa")
-        return cls(model.to(device), **options)
+        return cls(model.to(device), **options)  # type: ignore[arg-type]
 
     @property
     def version(self) -> int:

@@ -191,6 +191,12 @@ def test_a_beginning_below_the_threshold_is_not_shared():
     assert pack(rows, max_tokens=100, min_shared=10)[0].input_ids.numel() == 12
 
 
+def test_long_prompts_are_shared_beyond_the_usual_sequence():
+    rows = [Row.of([i % 50 for i in range(100)], [i] * 5) for i in range(8)]
+    (batch,) = pack(rows, max_tokens=1000, sequence_tokens=40)
+    assert batch.input_ids.shape == (1, 100 + 8 * 4)
+
+
 def test_a_branch_does_not_see_its_siblings():
     rows = [Row.of(range(20), [5, 5, 5]), Row.of(range(20), [6, 6, 6])]
     (batch,) = pack(rows, max_tokens=100, min_shared=16)
