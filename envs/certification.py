@@ -33,7 +33,10 @@ class OracleRun:
 async def play_oracle(
     env: WebEnv, task: Task, seed: int, watch: Callable[[Observation], None] | None = None
 ) -> OracleRun:
-    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees every observation."""
+    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees every observation.
+
+    Raises BrowserDiedError if the browser or the page was lost.
+    """
     observation = await env.reset(task, seed)
     actions: list[str] = []
     reward, trouble = 0.0, ""
@@ -61,8 +64,6 @@ async def play_oracle(
         trouble = trouble or "the oracle stopped before the episode was over"
     except (OracleError, LookupError, ValueError, TypeError, AttributeError) as error:
         trouble = f"{type(error).__name__}: {error}"
-    except BrowserDiedError as error:
-        trouble = f"the browser died: {error}"
     return OracleRun(task.id, seed, reward, len(actions), tuple(actions), trouble)
 
 
@@ -77,8 +78,19 @@ async def play_oracles(
         async with WebEnv(chromium, EnvSpec()) as env:
             while todo:
                 place, (task_id, seed) = todo.pop()
-                done[place] = await play_oracle(env, new_task(task_id), seed)
+                done[place] = await _play_again_if_lost(env, new_task(task_id), seed)
 
     async with Chromium() as chromium:
         await asyncio.gather(*(work(chromium) for _ in range(contexts)))
     return [done[place] for place in sorted(done)]
+
+
+async def _play_again_if_lost(env: WebEnv, task: Task, seed: int) -> OracleRun:
+    """A lost page costs a try, of which there are three."""
+    lost = ""
+    for _ in range(3):
+        try:
+            return await play_oracle(env, task, seed)
+        except BrowserDiedError as error:
+            lost = str(error)
+    return OracleRun(task.id, seed, 0.0, 0, (), f"the page was lost three times: {lost}")

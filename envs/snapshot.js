@@ -219,6 +219,11 @@
     ]);
   };
 
+  // A caret that blinks tells nothing, and makes every other screenshot of a page a different one.
+  const still = new CSSStyleSheet();
+  still.replaceSync(":root { caret-color: transparent !important }");
+  document.adoptedStyleSheets.push(still);
+
   // Transitions and animations of style run in real time: what ends is shown at its end, what does
   // not at its beginning.
   const stillAnimations = () => {

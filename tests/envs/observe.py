@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 
-from webdojo.envs.browser import Chromium
+from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.observation import Observation
 from webdojo.envs.screenshots import ScreenshotSpec
@@ -42,6 +42,9 @@ async def play(env: WebEnv, task_id: str, seed: int) -> list[dict[str, str]]:
             action = oracle.send(step.observation.view())
     except (StopIteration, NotImplementedError, OracleError, LookupError, ValueError):
         pass  # as far as the oracle comes: what it did so far is compared
+    except BrowserDiedError as died:
+        print(f"{task_id} {seed}, after {len(seen)} observations: {died}", file=sys.stderr)
+        seen.append({"died": str(died)})
     return seen
 
 
