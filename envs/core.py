@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
@@ -16,6 +16,7 @@ from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
 from webdojo.envs.pruning import prune, to_html
 from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.envs.snapshot import Snapshot
 from webdojo.envs.tabs import Tabs
 from webdojo.tasks.task import Outcome
 
@@ -166,8 +167,13 @@ class WebEnv:
         if tabs.active.clock.stalled:
             tabs.say("the page is still loading: something it asked for has not come")
         self._steps += 1
-        observation = await self._observe(text, error)
-        outcome = await self._judge(task, tabs)
+        if task.verdict and tabs.active is tabs.pages[0]:
+            snapshot, asked = await tabs.active.snapshot_and(task.verdict)
+            observation = await self._observe(text, error, snapshot)
+            outcome = _decided(task, asked, self._answer)
+        else:
+            observation = await self._observe(text, error)
+            outcome = await self._judge(task, tabs)
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
@@ -199,9 +205,12 @@ class WebEnv:
                 arguments[name] *= size[name[-1]] / 1000
         await spec.perform(self.page, **arguments)
 
-    async def _observe(self, last_action: str, error: str) -> Observation:
+    async def _observe(
+        self, last_action: str, error: str, snapshot: Snapshot | None = None
+    ) -> Observation:
         page = self.page
-        snapshot = await page.snapshot()
+        if snapshot is None:
+            snapshot = await page.snapshot()
         page.title = snapshot.title
         tree = prune(snapshot.tree) if snapshot.tree else None
         modes = self.spec.modes
@@ -276,3 +285,9 @@ class WebEnv:
             await asyncio.wait([closing], timeout=CLOSE_TIMEOUT_S)
             if not closing.done():
                 closing.cancel()
+
+
+def _decided(task: Task, asked: dict[str, Any], answer: str | None) -> Outcome:
+    if "error" in asked:
+        return Outcome(0.0, done=False, message=f"evaluate failed: {asked['error']}")
+    return task.judge(asked.get("value"), answer)

@@ -124,6 +124,17 @@ class DrivenPage:
         """Look at the page: one round trip."""
         return parse_snapshot(await self.call("snapshot"))
 
+    async def snapshot_and(self, expression: str) -> tuple[Snapshot, dict[str, Any]]:
+        """Look at the page and ask for a JSON value, in one round trip.
+
+        The second is ``{"value": …}``, or ``{"error": …}`` if the expression raised.
+        """
+        seen, asked = await self.evaluate(
+            f"[{PAGE_API}.snapshot(), (() => {{ try {{ return {{ value: ({expression}) }} }}"
+            " catch (error) { return { error: String(error) } } })()]"
+        )
+        return parse_snapshot(seen), asked
+
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""
         parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -55,6 +55,10 @@ class Task(ABC):
     """Width and height of the page in CSS pixels."""
     allowed_origins: tuple[str, ...] = ()
     """Origins the page may reach, e.g. ``http://localhost:8000`` or ``file:///srv/site/``."""
+    verdict: str = ""
+    """JavaScript expression that ``judge`` can decide by. It must only read the page. Where a task
+    has one, it is asked together with the look at the page, which saves a round trip a step, and
+    ``evaluate`` is used only where the page's first tab is not the one shown."""
     reuse_page: bool = False
     """True if ``setup`` starts a fresh episode on a page it set up before, leaving no trace of it."""
 
@@ -70,6 +74,10 @@ class Task(ABC):
     @abstractmethod
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Judge the page after an action; ``answer`` is what the agent last told the user."""
+
+    def judge(self, value: Any, answer: str | None) -> Outcome:
+        """Judge by the JSON value of ``verdict``."""
+        raise NotImplementedError(f"task {self.id!r} has a verdict and no judge")
 
     def oracle(self, view: PageView) -> Oracle:
         """Yield the actions of a correct solution, reading only the goal and the page."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.miniwob.catalogue import Side
@@ -60,6 +60,7 @@ class MiniWobTask(Task):
 
     viewport = (332, 214)
     reuse_page = True
+    verdict = RESULT
     page_name: str
     """File name of the page, without ``.html``."""
     folder = "miniwob"
@@ -87,7 +88,11 @@ class MiniWobTask(Task):
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Read the page's own verdict."""
-        done, raw, reason = await page.evaluate(RESULT)
+        return self.judge(await page.evaluate(RESULT), answer)
+
+    def judge(self, value: Any, answer: str | None) -> Outcome:
+        """Read what RESULT found."""
+        done, raw, reason = value
         return Outcome(float(done and raw >= SUCCESS), bool(done), str(reason or ""))
 
     def oracle(self, view: PageView) -> Oracle:
