@@ -55,17 +55,23 @@ class Ended:
 
 
 async def finish(
-    episode: asyncio.Task[Trajectory], *, deadline_s: float, grace_s: float, cancels: int = 3
+    episode: asyncio.Task[Trajectory],
+    stop: asyncio.Future[None],
+    *,
+    deadline_s: float,
+    grace_s: float,
+    cancels: int = 3,
 ) -> Ended:
-    """Wait for ``episode``, and end it at the deadline.
+    """Wait for ``episode``, and end it at the deadline or once ``stop`` is done.
 
     A cancelled episode may hang in its own clean-up (closing a page of a dead browser), so it is
     cancelled up to ``cancels`` times, ``grace_s`` apart, and then left behind. If the caller is
     cancelled meanwhile, the episode is ended the same way before that takes effect.
     """
     late = False
+    ends: set[asyncio.Future[Any]] = {episode, stop}
     try:
-        await asyncio.wait({episode}, timeout=deadline_s)
+        await asyncio.wait(ends, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
         late = not episode.done()
     finally:
         for _ in range(cancels):

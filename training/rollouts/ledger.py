@@ -72,7 +72,7 @@ class Attempt:
     version: int = 0
     """Policy version when it began to run."""
     cancel: Callable[[], object] | None = None
-    """Ends it early, once it runs."""
+    """Ends it early, once it runs; may be called again."""
 
 
 class Emit(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -302,10 +303,11 @@ class RolloutPool:
         slot.began_s = slot.progress_s = loop.time()
         self._emit("begin", group, attempt.member)
         episode = loop.create_task(self._run_episode(request), name=request.episode_id)
-        attempt.cancel = episode.cancel
+        stop: asyncio.Future[None] = loop.create_future()
+        attempt.cancel = functools.partial(_finish_waiting, stop)
         if group.rejected is not None:
-            episode.cancel()
-        ended = await finish(episode, deadline_s=self._deadline_s, grace_s=self._grace_s)
+            attempt.cancel()
+        ended = await finish(episode, stop, deadline_s=self._deadline_s, grace_s=self._grace_s)
         trajectory = ended.trajectory
         if trajectory is not None and group.rejected is None:
             if (trajectory.group_id, trajectory.member) != (group.group_id, attempt.member):
@@ -340,8 +342,8 @@ class RolloutPool:
         self._wake()
 
     def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        if self._arrival is not None:
+            _finish_waiting(self._arrival)
 
     # Accounts ------------------------------------------------------------------------------------
 
@@ -364,6 +366,11 @@ class RolloutPool:
             now = asyncio.get_running_loop().time()
             group_id = group.group_id if group else -1
             self._on_event(PoolEvent(kind, now, self.version, group_id, member, cause))
+
+
+def _finish_waiting(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _slot_status(slot: _Slot, now: float) -> SlotStatus:

@@ -110,6 +110,73 @@ def test_a_group_with_an_episode_that_keeps_dying_is_replaced() -> None:
     run_in_virtual_time(main())
 
 
+def test_what_is_left_of_a_replaced_group_may_not_hang_in_its_clean_up() -> None:
+    async def hangs_in_clean_up(request: EpisodeRequest) -> Trajectory:
+        if request.group_id == 0 and request.member == 0:
+            raise ScriptedDeathError
+        try:
+            return await ten_seconds(request)
+        finally:
+            if request.group_id == 0:
+                await asyncio.sleep(10_000)
+
+    async def main() -> None:
+        async with make_pool(hangs_in_clean_up, slots=2, retries=0, grace_s=5) as pool:
+            (group,) = await pool.next_batch(0)
+            assert group.group_id == 1
+            assert now() == 5 + 10
+
+    run_in_virtual_time(main())
+
+
+def test_what_is_run_again_comes_first_in_line() -> None:
+    begun = []
+
+    async def first_dies_once(request: EpisodeRequest) -> Trajectory:
+        begun.append(request.episode_id)
+        await asyncio.sleep(1)
+        if request.episode_id == "000000-0-1":
+            raise ScriptedDeathError
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(first_dies_once, slots=1) as pool:
+            await pool.next_batch(0)
+
+    run_in_virtual_time(main())
+    assert begun == ["000000-0-1", "000000-0-2", "000000-1-1"]
+
+
+def test_in_submission_order_the_sampler_learns_of_groups_in_that_order() -> None:
+    class RecordingSampler(UniformSampler):
+        def record(self, task_id: str, success: float) -> None:
+            learned.append(success)
+
+    async def later_groups_are_quicker(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(10 - request.group_id)
+        return trajectory_of(request, (0,), float(request.member <= request.group_id))
+
+    async def main(collection: Any) -> None:
+        pool = RolloutPool(
+            later_groups_are_quicker,
+            RecordingSampler(["a.task"], range(10)),
+            slots=12,
+            groups_per_batch=3,
+            group_size=4,
+            staleness=0,
+            collection=collection,
+        )
+        async with pool:
+            await pool.next_batch(0)
+
+    learned: list[float] = []
+    run_in_virtual_time(main("submission"))
+    assert learned == [0.25, 0.5, 0.75]
+    learned.clear()
+    run_in_virtual_time(main("completion"))
+    assert learned == [0.75, 0.5, 0.25]
+
+
 def test_when_every_group_fails_the_learner_is_told_why() -> None:
     async def dies(request: EpisodeRequest) -> Trajectory:
         await asyncio.sleep(1)
