@@ -103,7 +103,8 @@ class EvaluationConfig(Section):
 
     episodes_per_task: int = Field(40, ge=0)
     """Held-out seeds of each task, played once greedy and once sampled; 0 skips evaluation."""
-    slots: int = Field(16, gt=0)
+    seed_offset: int = Field(0, ge=0, lt=1_000_000_000)
+    """Moves the held-out seeds; choose settings on other seeds than those that are reported."""
 
 
 class TrainConfig(Section):
@@ -134,7 +135,7 @@ def presets() -> tuple[str, ...]:
 
 
 def load_config(
-    source: str, settings: Sequence[str] = (), overrides: Mapping[str, Any] | None = None
+    source: str, settings: Sequence[str] = (), task_files: Sequence[Path] = ()
 ) -> TrainConfig:
     """Read a preset by name or a TOML file, and change it by ``a.b=value`` settings.
 
@@ -153,8 +154,17 @@ def load_config(
     data.setdefault("name", path.stem)
     for setting in settings:
         _set(data, setting)
-    data.update(overrides or {})
+    if task_files:
+        tasks = data.setdefault("tasks", {})
+        tasks["files"] = [*tasks.get("files", ()), *map(str, task_files)]
     return parse_config(data, str(path))
+
+
+def config_to_toml(config: TrainConfig) -> str:
+    """The whole configuration, defaults included, as ``load_config`` reads it."""
+    import tomli_w
+
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
 
 
 def parse_config(data: Mapping[str, Any], place: str) -> TrainConfig:

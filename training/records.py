@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from webdojo.training.metrics import drop_cut_line
 from webdojo.training.rollouts.trajectory import Trajectory, Turn
 
 _TURN_SEQUENCES = ("prompt_ids", "response_ids", "logprobs", "versions")
@@ -20,7 +21,7 @@ class TrajectoryLog:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _drop_half_line(path)
+        drop_cut_line(path)
         self._file = path.open("a", encoding="utf-8")
 
     def append(self, trajectory: Trajectory) -> None:
@@ -53,14 +54,3 @@ def trajectory_from_json(data: dict[str, Any]) -> Trajectory:
         turns.append(Turn(**known))
     rest = {key: value for key, value in data.items() if key in _FIELDS}
     return Trajectory(**{**rest, "turns": tuple(turns)})
-
-
-def _drop_half_line(path: Path) -> None:
-    """A process killed while it wrote leaves half a line; the next one must not be glued to it."""
-    if not path.is_file():
-        return
-    with path.open("rb+") as file:
-        text = file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            file.truncate(whole)

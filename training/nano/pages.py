@@ -19,8 +19,36 @@ FIELDS = (
     "Country", "Company", "Age", "Year", "Street", "Zip code", "Comment", "Search", "Message", "Price", "Author",
     "Language", "Director", "Genre", "Verify password", "Date", "Time", "Quantity", "Department", "Status",
 )  # fmt: skip
-SUBMITS = ("Submit", "Submit", "Submit", "OK", "Go", "Search", "Login", "Log in", "Save", "Send", "Done", "Continue", "Apply", "Next")
-ICONS = ("trash", "star", "reply", "forward", "edit", "share", "like", "more", "delete", "copy", "pin", "mute")
+SUBMITS = (
+    "Submit",
+    "Submit",
+    "Submit",
+    "OK",
+    "Go",
+    "Search",
+    "Login",
+    "Log in",
+    "Save",
+    "Send",
+    "Done",
+    "Continue",
+    "Apply",
+    "Next",
+)
+ICONS = (
+    "trash",
+    "star",
+    "reply",
+    "forward",
+    "edit",
+    "share",
+    "like",
+    "more",
+    "delete",
+    "copy",
+    "pin",
+    "mute",
+)
 CLOSES = ("Close", "Close", "x", "×", "Dismiss")
 ORDINALS = ("1st", "2nd", "3rd", "4th", "5th", "6th")
 ORDINAL_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth")
@@ -71,8 +99,14 @@ class Goal:
 class Page:
     """Elements in document order, and the goals that they allow."""
 
+    size: float = 1.0
+    """0 for the smallest pages, 1 for the full range."""
     elements: list[Element] = field(default_factory=list)
     goals: list[Callable[[Random], Goal]] = field(default_factory=list)
+
+    def count(self, rng: Random, fewest: int, most: int) -> int:
+        """A number of like elements, fewer on small pages."""
+        return rng.randint(fewest, fewest + round((most - fewest) * self.size))
 
     def outline(self) -> str:
         """The page as an outline."""
@@ -87,13 +121,15 @@ class Example:
     response: str
 
 
-def examples(rng: Random, goals_per_page: int = 5, noise: float = 0.0) -> list[Example]:
+def examples(
+    rng: Random, goals_per_page: int = 5, noise: float = 0.0, size: float = 1.0
+) -> list[Example]:
     """Rows of one generated page: several goals, and one later step of each solution that has more.
 
     With probability ``noise`` an answer is about a random element instead: a policy trained on such
     rows keeps exploring.
     """
-    page = make_page(rng)
+    page = make_page(rng, size)
     rows: list[Example] = []
     start = page.outline()
     for _ in range(goals_per_page):
@@ -102,6 +138,13 @@ def examples(rng: Random, goals_per_page: int = 5, noise: float = 0.0) -> list[E
         if len(goal.moves) > 1:
             rows.append(_later_row(page, goal, rng, noise))
     return rows
+
+
+def copying(rng: Random, size: float = 1.0) -> Example:
+    """A page, then all of its lines in another order: nothing but quoting."""
+    page = make_page(rng, size)
+    lines = [element.line() for element in page.elements]
+    return Example(page.outline() + "\n", "\n".join(rng.sample(lines, len(lines))) + layout.END)
 
 
 def solution(rng: Random) -> list[Example]:
@@ -167,19 +210,19 @@ def _random_move(page: Page, goal: Goal, rng: Random) -> Move:
     return Move(element, "select" if element.kind == "option" else "click")
 
 
-def make_page(rng: Random) -> Page:
-    """A page of one to three blocks with some filler between them."""
-    page = Page()
+def make_page(rng: Random, size: float = 1.0) -> Page:
+    """A page of one to three blocks with some filler between them; of one if it is small."""
+    page = Page(size)
     blocks = rng.choices(
         [buttons, links, radios, checkboxes, choices, form, table, rows, dialog, ordinals, tabs],
         [5, 4, 3, 5, 4, 12, 3, 3, 2, 2, 2],
-        k=rng.choices((1, 2, 3), (5, 4, 1))[0],
+        k=1 if rng.random() > size else rng.choices((1, 2, 3), (5, 4, 1))[0],
     )
     for block in blocks:
-        if rng.random() < 0.25:
+        if rng.random() < 0.25 * size:
             filler(page, rng)
         block(page, rng)
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 * size:
         filler(page, rng)
     _number(page, rng)
     return page
@@ -193,7 +236,10 @@ def filler(page: Page, rng: Random) -> None:
 def buttons(page: Page, rng: Random) -> None:
     """Buttons told apart by their text."""
     kind = rng.choices(("button", "item", "link"), (6, 2, 1))[0]
-    made = [_actionable(kind, text) for text in _texts(rng, rng.randint(1, 6), rng.choice((words.text, words.phrase)))]
+    made = [
+        _actionable(kind, text)
+        for text in _texts(rng, page.count(rng, 1, 6), rng.choice((words.text, words.phrase)))
+    ]
     for element in made:
         if rng.random() < 0.15:
             filler(page, rng)
@@ -201,15 +247,22 @@ def buttons(page: Page, rng: Random) -> None:
     word = "button" if kind == "button" else rng.choice(("item", "element", "entry"))
     page.goals.append(lambda r: _click_goal(r.choice(made), word, r))
     if len(made) == 1 and kind == "button":
-        page.goals.append(lambda r: Goal(r.choice(("Click the button.", "Press the button.", "Click on the button.")), (Move(made[0], "click"),)))
+        page.goals.append(
+            lambda r: Goal(
+                r.choice(("Click the button.", "Press the button.", "Click on the button.")),
+                (Move(made[0], "click"),),
+            )
+        )
 
 
 def links(page: Page, rng: Random) -> None:
     """Links within running text."""
     kind = rng.choice(("link", "item"))
     made = []
-    for text in _texts(rng, rng.randint(2, 6), words.word if rng.random() < 0.6 else words.text):
-        if rng.random() < 0.5:
+    for text in _texts(
+        rng, page.count(rng, 2, 6), words.word if rng.random() < 0.6 else words.text
+    ):
+        if rng.random() < 0.5 * page.size:
             page.elements.append(Element("text", words.sentence(rng)))
         element = _actionable(kind, text + (rng.choice(".,") if rng.random() < 0.1 else ""))
         page.elements.append(element)
@@ -222,9 +275,12 @@ def tabs(page: Page, rng: Random) -> None:
     kind = rng.choice(("tab", "link"))
     if rng.random() < 0.5:
         stem = rng.choice(("Tab", "Section", "Page", "Step", "Part"))
-        texts = [f"{stem} #{i}" if rng.random() < 0.5 else f"{stem} {i}" for i in range(1, rng.randint(3, 7))]
+        texts = [
+            f"{stem} #{i}" if rng.random() < 0.5 else f"{stem} {i}"
+            for i in range(1, page.count(rng, 3, 7))
+        ]
     else:
-        texts = _texts(rng, rng.randint(2, 5), words.phrase)
+        texts = _texts(rng, page.count(rng, 2, 5), words.phrase)
     made = [_actionable(kind, text) for text in texts]
     page.elements += made
     page.goals.append(lambda r: _click_goal(r.choice(made), "tab", r))
@@ -232,7 +288,9 @@ def tabs(page: Page, rng: Random) -> None:
 
 def radios(page: Page, rng: Random) -> None:
     """One choice among several, then a button."""
-    made = [Element("radio", text, bid=1) for text in _texts(rng, rng.randint(2, 6), words.text)]
+    made = [
+        Element("radio", text, bid=1) for text in _texts(rng, page.count(rng, 2, 6), words.text)
+    ]
     page.elements += made
     submit = _submit(page, rng)
 
@@ -250,7 +308,9 @@ def radios(page: Page, rng: Random) -> None:
 
 def checkboxes(page: Page, rng: Random) -> None:
     """Some of several boxes, then a button."""
-    made = [Element("checkbox", text, bid=1) for text in _texts(rng, rng.randint(2, 7), words.text)]
+    made = [
+        Element("checkbox", text, bid=1) for text in _texts(rng, page.count(rng, 2, 7), words.text)
+    ]
     page.elements += made
     submit = _submit(page, rng)
 
@@ -268,15 +328,28 @@ def checkboxes(page: Page, rng: Random) -> None:
 
 def choices(page: Page, rng: Random) -> None:
     """An option of a list, then a button."""
-    texts = _texts(rng, rng.randint(2, 9), rng.choice((words.name, words.text, words.phrase)))
-    select = Element("select", rng.choice((texts[0], "")), rng.choice(("", "options", "dropdown", words.word(rng))), bid=1)
+    texts = _texts(rng, page.count(rng, 2, 9), rng.choice((words.name, words.text, words.phrase)))
+    select = Element(
+        "select",
+        rng.choice((texts[0], "")),
+        rng.choice(("", "options", "dropdown", words.word(rng))),
+        bid=1,
+    )
     options = [Element("option", text, owner=select) for text in texts]
     page.elements += [select, *options]
     submit = _submit(page, rng)
 
     def goal(r: Random) -> Goal:
         chosen = r.choice(options)
-        where = r.choice(("from the list", "from the dropdown", "in the list", "from the menu", "from the scroll list"))
+        where = r.choice(
+            (
+                "from the list",
+                "from the dropdown",
+                "in the list",
+                "from the menu",
+                "from the scroll list",
+            )
+        )
         text = r.choice((
             f"Select {_said(chosen.text, r)} {where} and {_press(submit, r)}.",
             f"Choose {_said(chosen.text, r)} {where}, then {_press(submit, r)}.",
@@ -288,12 +361,16 @@ def choices(page: Page, rng: Random) -> None:
 
 def form(page: Page, rng: Random) -> None:
     """One to four text fields, then a button."""
-    count = rng.choices((1, 2, 3, 4), (5, 5, 3, 1))[0]
+    count = min(page.count(rng, 2, 4), rng.choices((1, 2, 3, 4), (5, 5, 3, 1))[0])
     names = rng.sample(FIELDS, count)
     made: list[tuple[str, Element]] = []
     style = rng.random()
     for i, label in enumerate(names):
-        hint = label.lower().replace(" ", "-") if rng.random() < 0.7 else rng.choice(("", f"input-{i + 1}", "tt", words.word(rng)))
+        hint = (
+            label.lower().replace(" ", "-")
+            if rng.random() < 0.7
+            else rng.choice(("", f"input-{i + 1}", "tt", words.word(rng)))
+        )
         labelled = style < 0.75 or count > 1
         if labelled and rng.random() < 0.9:
             page.elements.append(Element("text", label if rng.random() < 0.8 else label + ":"))
@@ -312,7 +389,16 @@ def form(page: Page, rng: Random) -> None:
             r.shuffle(order)
         if len(made) == 1:
             label = made[0][0].lower()
-            where = r.choice(("the text field", "the textbox", "the text input", "the field", f"the {label} field", "the input"))
+            where = r.choice(
+                (
+                    "the text field",
+                    "the textbox",
+                    "the text input",
+                    "the field",
+                    f"the {label} field",
+                    "the input",
+                )
+            )
             text = r.choice((
                 f"{_enter(r)} {_said(values[0], r)} into {where} and {_press(submit, r)}.",
                 f"{_enter(r)} {_said(values[0], r)} as the {label} and {_press(submit, r)}.",
@@ -323,7 +409,10 @@ def form(page: Page, rng: Random) -> None:
             tail = r.choice((" into the text fields", " into the form", ""))
             text = f"{_enter(r)} {_list(parts, r)}{tail} and {_press(submit, r)}."
         if r.random() < 0.25 and len(made) > 1:
-            parts = [f"{r.choice(('set', 'fill'))} {made[i][0]} {r.choice(('to', 'with', 'as'))} {_said(values[i], r)}" for i in order]
+            parts = [
+                f"{r.choice(('set', 'fill'))} {made[i][0]} {r.choice(('to', 'with', 'as'))} {_said(values[i], r)}"
+                for i in order
+            ]
             text = _list(parts, r).capitalize() if r.random() < 0.5 else _list(parts, r)
             text = f"{text[0].upper()}{text[1:]}, then {_press(submit, r)}."
         return Goal(text, (*(moves[i] for i in order), Move(submit, "click")))
@@ -339,7 +428,7 @@ def form(page: Page, rng: Random) -> None:
 
 def table(page: Page, rng: Random) -> None:
     """Pairs of key and value; one value is to be typed into a field."""
-    keys = rng.sample(FIELDS, rng.randint(2, 6))
+    keys = rng.sample(FIELDS, page.count(rng, 2, 6))
     pairs = [(key, _value(key, rng)) for key in keys]
     for key, value in pairs:
         page.elements += [Element("text", key), Element("text", value)]
@@ -360,9 +449,9 @@ def table(page: Page, rng: Random) -> None:
 
 def rows(page: Page, rng: Random) -> None:
     """Rows of a list, each with its own icons."""
-    icons = rng.sample(ICONS, rng.randint(1, 3))
+    icons = rng.sample(ICONS, page.count(rng, 1, 3))
     found: list[tuple[str, list[Element]]] = []
-    for who in _texts(rng, rng.randint(2, 4), words.name):
+    for who in _texts(rng, page.count(rng, 2, 4), words.name):
         page.elements.append(Element("text", who))
         if rng.random() < 0.5:
             page.elements.append(Element("text", words.sentence(rng)))
@@ -396,10 +485,25 @@ def dialog(page: Page, rng: Random) -> None:
 
 def ordinals(page: Page, rng: Random) -> None:
     """Like elements told apart by their place."""
-    kind, word = rng.choice((("textbox", "textbox"), ("checkbox", "checkbox"), ("button", "button"), ("link", "link"), ("radio", "radio button")))
-    count = rng.randint(2, 5)
+    kind, word = rng.choice(
+        (
+            ("textbox", "textbox"),
+            ("checkbox", "checkbox"),
+            ("button", "button"),
+            ("link", "link"),
+            ("radio", "radio button"),
+        )
+    )
+    count = page.count(rng, 2, 5)
     plain = kind in ("textbox", "checkbox", "radio")
-    made = [_actionable(kind, "" if kind == "textbox" else words.text(rng), f"{words.word(rng)}{i}" if plain and rng.random() < 0.5 else "") for i in range(count)]
+    made = [
+        _actionable(
+            kind,
+            "" if kind == "textbox" else words.text(rng),
+            f"{words.word(rng)}{i}" if plain and rng.random() < 0.5 else "",
+        )
+        for i in range(count)
+    ]
     page.elements += made
 
     def goal(r: Random) -> Goal:
@@ -439,10 +543,15 @@ def _texts(rng: Random, count: int, draw: Callable[[Random], str]) -> list[str]:
 
 
 def _submit(page: Page, rng: Random) -> Element:
-    element = _actionable("button" if rng.random() < 0.93 else "item", rng.choice(SUBMITS) if rng.random() < 0.85 else words.phrase(rng, 2))
+    element = _actionable(
+        "button" if rng.random() < 0.93 else "item",
+        rng.choice(SUBMITS) if rng.random() < 0.85 else words.phrase(rng, 2),
+    )
     page.elements.append(element)
     if rng.random() < 0.1:
-        page.elements.append(_actionable("button", rng.choice(("Cancel", "Reset", "Back", words.phrase(rng, 2)))))
+        page.elements.append(
+            _actionable("button", rng.choice(("Cancel", "Reset", "Back", words.phrase(rng, 2))))
+        )
     return element
 
 

@@ -1,6 +1,6 @@
 """Pre-training of ``webdojo-nano``, the small policy that ships with the project.
 
-    python -m webdojo.training.nano.pretrain --out agents/nano --steps 8000
+    python -m webdojo.training.nano.pretrain --out agents/nano --steps 2600
 
 Everything comes from generated pages (``pages.py``); no MiniWoB++ page and no oracle is used.
 """
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import Full
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ class PretrainConfig:
     """What is trained, on how much, and how."""
 
     out: Path
-    steps: int = 8000
+    steps: int = 2600
     batch_tokens: int = 4096
     """Tokens read in one step, shared pages counted once."""
     seed: int = 0
@@ -42,12 +43,18 @@ class PretrainConfig:
     """Processes that make batches."""
     noise: float = 0.1
     """Share of answers about a random element."""
+    copying: float = 0.05
+    """Share of the steps over which pages that are only quoted give way to pages with goals."""
+    repeat_steps: int = 450
+    """Steps on random repetitions before the first page."""
+    small_pages: float = 0.2
+    """Share of the steps over which pages grow from the smallest to the full range."""
     vocabulary: int = 1536
     context: int = 1024
     hidden: int = 128
-    layers: int = 6
+    layers: int = 5
     heads: int = 4
-    intermediate: int = 384
+    intermediate: int = 320
     lr_matrices: float = 0.02
     """Muon's, for the weight matrices inside the layers."""
     lr_rest: float = 3e-3
@@ -90,6 +97,8 @@ def _train(
         first = state["step"]
         print(f"resuming at step {first}")
     held_out = _held_out(config, tokenizer)
+    if not first:
+        _learn_to_repeat(config, model, optimizers, base)
     started, seen, trained = time.monotonic(), 0, 0
     running = 0.0
     for step, batches in enumerate(_stream(config, first), start=first):
@@ -122,6 +131,62 @@ def _train(
             exact = _exact(model, held_out)
             print(f"step {step + 1} exact answers on held-out pages: {exact:.3f}", flush=True)
             _save(config, model, tokenizer, optimizers, step + 1, exact)
+
+
+def _learn_to_repeat(
+    config: PretrainConfig,
+    model: PreTrainedModel,
+    optimizers: list[torch.optim.Optimizer],
+    base: list[float],
+) -> None:
+    """Random tokens, then the same again: every token of the second half is a lesson in copying.
+
+    On pages alone copying is learned very late, because few of their tokens call for it.
+    """
+    import torch
+
+    draw = torch.Generator().manual_seed(config.seed)
+    vocabulary = model.config.vocab_size
+    for step in range(config.repeat_steps):
+        for optimizer, lr in zip(optimizers, base, strict=True):
+            optimizer.param_groups[0]["lr"] = lr * min(1.0, (step + 1) / 30)
+        # The length changes, or a fixed distance would be learned instead.
+        length = 6 + step * 7 % 18
+        ids = torch.randint(vocabulary, (64, length), generator=draw).repeat(1, 2)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(ids).logits[:, length:-1].float()
+        targets = ids[:, length + 1 :]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if (step + 1) % 50 == 0:
+            right = (logits.argmax(-1) == targets).float().mean()
+            print(f"repeating, step {step + 1}: {float(right):.2f} right", flush=True)
+
+
+def _look_back(model: PreTrainedModel, head_size: int) -> None:
+    """Let the first head of the first layer attend to the token before, from the start.
+
+    With rotary positions, constant queries and keys (biases) give a score that depends on distance
+    alone; turning the query by one position puts its peak at distance one. Copying is built on such
+    a head, and finding it is what takes long (Olsson et al., 2022, arXiv 2209.11895).
+    """
+    import torch
+
+    half = head_size // 2
+    frequencies = 10_000.0 ** (-torch.arange(half) / half)
+    strength, used = 5.5, 6
+    query, key = torch.zeros(head_size), torch.zeros(head_size)
+    query[:used] = strength * torch.cos(frequencies[:used])
+    query[half : half + used] = -strength * torch.sin(frequencies[:used])
+    key[:used] = strength
+    attention = model.model.layers[0].self_attn
+    with torch.no_grad():
+        for projection, bias in ((attention.q_proj, query), (attention.k_proj, key)):
+            projection.weight[:head_size] = 0
+            projection.bias[:head_size] = bias
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -212,6 +277,7 @@ def _model(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> PreTra
             attn_implementation="sdpa",
         )
     )
+    _look_back(model, config.hidden // config.heads)
     return model.train()
 
 
@@ -239,13 +305,31 @@ def _make(config: PretrainConfig, first: int, queue: Any) -> None:
     from transformers import PreTrainedTokenizerFast
 
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
     tokenizer = PreTrainedTokenizerFast.from_pretrained(config.out)
     for step in range(first, config.steps, config.workers):
-        queue.put(_batches(config, tokenizer, Random(f"step {config.seed} {step}"), config.noise))
+        rng = Random(f"step {config.seed} {step}")
+        # Quoting first, then small pages: there a policy finds out how answers are made.
+        size = min(1.0, step / (config.small_pages * config.steps))
+        copying = max(0.05, 1.0 - step / (config.copying * config.steps))
+        batches = _batches(config, tokenizer, rng, config.noise, size, copying)
+        while True:
+            try:
+                queue.put(batches, timeout=10)
+                break
+            except Full:
+                if not parent.is_alive():
+                    return
 
 
 def _batches(
-    config: PretrainConfig, tokenizer: PreTrainedTokenizerFast, rng: Random, noise: float
+    config: PretrainConfig,
+    tokenizer: PreTrainedTokenizerFast,
+    rng: Random,
+    noise: float,
+    size: float,
+    copying: float = 0.0,
 ) -> list[PackedBatch]:
     from webdojo.training.packing import Row, pack
 
@@ -253,7 +337,10 @@ def _batches(
     # A row costs what it adds to its page; pages are drawn until the step is full.
     budget = config.batch_tokens
     while budget > 0:
-        found = pages.examples(rng, 6, noise)
+        if rng.random() < copying:
+            found = [pages.copying(rng, max(size, 0.3)) for _ in range(3)]
+        else:
+            found = pages.examples(rng, 6, noise, size)
         encoded = tokenizer([text for e in found for text in (e.prompt, e.response)])["input_ids"]
         for prompt, response in zip(encoded[::2], encoded[1::2], strict=True):
             rows.append(Row.of(prompt, response))
@@ -263,11 +350,13 @@ def _batches(
 
 def _held_out(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> list[PackedBatch]:
     rng = Random(f"held out {config.seed}")
-    return [b for _ in range(10) for b in _batches(config, tokenizer, rng, noise=0.0)]
+    return [b for _ in range(10) for b in _batches(config, tokenizer, rng, noise=0.0, size=1.0)]
 
 
 def _parse() -> PretrainConfig:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the policy")
     for name in ("steps", "batch_tokens", "seed", "threads", "workers", "save_every"):
         default = getattr(PretrainConfig, name)

@@ -72,14 +72,37 @@ Xenia Yara Yusuf Yvonne Zara Zoe
 
 _ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sp st t th tr v w z".split()
 _VOWELS = "a e i o u ae ai ea ia ie io oo ou y".split()
-_CODAS = ["", "", "", "n", "r", "s", "t", "l", "m", "nd", "nt", "rd", "st", "x", "ck", "ss", "tte", "lle", "que"]
+_CODAS = [
+    "",
+    "",
+    "",
+    "n",
+    "r",
+    "s",
+    "t",
+    "l",
+    "m",
+    "nd",
+    "nt",
+    "rd",
+    "st",
+    "x",
+    "ck",
+    "ss",
+    "tte",
+    "lle",
+    "que",
+]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def pseudo_word(rng: Random) -> str:
     """A pronounceable word of one to four syllables, in lower case."""
     syllables = rng.choices((1, 2, 3, 4), (3, 5, 3, 1))[0]
-    parts = [rng.choice(_ONSETS) + rng.choice(_VOWELS[:5] if rng.random() < 0.7 else _VOWELS) for _ in range(syllables)]
+    parts = [
+        rng.choice(_ONSETS) + rng.choice(_VOWELS[:5] if rng.random() < 0.7 else _VOWELS)
+        for _ in range(syllables)
+    ]
     return "".join(parts) + rng.choice(_CODAS)
 
 
@@ -122,7 +145,11 @@ def phrase(rng: Random, longest: int = 3) -> str:
     elif style < 0.7:
         words = [w.upper() for w in words]
     if rng.random() < 0.08:
-        words.append(rng.choice((f"#{rng.randint(1, 9)}", str(rng.randint(1, 99)), f"({rng.randint(1, 20)})")))
+        words.append(
+            rng.choice(
+                (f"#{rng.randint(1, 9)}", str(rng.randint(1, 99)), f"({rng.randint(1, 20)})")
+            )
+        )
     return " ".join(words) + (rng.choice(".,!?:") if rng.random() < 0.08 else "")
 
 

@@ -7,11 +7,15 @@ side is ``webdojo.training.rollouts.process``.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
+import threading
+import time
 import traceback
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
     from webdojo.training.rollouts.pool import RolloutPool
 
 Player = Literal["policy", "oracle", "random", "demonstrator"]
+RECENT, RECENT_OF_TASK = 400, 80
+"""Episodes over which success is shown, of all tasks and of one."""
+ORPHAN_S = 5.0
+"""Seconds an orphaned rollout process has to close its browser by itself."""
 ATTEMPTS = 3
 """Times that an episode outside the pool is begun before it is given up."""
 
@@ -69,6 +77,8 @@ class Worker:
     pool: RolloutPool | None = None
     log: TrajectoryLog | None = None
     envs: dict[tuple[str, ...], EnvPool] = field(default_factory=dict)
+    recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+    tallies: dict[str, deque[bool]] = field(default_factory=dict)
 
     # Episodes outside the pool: demonstrations and evaluation ---------------------------------
 
@@ -155,6 +165,9 @@ class Worker:
 
         async def keep(trajectory: Trajectory) -> None:
             log.append(trajectory)
+            self.recent.append(trajectory.reward > 0)
+            tally = self.tallies.setdefault(trajectory.task_id, deque(maxlen=RECENT_OF_TASK))
+            tally.append(trajectory.reward > 0)
 
         self.pool = RolloutPool(
             run,
@@ -178,10 +191,14 @@ class Worker:
         assert self.pool is not None
         return await self.pool.next_batch(version)
 
+    async def load(self, weights: Path) -> None:
+        """Serve the weights of a checkpoint from now on."""
+        engine = self._engine()
+        await engine.update_weights(weights, engine.version)
+
     async def publish(self, weights: Path, version: int) -> None:
         """Load new weights between two decode steps, while episodes run."""
-        assert self.engine is not None
-        await self.engine.update_weights(weights, version)
+        await self._engine().update_weights(weights, version)
         if self.pool is not None:
             self.pool.set_version(version)
 
@@ -208,7 +225,10 @@ class Worker:
         found: dict[str, Any] = {"browser_launches": self.chromium.launches}
         if self.engine is not None:
             counters = self.engine.counters
-            found["engine"] = {name: getattr(counters, name) for name in counters.__slots__}
+            found["engine"] = asdict(counters)
+        if self.recent:
+            found["recent_success"] = sum(self.recent) / len(self.recent)
+        found["tasks"] = {task: (len(t), sum(t)) for task, t in self.tallies.items()}
         if self.pool is not None:
             status = self.pool.status()
             found["pool"] = status.counters.state_dict()
@@ -243,16 +263,21 @@ class Worker:
         limits = (settings.context_tokens, settings.max_response_tokens)
         if player == "demonstrator":
             return Demonstrators(found.tokenizer(), found.layout, *limits, noise)
+        return PolicyAgents(self._engine(), found.tokenizer(), found.layout, *limits, temperature)
+
+    def _engine(self) -> TransformersEngine:
         if self.engine is None:
+            from webdojo.agents.checkpoint import find_checkpoint
             from webdojo.agents.engines.transformers_engine import TransformersEngine
 
+            settings = self.settings
             self.engine = TransformersEngine(
-                found.model(),
+                find_checkpoint(settings.checkpoint, settings.layout).model(),
                 slots=settings.slots,
                 context_tokens=settings.context_tokens,
                 threads=settings.engine_threads,
             )
-        return PolicyAgents(self.engine, found.tokenizer(), found.layout, *limits, temperature)
+        return self.engine
 
 
 def episode_seed(seed: int, which: EpisodeId) -> int:
@@ -268,8 +293,18 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     # or the browser.
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True, name="webdojo-watchdog").start()
     load_files(settings.task_files)
     asyncio.run(_serve(connection, Worker(settings)))
+
+
+def _die_with_parent() -> None:
+    """End this process and its browsers when the learner was killed, whatever they are doing."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    time.sleep(ORPHAN_S)  # the usual way out is shorter and leaves nothing behind
+    os.killpg(0, signal.SIGKILL)
 
 
 async def _serve(connection: Connection, worker: Worker) -> None:

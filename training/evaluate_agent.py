@@ -1,0 +1,150 @@
+"""Any agent on any split: what ``webdojo eval`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_files
+from webdojo.tasks.splits import Split, get_split, split_names
+from webdojo.training.config import TrainConfig, load_config
+from webdojo.training.evaluation import MODES, Mode, count_episodes, evaluate, splits_of
+from webdojo.training.progress import Progress
+from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.trajectory import Trajectory
+from webdojo.training.rollouts.worker import Player, WorkerSettings
+
+SCRIPTED = ("oracle", "random")
+
+
+def evaluate_agent(
+    agent: str,
+    split: str,
+    *,
+    config: str | None = None,
+    episodes: int | None = None,
+    mode: str = "both",
+    deterministic: bool = False,
+    task_files: Sequence[Path] = (),
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Play a split's episodes and return the rates.
+
+    ``agent`` is a checkpoint, a policy's name, ``oracle`` or ``random``. A split's name is looked
+    up in ``config``, in the run that the checkpoint lies in, in the quick start, and among the
+    published splits. The same checkpoint, split, seeds and mode repeat the figures of the run's
+    report. Raises UserError for whatever is not there.
+    """
+    if mode not in (*MODES, "both"):
+        raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
+    settings = _config(agent, config)
+    load_files(str(path) for path in (*settings.tasks.files, *task_files))
+    chosen = _find(settings, split)
+    per_task = episodes or settings.evaluation.episodes_per_task
+    scripted = agent in SCRIPTED
+    if not scripted:
+        from webdojo.agents.checkpoint import find_checkpoint
+
+        find_checkpoint(agent, settings.policy.layout)
+    worker = WorkerSettings(
+        task_files=tuple(str(path.resolve()) for path in (*settings.tasks.files, *task_files)),
+        checkpoint="" if scripted else agent,
+        layout=settings.policy.layout,
+        context_tokens=settings.policy.context_tokens,
+        max_response_tokens=settings.policy.max_response_tokens,
+        slots=1 if deterministic else settings.rollout.slots,
+        engine_threads=settings.rollout.engine_threads,
+        deadline_s=settings.rollout.deadline_s,
+    )
+    modes = MODES if mode == "both" else (cast(Mode, mode),)
+    if scripted:
+        modes = ("greedy",)  # they draw no tokens
+    player = cast(Player, agent if scripted else "policy")
+    found: dict[str, Any] = {
+        "agent": agent,
+        "split": chosen.name,
+        "content_hash": chosen.content_hash,
+        "episodes_per_task": per_task,
+        "modes": {},
+    }
+    with RolloutProcess(worker) as rollouts:
+        for each in modes:
+            label = agent if scripted else each
+            found["modes"][label] = _play(rollouts, chosen, per_task, settings, player, each, quiet)
+    return found
+
+
+def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Print what ``evaluate_agent`` found."""
+    if as_json:
+        print(json.dumps(found))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    for mode, result in found["modes"].items():
+        table = Table("task", "success", "95 %", "episodes", title=f"{found['split']}, {mode}")
+        for name, rate in (*result["tasks"].items(), ("all", result["all"])):
+            interval = f"{rate['low']:.2f} – {rate['high']:.2f}"
+            table.add_row(name, f"{rate['success']:.2f}", interval, str(rate["episodes"]))
+        Console().print(table)
+
+
+def _play(
+    rollouts: RolloutProcess,
+    split: Split,
+    per_task: int,
+    config: TrainConfig,
+    player: Player,
+    mode: Mode,
+    quiet: bool,
+) -> dict[str, Any]:
+    seen = [0, 0]
+    with nullcontext() if quiet else Progress() as progress:
+        if progress:
+            progress.phase(f"{split.name}, {mode}", count_episodes([split], per_task), "episodes")
+
+        def count(trajectory: Trajectory) -> None:
+            seen[0] += 1
+            seen[1] += trajectory.reward > 0
+            if progress:
+                progress.update(seen[0], success=seen[1] / seen[0])
+
+        result = evaluate(
+            rollouts,
+            [split],
+            per_task=per_task,
+            skip=config.evaluation.seed_offset,
+            player=player,
+            mode=mode,
+            seed=config.seed,
+            on_episode=count,
+        )
+    return {"all": result.splits[split.name], "tasks": dict(result.tasks[split.name])}
+
+
+def _config(agent: str, named: str | None) -> TrainConfig:
+    """The configuration given, that of the run the checkpoint lies in, or the quick start's."""
+    if named is not None:
+        return load_config(named)
+    for folder in Path(agent).resolve().parents if Path(agent).is_dir() else ():
+        if (folder / "config.toml").is_file():
+            return load_config(str(folder / "config.toml"))
+    return load_config("quickstart")
+
+
+def _find(config: TrainConfig, name: str) -> Split:
+    own = splits_of(config)
+    if name in own:
+        return own[name]
+    known = (*own, *split_names())
+    if name in known or name.endswith(".toml"):
+        return get_split(name)
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
+    raise UserError(f"no split {name!r}: {hint}")

@@ -1,0 +1,140 @@
+"""Evaluation: fresh episodes on held-out seeds, greedy and sampled, with Wilson intervals."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from webdojo.tasks import registry
+from webdojo.tasks.splits import HELD_OUT_SEEDS, Split
+from webdojo.training.config import TrainConfig
+from webdojo.training.episodes import EpisodeId
+from webdojo.training.intervals import Rate, rate
+from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.trajectory import Trajectory
+from webdojo.training.rollouts.worker import Player
+
+Mode = Literal["greedy", "sampled"]
+MODES: tuple[Mode, ...] = ("greedy", "sampled")
+TEMPERATURE = {"greedy": 0.0, "sampled": 1.0}
+
+
+def splits_of(config: TrainConfig) -> dict[str, Split]:
+    """The three splits of a run.
+
+    ``unseen_seeds``: held-out seeds of every task in the reinforced set. ``undemonstrated``: those
+    of them whose task was never demonstrated. ``unseen_tasks``: tasks that no training saw.
+    """
+    parts = {
+        "unseen_seeds": config.tasks.reinforced,
+        "undemonstrated": config.undemonstrated,
+        "unseen_tasks": config.tasks.unseen,
+    }
+    return {
+        name: Split(name, 1, registry.select(tasks), HELD_OUT_SEEDS)
+        for name, tasks in parts.items()
+        if tasks
+    }
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What was found in one mode: every episode once, and rates by split and by task."""
+
+    records: tuple[dict[str, Any], ...]
+    splits: Mapping[str, Rate]
+    tasks: Mapping[str, Mapping[str, Rate]]
+    """By split, then by task."""
+
+
+def evaluate(
+    rollouts: RolloutProcess,
+    splits: Iterable[Split],
+    *,
+    per_task: int,
+    skip: int = 0,
+    player: Player,
+    mode: Mode,
+    seed: int,
+    on_episode: Callable[[Trajectory], None] = lambda trajectory: None,
+) -> EvaluationResult:
+    """Play ``per_task`` episodes of each task of the splits, after the first ``skip`` seeds.
+
+    An episode that lies in two splits is played once and counts in both.
+    """
+    wanted = {split.name: list(_episodes(split, per_task, skip)) for split in splits}
+    once = {which.episode_id: which for episodes in wanted.values() for which in episodes}
+    found: dict[str, Trajectory] = {}
+    for trajectory in rollouts.stream(
+        "play",
+        player=player,
+        episodes=list(once.values()),
+        temperature=TEMPERATURE[mode],
+        seed=seed,
+    ):
+        found[trajectory.episode_id] = trajectory
+        on_episode(trajectory)
+    records = tuple(
+        _record(split, found[which.episode_id])
+        for split, episodes in wanted.items()
+        for which in episodes
+    )
+    return EvaluationResult(records, *_rates(records))
+
+
+def count_episodes(splits: Iterable[Split], per_task: int) -> int:
+    """How many episodes ``evaluate`` plays."""
+    return per_task * len({task_id for split in splits for task_id in split.task_ids})
+
+
+def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write one episode a line, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    partial.replace(path)
+
+
+def read_result(path: Path) -> EvaluationResult:
+    """The result that ``write_records`` kept."""
+    records = tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return EvaluationResult(records, *_rates(records))
+
+
+def _episodes(split: Split, per_task: int, skip: int) -> Iterator[EpisodeId]:
+    for task_id, seed in split.episodes(per_task, skip):
+        yield EpisodeId(f"eval-{task_id}-{seed}", task_id, seed)
+
+
+def _record(split: str, trajectory: Trajectory) -> dict[str, Any]:
+    return {
+        "split": split,
+        "task_id": trajectory.task_id,
+        "seed": trajectory.seed,
+        "success": int(trajectory.reward > 0),
+        "steps": len(trajectory.turns),
+        "response_tokens": trajectory.response_tokens,
+        "ending": trajectory.ending,
+        "goal": trajectory.goal,
+        "actions": [turn.action for turn in trajectory.turns],
+        "errors": [turn.error for turn in trajectory.turns],
+    }
+
+
+def _rates(
+    records: Iterable[Mapping[str, Any]],
+) -> tuple[dict[str, Rate], dict[str, dict[str, Rate]]]:
+    outcomes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        outcomes[record["split"]][record["task_id"]].append(record["success"])
+    splits = {}
+    tasks = {}
+    for split, by_task in outcomes.items():
+        every = [success for successes in by_task.values() for success in successes]
+        splits[split] = rate(sum(every), len(every))
+        tasks[split] = {task: rate(sum(s), len(s)) for task, s in by_task.items()}
+    return splits, tasks

@@ -1,0 +1,132 @@
+"""A run's folder: what is in it, and how far the run has come."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.config import TrainConfig, config_to_toml, load_config
+
+RUNS = Path("runs")
+LEAST_FREE_BYTES = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``runs/<name>/`` and the files in it.
+
+    ``state.json`` tells which phases are done and how many seconds each has taken so far.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, config: TrainConfig, runs: Path = RUNS) -> RunFolder:
+        """A new folder named after the run, with a number if the name is taken.
+
+        Raises UserError if the disk is too full to begin.
+        """
+        runs.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(runs).free
+        if free < LEAST_FREE_BYTES:
+            raise UserError(
+                f"{runs.resolve()} has {free / 2**20:.0f} MiB of free disk space; a run needs at"
+                f" least {LEAST_FREE_BYTES / 2**20:.0f} MiB: free some, or run elsewhere"
+            )
+        number = 1
+        while True:
+            path = runs / (config.name if number == 1 else f"{config.name}-{number}")
+            try:
+                path.mkdir()
+                break
+            except FileExistsError:
+                number += 1
+        folder = cls(path)
+        _write_whole(folder.config_file, config_to_toml(config))
+        return folder
+
+    @classmethod
+    def existing(cls, path: Path) -> RunFolder:
+        """The folder of a run that was begun; raises UserError if it is none."""
+        folder = cls(path)
+        if not folder.config_file.is_file():
+            raise UserError(f"{path} is not the folder of a run: it holds no config.toml")
+        return folder
+
+    @property
+    def config_file(self) -> Path:
+        """The whole configuration, defaults included."""
+        return self.path / "config.toml"
+
+    @property
+    def demonstrations(self) -> Path:
+        """Recorded oracle episodes."""
+        return self.path / "trajectories" / "demonstrations.jsonl"
+
+    @property
+    def rollouts(self) -> Path:
+        """Every finished episode of the reinforcement."""
+        return self.path / "trajectories" / "rollouts.jsonl"
+
+    @property
+    def summary_file(self) -> Path:
+        """The figures of the finished run."""
+        return self.path / "summary.json"
+
+    def evaluation(self, moment: str, mode: str) -> Path:
+        """Episodes of one evaluation."""
+        return self.path / "evaluation" / f"{moment}-{mode}.jsonl"
+
+    def checkpoint(self, name: str) -> Path:
+        """A checkpoint folder: ``warm-start``, ``final``, or ``update-000010``."""
+        return self.path / "checkpoints" / name
+
+    def config(self) -> TrainConfig:
+        """The configuration that the run was begun with."""
+        return load_config(str(self.config_file))
+
+    def state(self) -> dict[str, Any]:
+        """``{"done": [phase …], "seconds": {phase: seconds}}``."""
+        path = self.path / "state.json"
+        if not path.is_file():
+            return {"done": [], "seconds": {}}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+    def done(self, phase: str) -> bool:
+        """Whether a phase is behind us."""
+        return phase in self.state()["done"]
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time the block takes to the phase; mark it done if the block ends well."""
+        began = monotonic()
+        ended_well = False
+        try:
+            yield
+            ended_well = True
+        finally:
+            state = self.state()
+            spent = state["seconds"].get(phase, 0.0) + monotonic() - began
+            state["seconds"][phase] = round(spent, 3)
+            if ended_well:
+                state["done"].append(phase)
+            _write_whole(self.path / "state.json", json.dumps(state) + "\n")
+
+    def latest_update(self) -> Path | None:
+        """The newest whole checkpoint of the reinforcement."""
+        found = sorted(self.path.glob("checkpoints/update-[0-9]*[0-9]"))
+        return found[-1] if found else None
+
+
+def _write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,56 @@
+"""The warm start: supervised training on demonstrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from random import Random
+
+from webdojo.training.learner import Learner
+from webdojo.training.packing import Row
+from webdojo.training.rollouts.trajectory import Trajectory
+
+
+def rows_of(trajectories: Iterable[Trajectory]) -> list[Row]:
+    """One row for each turn that has a response, of successful episodes only."""
+    return [
+        Row.of(turn.prompt_ids, turn.response_ids)
+        for trajectory in trajectories
+        if trajectory.reward > 0
+        for turn in trajectory.turns
+        if turn.response_ids
+    ]
+
+
+def batches(rows: Sequence[Row], batch_tokens: int, epochs: int, seed: int) -> Iterator[list[Row]]:
+    """Every row once an epoch, shuffled, in batches of about ``batch_tokens`` tokens."""
+    for epoch in range(epochs):
+        order = list(rows)
+        Random(f"{seed}/{epoch}").shuffle(order)
+        batch: list[Row] = []
+        size = 0
+        for row in order:
+            batch.append(row)
+            size += len(row.token_ids)
+            if size >= batch_tokens:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+
+def count_batches(rows: Sequence[Row], batch_tokens: int, epochs: int, seed: int) -> int:
+    """How many batches ``batches`` gives."""
+    return sum(1 for _ in batches(rows, batch_tokens, epochs, seed))
+
+
+def warm_start(
+    learner: Learner,
+    rows: Sequence[Row],
+    batch_tokens: int,
+    epochs: int,
+    seed: int,
+    on_step: Callable[[int, dict[str, float]], None],
+) -> None:
+    """Train ``learner`` on ``rows``."""
+    for step, batch in enumerate(batches(rows, batch_tokens, epochs, seed), start=1):
+        on_step(step, learner.supervised_step(batch))

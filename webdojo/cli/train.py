@@ -1,0 +1,60 @@
+"""``webdojo train``: a whole run from one configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = (
+    "Example: webdojo train quickstart --set seed=1        "
+    "Then: webdojo train --resume runs/quickstart"
+)
+
+
+def train(
+    config: Annotated[
+        str | None, typer.Argument(help="A preset or a TOML file.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option("--tasks", metavar="FILE", help="Python file with tasks of your own."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the configuration, print it, and stop.")
+    ] = False,
+) -> None:
+    """Train a policy: demonstrations, warm start, reinforcement; measured before and after."""
+    from webdojo.cli.boundary import run_folder
+    from webdojo.tasks.errors import UserError
+    from webdojo.training.config import config_to_toml, load_config
+
+    if resume is not None:
+        if config or settings or tasks:
+            raise UserError("--resume takes the run's own configuration: give the run folder alone")
+        from webdojo.training.run import resume as go_on
+
+        run_folder.set(resume)
+        go_on(resume)
+        return
+    if config is None:
+        from webdojo.training.config import presets
+
+        raise UserError(
+            f"which configuration? give a TOML file or a preset: {', '.join(presets())}"
+        )
+    loaded = load_config(config, settings or (), task_files=tasks or ())
+    if dry_run:
+        typer.echo(config_to_toml(loaded), nl=False)
+        return
+    from webdojo.training.run import train as start
+
+    start(loaded)
