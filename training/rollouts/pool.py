@@ -192,7 +192,6 @@ class RolloutPool:
                 raise self._failure
         for group in batch:
             self._emit("consume", group)
-        self._dispatch()
         return [group.group() for group in batch]
 
     def set_version(self, version: int) -> None:

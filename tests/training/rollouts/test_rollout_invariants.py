@@ -288,6 +288,9 @@ def test_kills_lose_no_finished_episode_and_consume_none_twice(
                     await asyncio.sleep(setting.update_s)
                     pool.set_version(version + 1)
                     saved = json.dumps(pool.state_dict())
+                    for group in batch:
+                        instances = {(t.task_id, t.seed) for t in group.trajectories}
+                        assert instances == {(group.task_id, group.seed)}
                     trained += [tuple(t.episode_id for g in batch for t in g.trajectories)]
 
     for kill_s in kills_s:
@@ -299,6 +302,8 @@ def test_kills_lose_no_finished_episode_and_consume_none_twice(
     assert len(set(ids)) == len(ids)
     counters = json.loads(saved)["counters"]
     assert counters["consumed"] == len(ids)
+    opened = counters["groups_consumed"] + sum(counters["groups_rejected"].values())
+    assert counters["groups_opened"] == opened + len(json.loads(saved)["groups"])
     assert counters["groups_consumed"] == len(trained) * setting.groups_per_batch
 
 

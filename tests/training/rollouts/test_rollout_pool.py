@@ -302,6 +302,116 @@ def test_finished_groups_that_nobody_takes_stop_the_slots() -> None:
     run_in_virtual_time(main())
 
 
+def test_members_of_a_replaced_group_that_have_not_begun_never_do() -> None:
+    begun = []
+
+    async def group_0_dies(request: EpisodeRequest) -> Trajectory:
+        begun.append(request.episode_id)
+        await asyncio.sleep(1)
+        if request.group_id == 0:
+            raise ScriptedDeathError
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(group_0_dies, slots=1, retries=0) as pool:
+            await pool.next_batch(0)
+
+    run_in_virtual_time(main())
+    assert begun == ["000000-0-1", "000001-0-1", "000001-1-1"]
+
+
+def test_an_episode_that_outlives_its_group_is_counted_as_rejected() -> None:
+    async def answers_cancellation_with_a_result(request: EpisodeRequest) -> Trajectory:
+        if request.group_id == 0 and request.member == 0:
+            raise ScriptedDeathError
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(answers_cancellation_with_a_result, slots=2, retries=0) as pool:
+            await pool.next_batch(0)
+            assert pool.status().counters.rejected == {"failed": 2}
+
+    run_in_virtual_time(main())
+
+
+def test_an_episode_whose_group_is_replaced_before_it_could_begin_does_not_begin() -> None:
+    begun = []
+
+    async def run(request: EpisodeRequest) -> Trajectory:
+        begun.append(request.version)
+        return await ten_seconds(request)
+
+    async def main() -> None:
+        async with make_pool(run, staleness=1) as pool:
+            await asyncio.sleep(5)
+            for version in (1, 5):
+                pool.set_version(version)
+            await pool.next_batch(5)
+
+    run_in_virtual_time(main())
+    assert set(begun) == {0, 5}
+
+
+def test_failures_with_finished_groups_between_them_do_not_end_the_run() -> None:
+    async def odd_groups_die(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(1)
+        if request.group_id % 2:
+            raise ScriptedDeathError
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(odd_groups_die, slots=2, retries=0, failure_limit=2) as pool:
+            batches = await learn(pool, 5)
+            assert [batch[0].group_id for batch in batches] == [0, 2, 4, 6, 8]
+
+    run_in_virtual_time(main())
+
+
+def test_in_submission_order_a_rejection_may_complete_the_batch() -> None:
+    async def group_0_dies_late(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(10)
+        if request.group_id == 0:
+            await asyncio.sleep(10)
+            raise ScriptedDeathError
+        return mixed(request)
+
+    async def main() -> None:
+        pool = make_pool(group_0_dies_late, staleness=1, retries=0, collection="submission")
+        async with pool:
+            (group,) = await pool.next_batch(0)
+            assert (group.group_id, now()) == (1, 20)
+
+    run_in_virtual_time(main())
+
+
+def test_a_group_found_finished_after_a_restart_is_counted_once() -> None:
+    disk: list[Trajectory] = []
+
+    async def keep(trajectory: Trajectory) -> None:
+        disk.append(trajectory)
+
+    async def main() -> None:
+        settings: dict[str, Any] = {"staleness": 2, "on_trajectory": keep}
+        async with make_pool(**settings) as pool:
+            await asyncio.sleep(15)
+            state = pool.state_dict()
+            assert pool.status().counters.groups_finished == 2
+            assert pool.status().counters.submitted == 6
+        resumed = make_pool(**settings)
+        resumed.load_state_dict(state, disk)
+        async with resumed:
+            await asyncio.sleep(1)
+            status = resumed.status()
+            assert (status.groups_ready, status.groups_open, status.running) == (2, 1, 2)
+            assert status.counters.groups_finished == 2
+            assert status.counters.groups_opened == 3
+            assert status.counters.submitted == 6
+
+    run_in_virtual_time(main())
+
+
 def test_every_trajectory_is_on_disk_before_it_counts() -> None:
     disk: list[str] = []
 
