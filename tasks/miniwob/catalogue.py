@@ -106,7 +106,9 @@ LONGER = {
     "choose-date": 20,
     "choose-date-nodelay": 20,
     "click-checkboxes-large": 20,
+    "drag-cube": 30,
     "draw-circle": 20,
+    "hot-cold": 20,
     "number-checkboxes": 20,
 }
 """Horizons of pages that may take more than ten actions."""

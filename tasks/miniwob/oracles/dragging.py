@@ -63,7 +63,8 @@ def drag_item_in_grid(view: PageView) -> Oracle:
         row = 0 if "top" in where else 2 if "bottom" in where else 1
         column = 0 if "left" in where else 2 if "right" in where else 1
         new = 3 * row + column
-    yield _move(view, old, new)
+    items = _items(view)
+    yield mouse_drag(*middle(items[old]), *middle(items[new]))
 
 
 @solves("drag-sort-numbers")
@@ -86,14 +87,10 @@ def _entries(view: PageView) -> list[str]:
 
 
 def _move(view: PageView, old: int, new: int) -> str:
-    """Drag an entry a little beyond the middle of the one whose place it takes."""
+    """Drag an entry down or up, a little beyond the middle of the one whose place it takes."""
     items = _items(view)
     x, y = middle(items[old])
-    to_x, to_y = middle(items[new])
-    beyond = 6 if new > old else -6
-    return mouse_drag(
-        x, y, to_x + (beyond if to_x != x else 0), to_y + (beyond if to_y != y else 0)
-    )
+    return mouse_drag(x, y, x, middle(items[new])[1] + (6 if new > old else -6))
 
 
 @solves("drag-shapes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 
-from webdojo.tasks.calls import call, click, mouse_click, mouse_drag
+from webdojo.tasks.calls import call, click, mouse_click
 from webdojo.tasks.miniwob.oracles.looking import Point, box, middle, seen
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import button
@@ -84,13 +84,19 @@ def _mark(view: PageView, wanted: Point) -> Generator[str, PageView, PageView]:
 
 @solves("draw-line")
 def line(view: PageView) -> Oracle:
-    """Drag straight through the dot."""
+    """Go straight through the dot with the button held down."""
     x, y = middle(seen(view, "circle")[0])
     left, top, width, height = box(seen(view, "svg")[0])
-    if "vertical" in view.goal:
-        view = yield mouse_drag(round(x), round(top + 4), round(x), round(top + height - 4))
-    else:
-        view = yield mouse_drag(round(left + 4), round(y), round(left + width - 4), round(y))
+    vertical = "vertical" in view.goal
+    start, end = (
+        ((x, top + 4), (x, top + height - 4))
+        if vertical
+        else ((left + 4, y), (left + width - 4, y))
+    )
+    view = yield call("mouse_down", *start)
+    view = yield call("mouse_move", x, y)
+    view = yield call("mouse_move", *end)
+    view = yield call("mouse_up", *end)
     yield click(button(view))
 
 

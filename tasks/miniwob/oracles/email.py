@@ -106,6 +106,7 @@ SWAPPED = (
     r"^Send .+ the message from {}\.",
 )
 AUTHOR = (
+    r"^{} wants (?:his|her)",
     r"\b(?:from|by|By|FROM) {}\b",
     r"\b{} (?:sent|wrote)\b",
     r"\b(?:email|mail|message) (?:of|that) {}\b",

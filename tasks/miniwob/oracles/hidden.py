@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bs4 import Tag
 
-from webdojo.tasks.calls import click, fill, hover
+from webdojo.tasks.calls import click, fill, hover, mouse_click
+from webdojo.tasks.miniwob.oracles.looking import middle, seen
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import bid_of, button, match, ordinal, quoted
 from webdojo.tasks.task import Oracle
@@ -65,14 +66,36 @@ def nested_menu(view: PageView) -> Oracle:
 
 @solves("click-menu-2")
 def labelled_menu(view: PageView) -> Oracle:
-    """Open the menu, look into the sub-menu if need be, click the item."""
+    """Open the menu, look into the sub-menu if need be, click the item with the label or icon."""
     found = quoted(view.goal)
     view = yield click(view.bid("button", "Menu"))
-    if len(found) < 2:
-        raise OracleError("the icon shows only to the eye")
-    if not view.all("div", found[1], role="menuitem"):
+    if len(found) == 2:
+        if not view.all("div", found[1], role="menuitem"):
+            view = yield hover(view.bid("div", "Playback", role="menuitem"))
+        yield click(view.bid("div", found[1], role="menuitem"))
+        return
+    if (icon := _same_icon(view)) is None:
         view = yield hover(view.bid("div", "Playback", role="menuitem"))
-    yield click(view.bid("div", found[1], role="menuitem"))
+        icon = _same_icon(view)
+    if icon is None:
+        raise OracleError("no item has the icon of the goal")
+    yield mouse_click(*middle(icon))
+
+
+def _same_icon(view: PageView) -> Tag | None:
+    """The icon in the menu that looks like the one in the goal."""
+    icons = [tag for tag in seen(view, "span") if "ui-icon" in tag.get_attribute_list("class")]
+    wanted = next(tag for tag in icons if tag.find_parent(id="query"))
+    alike = [tag for tag in icons if tag is not wanted and tag["image-at"] == wanted["image-at"]]
+    return alike[0] if alike else None
+
+
+@solves("click-pie", "click-pie-nodelay")
+def pie_menu(view: PageView) -> Oracle:
+    """Spread the menu, then click the slice with the label."""
+    label = quoted(view.goal)[0]
+    view = yield click(view.bid("text", "+"))
+    yield click(view.bid("text", label))
 
 
 @solves("navigate-tree")

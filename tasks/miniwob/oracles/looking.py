@@ -10,7 +10,7 @@ from webdojo.tasks.view import PageView, text_of
 
 Point = tuple[float, float]
 
-COLOURS = {
+COLOURS: dict[str, tuple[int, ...]] = {
     "black": (0, 0, 0),
     "white": (255, 255, 255),
     "red": (255, 0, 0),

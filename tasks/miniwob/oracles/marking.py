@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webdojo.tasks.calls import click, fill, hover, mouse_click, mouse_drag, press, scroll
+from webdojo.tasks.calls import call, click, fill, mouse_click, mouse_drag, press, scroll
 from webdojo.tasks.miniwob.oracles.looking import box, colour_gap, middle, rgb, seen, words
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import button, match, ordinal, quoted
@@ -97,7 +97,7 @@ def sign(view: PageView) -> Oracle:
     """Scroll the agreement to its end, enter the name, press the wanted button."""
     if "Click the cancel button" not in view.goal:
         name, label = quoted(view.goal)
-        view = yield hover(view.bid("textarea"))
+        view = yield call("mouse_move", *middle(seen(view, "textarea")[0]))
         view = yield scroll(0, 5000)
         view = yield fill(view.bid("input"), name)
     else:

@@ -22,8 +22,10 @@ from webdojo.tasks.view import OracleError, PageView, text_of
 NAMES = {"rect": "rectangle", "circle": "circle", "polygon": "triangle"}
 
 # Colours that the boxes of click-color have beyond the shapes' own.
-MORE_COLOURS = {
+MORE_COLOURS: dict[str, tuple[int, ...]] = {
+    "gray": (128, 128, 128),
     "grey": (128, 128, 128),
+    "silver": (192, 192, 192),
     "lime": (0, 255, 0),
     "maroon": (128, 0, 0),
     "olive": (128, 128, 0),
@@ -106,7 +108,7 @@ def click_colour(view: PageView) -> Oracle:
 
 def _painted(view: PageView, colour: tuple[int, ...]) -> Tag:
     for tag in seen(view, "div", class_="color"):
-        if rgb(tag["background"]) == colour:
+        if tag.find_parent(id="query") is None and rgb(tag["background"]) == colour:
             return tag
     raise OracleError(f"no box of colour {colour}")
 
@@ -162,9 +164,7 @@ def _corners(across: np.ndarray, down: np.ndarray) -> int:
 def colour_field(view: PageView) -> Oracle:
     """Write the colour into the field of the colour picker, then submit."""
     named = re.search(r"Select (\w+) with", view.goal)
-    if named:
-        wanted = (COLOURS | MORE_COLOURS)[named[1]]
-    else:
-        wanted = rgb(seen(view, "div", class_="cc")[0]["background"])
+    shown = seen(view, "div", class_="cc")
+    wanted = (COLOURS | MORE_COLOURS)[named[1]] if named else rgb(shown[0]["background"])
     view = yield fill(view.bid("input"), "".join(f"{part:02X}" for part in wanted))
     yield click(button(view))

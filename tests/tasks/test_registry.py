@@ -1,0 +1,164 @@
+"""Tasks are found by id and suite; a mistake in a task file is named with its place and its fix."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_files, load_tasks_file, loaded_files
+
+GOOD = """
+from webdojo.tasks import Outcome, Task
+
+class Buy(Task):
+    id = "{suite}.buy"
+
+    async def setup(self, page, seed):
+        return "Buy a red mug."
+
+    async def evaluate(self, page, answer):
+        return Outcome(1.0, done=True)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Write a task file; what it registers is forgotten afterwards."""
+    before = set(registry.task_ids())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def file(text: str, name: str = "my_tasks.py") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    yield file
+    registry.forget(set(registry.task_ids()) - before)
+
+
+def failure(path: Path | str) -> str:
+    with pytest.raises(UserError) as raised:
+        load_tasks_file(path)
+    return str(raised.value)
+
+
+def test_every_miniwob_page_is_registered() -> None:
+    ids = registry.task_ids("miniwob")
+    assert len(ids) >= 125
+    task = registry.get("miniwob.click-button")
+    assert (task.id, task.suite, task.horizon) == ("miniwob.click-button", "miniwob", 10)
+    assert registry.get("miniwob.click-button") is not task
+
+
+def test_selection_takes_ids_and_suites_each_once() -> None:
+    assert registry.select(["miniwob.click-test", "miniwob.click-test"]) == ("miniwob.click-test",)
+    everything = registry.select(["miniwob.click-test", "miniwob"])
+    assert everything[0] == "miniwob.click-test"
+    assert len(everything) == len(registry.task_ids("miniwob"))
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"miniwob\.click-button"):
+        registry.get("miniwob.clik-button")
+    with pytest.raises(UserError, match="did you mean 'miniwob'"):
+        registry.task_ids("minwob")
+    with pytest.raises(UserError, match="there is no suite 'shop'"):
+        registry.get("shop.buy")
+
+
+def test_a_file_brings_its_tasks(write) -> None:
+    path = write(GOOD.format(suite="shop-a"))
+    assert load_tasks_file(path) == ("shop-a.buy",)
+    assert registry.get("shop-a.buy").suite == "shop-a"
+    assert "shop-a" in registry.suites()
+    assert str(path) in registry.entry("shop-a.buy").source
+
+
+def test_loading_again_is_free_and_follows_changes(write) -> None:
+    path = write(GOOD.format(suite="shop-b"))
+    load_tasks_file(path)
+    first = registry.entry("shop-b.buy").task
+    load_tasks_file(path)
+    assert registry.entry("shop-b.buy").task is first
+    path.write_text(GOOD.format(suite="shop-b").replace("buy", "pay"))
+    assert load_tasks_file(path) == ("shop-b.pay",)
+    with pytest.raises(UserError):
+        registry.get("shop-b.buy")
+
+
+def test_another_process_sees_the_same_tasks(write) -> None:
+    load_tasks_file(write(GOOD.format(suite="shop-c")))
+    program = (
+        "import sys; from webdojo.tasks import files, registry;"
+        "files.load_files(sys.argv[1:]); print(registry.get('shop-c.buy').id)"
+    )
+    mine = [file for file in loaded_files() if file.endswith("my_tasks.py")][-1:]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *mine], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "shop-c.buy"
+
+
+def test_a_file_imports_its_neighbours(write) -> None:
+    write("SUITE_OF_NEIGHBOUR = 1\n", "shop_neighbour.py")
+    path = write("import shop_neighbour\n" + GOOD.format(suite="shop-d"))
+    assert load_tasks_file(path) == ("shop-d.buy",)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("    async def evaluate", "    async def judge"), "evaluate missing; add `async def eval"),
+        (("    async def setup", "    def setup"), "setup must be `async def setup"),
+        (("shop-x.buy", "Shop.buy"), 'id must be "suite.name"'),
+        (("shop-x.buy", "buy"), 'id must be "suite.name"'),
+        (("shop-x.buy", "miniwob.buy"), "the suite 'miniwob' is WebDojo's own"),
+        (("    async def setup", "    horizon = 0\n    async def setup"), "horizon must be"),
+        (("    async def setup", "    difficulty = 'x'\n    async def setup"), "difficulty must"),
+        (("    async def setup", "    viewport = 3\n    async def setup"), "viewport must be"),
+        (("class Buy(Task)", "class Buy"), "no task in it"),
+        (("class Buy(Task):", "class Buy(Task:"), "line 4"),
+        (("import Outcome", "import Outcom"), "line 2: ImportError"),
+        (("    async def setup", "    size = 1 / 0\n    async def setup"), "ZeroDivisionError"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_fix(write, change: tuple[str, str], said: str) -> None:
+    path = write(GOOD.format(suite="shop-x").replace(*change))
+    before = registry.task_ids()
+    message = failure(path)
+    assert str(path) in message
+    assert said in message
+    assert registry.task_ids() == before
+
+
+def test_an_id_belongs_to_one_class(write) -> None:
+    first = write(GOOD.format(suite="shop-e"), "first.py")
+    second = write(GOOD.format(suite="shop-e"), "second.py")
+    load_tasks_file(first)
+    message = failure(second)
+    assert str(first) in message
+    assert str(second) in message
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    assert "no such file" in failure(tmp_path / "nowhere.py")
+    assert "is a folder" in failure(tmp_path)
+    with pytest.raises(UserError, match="no such file"):
+        load_files([str(tmp_path / "nowhere.py")])
+
+
+def test_asking_for_tasks_loads_neither_browser_nor_parser() -> None:
+    program = (
+        "import sys; from webdojo.tasks import registry;"
+        "registry.get('miniwob.login-user'); registry.task_ids();"
+        "print([m for m in ('playwright', 'bs4', 'numpy', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
