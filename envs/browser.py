@@ -50,7 +50,6 @@ FLAGS = (
     "--disable-partial-raster",
     "--disable-checker-imaging",
     "--disable-threaded-animation",
-    "--disable-threaded-scrolling",
     "--disable-image-animation-resync",
     "--disable-new-content-rendering-timeout",
     "--num-raster-threads=1",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class PageClock:
         self._cdp = cdp
         self._cap_s = network_cap_s
         self._ahead_ms = 0
+        self._grants = 0
         self._expired = asyncio.Event()
         self._turn = asyncio.Lock()
         cdp.on("Emulation.virtualTimeBudgetExpired", lambda _: self._expired.set())
@@ -70,14 +71,16 @@ class PageClock:
 
     @asynccontextmanager
     async def running(self, after_s: float, step_ms: int = 50) -> AsyncIterator[None]:
-        """Keep page time moving inside the block, once it has lasted ``after_s`` seconds.
+        """Keep page time moving inside the block, whenever it stood for ``after_s`` real seconds.
 
         For code that may wait on the page (a task's set-up, say) and would wait for ever.
         """
         over = asyncio.Event()
+        begun = self._grants
         pumps: list[asyncio.Task[None]] = []
         alarm = asyncio.get_running_loop().call_later(
-            after_s, lambda: pumps.append(asyncio.create_task(self._pump(over, step_ms)))
+            after_s,
+            lambda: pumps.append(asyncio.create_task(self._pump(over, begun, after_s, step_ms))),
         )
         try:
             yield
@@ -87,12 +90,20 @@ class PageClock:
             # A grant is never cut short: its end would be taken for that of the next one.
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _pump(self, over: asyncio.Event, step_ms: int) -> None:
+    async def _pump(self, over: asyncio.Event, seen: int, after_s: float, step_ms: int) -> None:
         while not over.is_set():
-            await self.run(step_ms)
-            await asyncio.sleep(step_ms / 1000)
+            if seen == self._grants and not self._turn.locked():
+                await self.run(step_ms)
+                pause_s = step_ms / 1000
+            else:
+                pause_s = after_s
+            seen = self._grants
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await over.wait()
 
     async def _grant(self, policy: str, milliseconds: int) -> None:
+        self._grants += 1
         self._expired.clear()
         await self._policy(policy, budget=milliseconds)
 

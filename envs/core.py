@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
+from webdojo.envs.axtree import to_axtree
 from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.budget import within
 from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
 from webdojo.envs.pruning import prune, to_html
 from webdojo.envs.screenshots import ScreenshotSpec
-from webdojo.envs.snapshot import Snapshot
+from webdojo.envs.snapshot import Node, Snapshot
 from webdojo.envs.tabs import Tabs
 from webdojo.tasks.task import Outcome
 
@@ -41,6 +44,8 @@ class EnvSpec:
     """Names of the verbs allowed; None allows all."""
     coordinates: Literal["pixels", "thousandths"] = "pixels"
     """What x and y of mouse actions count: CSS pixels, or thousandths of the viewport's size."""
+    max_characters: int | None = None
+    """Bound on each text form of the page but ``html``; None shows the whole page."""
     settle_ms: int = 500
     """Page time granted after each action."""
     step_timeout_s: float = 15.0
@@ -213,14 +218,16 @@ class WebEnv:
             snapshot = await page.snapshot()
         page.title = snapshot.title
         tree = prune(snapshot.tree) if snapshot.tree else None
-        modes = self.spec.modes
-        html = to_html(tree) if "pruned_html" in modes else ""
-        outline = to_outline(tree, without=self._goal) if "outline" in modes else ""
+        texts = {
+            mode: self._text(mode, tree, snapshot) for mode in self.spec.modes if mode != "html"
+        }
+        if "html" in self.spec.modes:
+            texts["html"] = await page.evaluate("document.documentElement.outerHTML")
         last = self._last
-        changed = last is None or (last.url, last.pruned_html, last.outline) != (
-            snapshot.url,
-            html,
-            outline,
+        changed = (
+            last is None
+            or last.url != snapshot.url
+            or any(getattr(last, mode) != text for mode, text in texts.items())
         )
         image = b""
         if self.spec.screenshot is not None:
@@ -232,8 +239,7 @@ class WebEnv:
             goal=self._goal,
             url=snapshot.url,
             title=snapshot.title,
-            pruned_html=html,
-            outline=outline,
+            **texts,
             screenshot=image,
             focused_element_bid=snapshot.focused,
             last_action=last_action,
@@ -245,9 +251,19 @@ class WebEnv:
             open_pages_titles=tuple(tab.title for tab in self.tabs.pages),
             page_time_ms=self.tabs.elapsed_ms - self._begun_ms,
             active_page_index=self.tabs.pages.index(page),
-            boxes=snapshot.boxes() if "pruned_html" in modes else {},
+            boxes=snapshot.boxes() if "pruned_html" in texts else {},
         )
         return self._last
+
+    def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
+        write: Callable[[Node | None], str]
+        if mode == "pruned_html":
+            write = to_html
+        elif mode == "outline":
+            write = partial(to_outline, without=self._goal)
+        else:
+            write = partial(to_axtree, title=snapshot.title)
+        return within(tree, write, self.spec.max_characters, self.page.size)
 
     async def _bounded(self, work: Awaitable[T], what: str) -> T:
         """Bound the time and turn every way in which a browser can die into one error."""

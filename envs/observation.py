@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from webdojo.tasks.view import Box, PageView
 
-TEXT_MODES = ("pruned_html", "outline")
+TEXT_MODES = ("pruned_html", "outline", "axtree_txt", "html")
 """Forms in which the page's content can be had as text."""
 
 
@@ -21,6 +21,9 @@ class Observation:
     title: str
     pruned_html: str = ""
     outline: str = ""
+    axtree_txt: str = ""
+    html: str = ""
+    """The document as it stands, unpruned and without bids."""
     screenshot: bytes = field(default=b"", repr=False)
     """Encoded image; empty if none was asked for."""
     focused_element_bid: str = ""

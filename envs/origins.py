@@ -31,7 +31,10 @@ class Origins:
 
     def allows(self, url: str) -> bool:
         """Whether a page may load or open this address."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
         if parts.scheme in INSIDE_SCHEMES:
             return True
         if parts.scheme == "file":

@@ -24,7 +24,7 @@ LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
 CAPTURE_S = 0.1
 """Real time in which a screenshot is taken, unless it waits for page time."""
-SAFETY_NET_S = 1.0
+SAFETY_NET_S = 1.5
 """Task code that waits on a standing page gets its time moving after this."""
 
 

@@ -6,6 +6,7 @@ own collapse into their content; attributes are kept by salience.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from html import escape
 
@@ -79,13 +80,27 @@ def to_html(node: Node | None) -> str:
     if node is None:
         return ""
     lines: list[str] = []
-    _write(node, lines, 0)
+    _write(node, lines, 0, _classes(node))
     return "\n".join(lines)
 
 
-def _write(node: Node, lines: list[str], depth: int) -> None:
+def _classes(tree: Node) -> Counter[str]:
+    """How many actionable elements without words have each class."""
+    return Counter(
+        name
+        for node in tree.walk()
+        if _is_wordless(node)
+        for name in set(node.attributes.get("class", "").split())
+    )
+
+
+def _is_wordless(node: Node) -> bool:
+    return node.actionable and not node.text()
+
+
+def _write(node: Node, lines: list[str], depth: int, classes: Counter[str]) -> None:
     pad = " " * depth
-    opening = f"<{node.tag}{_attributes(node)}>"
+    opening = f"<{node.tag}{_attributes(node, classes)}>"
     if node.tag in VOID_TAGS:
         lines.append(pad + opening)
         return
@@ -100,22 +115,33 @@ def _write(node: Node, lines: list[str], depth: int) -> None:
         if isinstance(child, str):
             lines.append(f"{pad} {escape(' '.join(child.split()), quote=False)}")
         else:
-            _write(child, lines, depth + 1)
+            _write(child, lines, depth + 1, classes)
     lines.append(f"{pad}</{node.tag}>")
 
 
-def _attributes(node: Node) -> str:
+def _attributes(node: Node, classes: Counter[str]) -> str:
     parts = [f' bid="{node.bid}"'] if node.actionable else []
-    wordless = node.actionable and not node.text()
-    names = (*ALWAYS_KEPT, "class") if wordless or node.tag == "svg" else ALWAYS_KEPT
-    for name in names:
+    for name in ALWAYS_KEPT:
         value = node.attributes.get(name)
         if not value or (name in ("id", "name") and not node.actionable):
             continue
         if name not in UNTRIMMED and len(value) > MAX_ATTRIBUTE:
             value = value[:MAX_ATTRIBUTE] + "…"
         parts.append(f' {name}="{escape(value)}"')
+    if _is_wordless(node) or node.tag == "svg":
+        told = _telling(node.attributes.get("class", ""), classes)
+        parts.append(f' class="{escape(told)}"' if told else "")
     if "value" in node.state and node.tag != "textarea":
         parts.append(f' value="{escape(str(node.state["value"]))}"')
     parts.extend(f" {flag}" for flag in FLAGS if node.state.get(flag) is True)
     return "".join(parts)
+
+
+def _telling(names: str, classes: Counter[str]) -> str:
+    """The rarest of an element's classes, as many as there is room for, in their own order."""
+    kept: list[str] = []
+    for name in sorted(set(names.split()), key=lambda n: (classes[n], names.index(n))):
+        if kept and len(" ".join((*kept, name))) > MAX_ATTRIBUTE:
+            break
+        kept.append(name)
+    return " ".join(sorted(kept, key=names.index))[: 2 * MAX_ATTRIBUTE]

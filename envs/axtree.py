@@ -1,0 +1,90 @@
+"""The page as an accessibility tree in text, in BrowserGym's form.
+
+    RootWebArea 'Log in'
+      [7] textbox 'Username', clickable, visible, value='bob', focused
+      StaticText 'Forgot it?'
+
+Made from the same look at the page as every other form, so that it costs no round trip.
+"""
+
+from __future__ import annotations
+
+from webdojo.envs.snapshot import Node
+
+ROLES = {
+    **{"a": "link", "button": "button", "summary": "button", "textarea": "textbox", "img": "img"},
+    **{"select": "combobox", "option": "option", "optgroup": "group", "iframe": "Iframe"},
+    **{f"h{level}": "heading" for level in range(1, 7)},
+    **{"p": "paragraph", "ul": "list", "ol": "list", "li": "listitem", "label": "LabelText"},
+    **{"table": "table", "tr": "row", "td": "gridcell", "th": "columnheader", "form": "form"},
+    **{"nav": "navigation", "main": "main", "header": "banner", "footer": "contentinfo"},
+    **{"dialog": "dialog", "article": "article", "aside": "complementary", "pre": "Pre"},
+    **{"fieldset": "group", "section": "region", "caption": "caption", "code": "code"},
+}
+INPUT_ROLES = {
+    **{"checkbox": "checkbox", "radio": "radio", "range": "slider", "number": "spinbutton"},
+    **{"button": "button", "submit": "button", "reset": "button", "image": "button"},
+    **{"file": "button", "search": "searchbox"},
+}
+NAMED_BY_CONTENT = frozenset({"link", "button", "heading", "option", "tab", "menuitem", "treeitem"})
+FLAGS = ("checked", "selected", "disabled", "expanded", "focused")
+
+
+def to_axtree(tree: Node | None, title: str = "") -> str:
+    """The pruned tree as an accessibility tree, one node a line, indented by depth."""
+    lines = [f"RootWebArea {_quoted(title)}"]
+    if tree is not None:
+        for child in tree.children if tree.tag == "body" and not tree.actionable else (tree,):
+            _write(child, lines, 1)
+    return "\n".join(lines)
+
+
+def _write(node: Node | str, lines: list[str], depth: int) -> None:
+    pad = "  " * depth
+    if isinstance(node, str):
+        if node.strip():
+            lines.append(f"{pad}StaticText {_quoted(node)}")
+        return
+    role = _role(node)
+    by_content = role in NAMED_BY_CONTENT and not any(
+        inner.actionable for inner in node.walk() if inner is not node
+    )
+    name = _name(node) or (node.text() if by_content else "")
+    parts = [f"{role} {_quoted(name)}"]
+    if node.actionable:
+        parts += ["clickable", "visible"]
+    if node.state.get("value") and role not in ("button", "checkbox", "radio"):
+        parts.append(f"value={_quoted(str(node.state['value']))}")
+    for flag in FLAGS:
+        if flag in node.state:
+            value = node.state[flag]
+            parts.append("focused" if flag == "focused" else f"{flag}={value}")
+    bid = f"[{node.bid}] " if node.bid else ""
+    lines.append(f"{pad}{bid}{', '.join(parts)}")
+    if not by_content:
+        for child in node.children:
+            _write(child, lines, depth + 1)
+
+
+def _role(node: Node) -> str:
+    given = node.attributes.get("role", "")
+    if given:
+        return given
+    if node.tag == "input":
+        return INPUT_ROLES.get(node.attributes.get("type", ""), "textbox")
+    return ROLES.get(node.tag, "generic")
+
+
+def _name(node: Node) -> str:
+    for name in ("aria-label", "alt", "title"):
+        if node.attributes.get(name):
+            return node.attributes[name]
+    if node.label:
+        return node.label
+    if node.tag == "input" and _role(node) == "button":
+        return str(node.state.get("value", ""))
+    return node.attributes.get("placeholder", "")
+
+
+def _quoted(text: str) -> str:
+    return repr(" ".join(text.split()))
