@@ -336,6 +336,26 @@ def test_an_episode_that_outlives_its_group_is_counted_as_rejected() -> None:
     run_in_virtual_time(main())
 
 
+def test_an_episode_whose_group_is_replaced_while_it_is_written_is_counted_as_rejected() -> None:
+    async def write(trajectory: Trajectory) -> None:
+        await asyncio.sleep(5)
+
+    async def member_0_dies_late(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(10)
+        if request.group_id == 0 and request.member == 0:
+            await asyncio.sleep(2)
+            raise ScriptedDeathError
+        return mixed(request)
+
+    async def main() -> None:
+        pool = make_pool(member_0_dies_late, slots=2, retries=0, on_trajectory=write)
+        async with pool:
+            await pool.next_batch(0)
+            assert pool.status().counters.rejected == {"failed": 2}
+
+    run_in_virtual_time(main())
+
+
 def test_an_episode_whose_group_is_replaced_before_it_could_begin_does_not_begin() -> None:
     begun = []
 
@@ -344,7 +364,7 @@ def test_an_episode_whose_group_is_replaced_before_it_could_begin_does_not_begin
         return await ten_seconds(request)
 
     async def main() -> None:
-        async with make_pool(run, staleness=1) as pool:
+        async with make_pool(run, staleness=1, slots=10) as pool:
             await asyncio.sleep(5)
             for version in (1, 5):
                 pool.set_version(version)
