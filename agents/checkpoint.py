@@ -49,6 +49,14 @@ class Checkpoint:
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise _unreadable(self.path, "weights", error) from error
 
+    def write(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+    ) -> None:
+        """Write weights, tokenizer and layout into an existing folder, beside what it holds."""
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / ABOUT).write_text(json.dumps({"layout": self.layout.name}) + "\n")
+
     def save(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
     ) -> None:
@@ -57,9 +65,7 @@ class Checkpoint:
         if partial.exists():
             _remove(partial)
         partial.mkdir(parents=True)
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        (partial / ABOUT).write_text(json.dumps({"layout": self.layout.name}) + "\n")
+        self.write(model, tokenizer, partial)
         if folder.exists():
             _remove(folder)
         partial.replace(folder)

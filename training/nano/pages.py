@@ -1,8 +1,9 @@
 """Generated pages: outlines with goals on them, and the answer to each.
 
 A page is a handful of blocks (buttons, links in text, forms, lists, tables, dialogs …) in the form
-that ``webdojo.envs.outline`` gives to real pages. A goal names some of it; a solution is the sequence
-of answers, and the page changes with each as a real one would. Nothing here is taken from MiniWoB++.
+that ``webdojo.envs.outline`` gives to real pages. A goal names some of it; a solution is the
+sequence of answers, and the page changes with each as a real one would. Nothing here is taken from
+MiniWoB++.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from webdojo.agents.layouts import outline as layout
 from webdojo.training.nano import words
 
 FIELDS = (
-    "Username", "Password", "Email", "First name", "Last name", "City", "Phone", "Title", "Subject", "Color",
-    "Country", "Company", "Age", "Year", "Street", "Zip code", "Comment", "Search", "Message", "Price", "Author",
-    "Language", "Director", "Genre", "Verify password", "Date", "Time", "Quantity", "Department", "Status",
+    "Username", "Password", "Email", "First name", "Last name", "City", "Phone", "Title", "Subject",
+    "Color", "Country", "Company", "Age", "Year", "Street", "Zip code", "Comment", "Search",
+    "Message", "Price", "Author", "Language", "Director", "Genre", "Verify password", "Date",
+    "Time", "Quantity", "Department", "Status",
 )  # fmt: skip
 SUBMITS = (
     "Submit",
@@ -409,10 +411,7 @@ def form(page: Page, rng: Random) -> None:
             tail = r.choice((" into the text fields", " into the form", ""))
             text = f"{_enter(r)} {_list(parts, r)}{tail} and {_press(submit, r)}."
         if r.random() < 0.25 and len(made) > 1:
-            parts = [
-                f"{r.choice(('set', 'fill'))} {made[i][0]} {r.choice(('to', 'with', 'as'))} {_said(values[i], r)}"
-                for i in order
-            ]
+            parts = [_setting(made[i][0], values[i], r) for i in order]
             text = _list(parts, r).capitalize() if r.random() < 0.5 else _list(parts, r)
             text = f"{text[0].upper()}{text[1:]}, then {_press(submit, r)}."
         return Goal(text, (*(moves[i] for i in order), Move(submit, "click")))
@@ -420,10 +419,13 @@ def form(page: Page, rng: Random) -> None:
     page.goals.append(goal)
     page.goals.append(goal)
     if rng.random() < 0.3:
-        page.goals.append(lambda r: Goal(
-            r.choice(("Focus into the {} field.", "Click on the {} field.", "Focus the {} textbox.")).format(made[0][0].lower()),
-            (Move(made[0][1], "click"),),
-        ))  # fmt: skip
+        label, box = made[0][0].lower(), made[0][1]
+        said = (
+            f"Focus into the {label} field.",
+            f"Click on the {label} field.",
+            f"Focus the {label} textbox.",
+        )
+        page.goals.append(lambda r: Goal(r.choice(said), (Move(box, "click"),)))
 
 
 def table(page: Page, rng: Random) -> None:
@@ -477,10 +479,13 @@ def dialog(page: Page, rng: Random) -> None:
     close = _actionable("button", rng.choice(CLOSES))
     page.elements.append(close)
     page.elements.append(Element("text", words.sentence(rng)))
-    page.goals.append(lambda r: Goal(
-        r.choice(("Close the dialog.", "Close the box.", "Dismiss the message.", "Close the window with the x.")),
-        (Move(close, "click"),),
-    ))  # fmt: skip
+    said = (
+        "Close the dialog.",
+        "Close the box.",
+        "Dismiss the message.",
+        "Close the window with the x.",
+    )
+    page.goals.append(lambda r: Goal(r.choice(said), (Move(close, "click"),)))
 
 
 def ordinals(page: Page, rng: Random) -> None:
@@ -580,6 +585,11 @@ def _click_goal(element: Element, word: str, rng: Random) -> Goal:
 
 def _said(text: str, rng: Random) -> str:
     return f'"{text}"' if rng.random() < 0.6 else text
+
+
+def _setting(label: str, value: str, rng: Random) -> str:
+    verb, link = rng.choice(("set", "fill")), rng.choice(("to", "with", "as"))
+    return f"{verb} {label} {link} {_said(value, rng)}"
 
 
 def _enter(rng: Random) -> str:

@@ -18,7 +18,8 @@ from queue import Full
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.layouts import outline as layout
+from webdojo.agents.checkpoint import Checkpoint
+from webdojo.agents.layouts.layout import get_layout
 from webdojo.training.nano import pages
 from webdojo.training.nano.tokenizer import train_tokenizer
 
@@ -110,7 +111,7 @@ def _train(
         for batch in batches:
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 loss = -response_logprobs(model, batch).sum() / tokens
-            loss.backward()
+            torch.autograd.backward(loss)
             running += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
         for optimizer in optimizers:
@@ -157,7 +158,7 @@ def _learn_to_repeat(
             logits = model(ids).logits[:, length:-1].float()
         targets = ids[:, length + 1 :]
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        loss.backward()
+        torch.autograd.backward(loss)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -201,13 +202,12 @@ def _exact(model: PreTrainedModel, held_out: list[PackedBatch]) -> float:
     right = total = 0
     with torch.inference_mode():
         for batch in held_out:
-            hidden = model.get_decoder()(
+            logits = model(
                 input_ids=batch.input_ids,
                 position_ids=batch.position_ids,
                 attention_mask=batch.attention_mask,
                 use_cache=False,
-            ).last_hidden_state
-            logits = model.get_output_embeddings()(hidden.flatten(0, 1)[batch.predictors])
+            ).logits.flatten(0, 1)[batch.predictors]
             wrong = logits.argmax(-1) != batch.targets
             rows = torch.unique(batch.token_rows)
             right += len(rows) - len(torch.unique(batch.token_rows[wrong]))
@@ -225,8 +225,7 @@ def _save(
 ) -> None:
     import torch
 
-    model.save_pretrained(config.out)
-    tokenizer.save_pretrained(config.out)
+    Checkpoint(str(config.out), get_layout("outline")).write(model, tokenizer, config.out)
     record = {"step": step, "exact_held_out": exact, **asdict(config), "out": config.out.name}
     (config.out / "pretraining.json").write_text(json.dumps(record, indent=1) + "\n")
     partial = config.out / "pretrain_state.partial"
@@ -259,7 +258,7 @@ def _model(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> PreTra
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(config.seed)
-    model = Qwen2ForCausalLM(
+    model: PreTrainedModel = Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=len(tokenizer),
             hidden_size=config.hidden,
@@ -274,11 +273,11 @@ def _model(config: PretrainConfig, tokenizer: PreTrainedTokenizerFast) -> PreTra
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
-            attn_implementation="sdpa",
         )
     )
     _look_back(model, config.hidden // config.heads)
-    return model.train()
+    model.train()
+    return model
 
 
 def _stream(config: PretrainConfig, first: int) -> Iterator[list[PackedBatch]]:

@@ -45,7 +45,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> PreT
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.add_special_tokens(special)
     tokenizer.add_tokens(structure)  # training forgets them
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         pad_token=layout.PAD,
         eos_token=layout.END,
