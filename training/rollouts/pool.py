@@ -289,6 +289,8 @@ class RolloutPool:
             slot.progress_s = loop.time()
 
         group = attempt.group
+        if group.rejected is not None:
+            return Ended(cause="cancelled")
         slot.request = request = EpisodeRequest(
             episode_id=f"{group.group_id:06d}-{attempt.member}-{attempt.number}",
             group_id=group.group_id,
@@ -304,8 +306,6 @@ class RolloutPool:
         episode = loop.create_task(self._run_episode(request), name=request.episode_id)
         stop: asyncio.Future[None] = loop.create_future()
         attempt.cancel = functools.partial(_finish_waiting, stop)
-        if group.rejected is not None:
-            attempt.cancel()
         ended = await finish(episode, stop, deadline_s=self._deadline_s, grace_s=self._grace_s)
         trajectory = ended.trajectory
         if trajectory is not None and group.rejected is None:
