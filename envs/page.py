@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "webp", "png"]
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
-CAPTURE_S = 0.1
-"""Real time in which a screenshot is taken, unless it waits for page time."""
+PATIENCE_S = 0.1
+"""Real time in which a screenshot is taken and a mouse moved, unless it waits for page time."""
 SAFETY_NET_S = 1.5
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -140,30 +140,35 @@ class DrivenPage:
         parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}
         if image_format != "png":
             parameters["quality"] = quality
-        capture = asyncio.ensure_future(self._cdp.send("Page.captureScreenshot", parameters))
-        try:
-            while not (await asyncio.wait([capture], timeout=CAPTURE_S))[0]:
-                # Something to be drawn waits for the page's clock, an image to be decoded say.
-                await self.clock.nudge()
-            return base64.b64decode((await capture)["data"])
-        finally:
-            capture.cancel()
+        # Something to be drawn may wait for the page's clock, an image to be decoded say.
+        (answer,) = await self._patiently(self._cdp.send("Page.captureScreenshot", parameters))
+        return base64.b64decode(answer["data"])
 
     async def move_mouse(self, x: float, y: float, **parameters: Any) -> None:
         """Move the mouse and see the page notice it."""
         # Chromium keeps a move back until the next frame, which a standing clock never brings,
         # unless another event follows. The in-page script hides this one from the page.
-        await asyncio.gather(
+        await self._patiently(
             self.mouse("mouseMoved", x, y, **parameters),
             self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
         )
 
     async def turn_wheel(self, x: float, y: float, delta_x: float, delta_y: float) -> None:
         """Turn the mouse wheel over a point, by pixels right and down."""
-        await asyncio.gather(
+        await self._patiently(
             self.mouse("mouseWheel", x, y, deltaX=delta_x, deltaY=delta_y),
             self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
         )
+
+    async def _patiently(self, *sent: Coroutine[Any, Any, Any]) -> list[Any]:
+        """Wait for answers; where they wait for page time themselves, lend them some."""
+        answers = asyncio.gather(*sent)
+        try:
+            while not (await asyncio.wait([answers], timeout=PATIENCE_S))[0]:
+                await self.clock.nudge()
+            return list(await answers)
+        finally:
+            answers.cancel()
 
     async def mouse(self, kind: str, x: float, y: float, **parameters: Any) -> None:
         """Send one event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""

@@ -38,7 +38,7 @@ class Tabs:
         """Addresses that the page asked for and did not get."""
         self._on_lost = on_lost
         self._notices: list[str] = []
-        self._adopting: dict[Page, asyncio.Task[DrivenPage | None]] = {}
+        self._adopting: dict[Page, asyncio.Task[None]] = {}
         self._past_ms = 0
         self._announced = 0
         self._appeared = 0
@@ -173,21 +173,26 @@ class Tabs:
             self._adopting[page] = asyncio.create_task(self._adopt_popup(page))
             self._news.notify_all()
 
-    async def _adopt_popup(self, page: Page) -> DrivenPage | None:
+    async def _adopt_popup(self, page: Page) -> None:
         from playwright.async_api import Error
 
-        if len(self.pages) >= MAX_TABS or not self.origins.allows(page.url):
-            self.say(f"the page wanted a new tab with {page.url}: refused")
-            with suppress(Error):  # closed by itself
-                await page.close()
-            return None
-        try:
-            driven = await self._adopt(page)
-        except (BrowserDiedError, Error):
-            return None  # closed before it was looked at
-        await driven.clock.run(LOAD_MS)
-        self.say(f"the page opened a new tab: {page.url}")
-        return driven
+        url, driven = page.url, None
+        if len(self.pages) < MAX_TABS and self.origins.allows(url):
+            shown = self.active
+            try:
+                driven = await self._adopt(page)
+                await driven.clock.run(LOAD_MS)
+                url = await driven.evaluate("location.href")  # what it was at first may be blank
+            except (BrowserDiedError, Error):
+                return  # closed before it was looked at
+            if self.origins.allows(url):
+                self.say(f"the page opened a new tab: {url}")
+                return
+            self.pages.remove(driven)
+            self.active = shown
+        self.say(f"the page wanted a new tab with {url}: refused")
+        with suppress(Error):  # closed by itself
+            await page.close()
 
     async def _adopt(self, page: Page) -> DrivenPage:
         driven = await DrivenPage.adopt(page, self)
