@@ -62,6 +62,10 @@ class PageClock:
                 await self._grant("advance", milliseconds)
                 await self._expired.wait()
 
+    def standing(self) -> asyncio.Lock:
+        """Held, it keeps this clock from being run; taken once no grant is under way."""
+        return self._turn
+
     async def nudge(self) -> None:
         """Let one millisecond of page time pass ahead of the next ``run``, which gives it back."""
         async with self._turn:

@@ -180,7 +180,9 @@ class Tabs:
         if len(self.pages) < MAX_TABS and self.origins.allows(url):
             shown = self.active
             try:
-                driven = await self._adopt(page)
+                # A popup may share its opener's process and clock: two must not set it at once.
+                async with shown.clock.standing():
+                    driven = await self._adopt(page)
                 await driven.clock.run(LOAD_MS)
                 url = await driven.evaluate("location.href")  # what it was at first may be blank
             except (BrowserDiedError, Error):
