@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 SHIPPED = {"webdojo-nano": Path(__file__).parent / "nano"}
 """Policies that come with WebDojo, by name."""
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
 ABOUT = "webdojo.json"
 """File in a checkpoint that names its layout; without it the layout is ``chat``."""
 
@@ -28,33 +33,80 @@ class Checkpoint:
     layout: Layout
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Load the tokenizer; raises UserError if it cannot be read."""
-        from transformers import AutoTokenizer
+        """Load the tokenizer.
 
+        Raises UserError if it cannot be read, or does not know what the layout is written in.
+        """
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+        # For a tokenizer of its own AutoTokenizer takes the class that is usual for the model's
+        # architecture, which splits text in another way.
+        own = _tokenizer_class(self.path) in ("TokenizersBackend", "PreTrainedTokenizerFast")
+        kind = PreTrainedTokenizerFast if own else AutoTokenizer
         try:
-            return AutoTokenizer.from_pretrained(self.path)
-        except (OSError, ValueError) as error:
+            with _silence():
+                tokenizer = kind.from_pretrained(self.path)
+        except Exception as error:  # transformers lets through whatever its parsers raise
             raise _unreadable(self.path, "tokenizer", error) from error
+        problem = self.layout.problem_with(tokenizer)
+        if problem:
+            raise UserError(f"the tokenizer of {self.path} {problem}")
+        return tokenizer
 
     def model(self) -> PreTrainedModel:
-        """Load the weights in float32; raises UserError if they cannot be read."""
+        """Load the weights in float32; raises UserError if they cannot be read or some are missing."""
         import torch
-        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
         try:
-            return AutoModelForCausalLM.from_pretrained(
-                self.path, attn_implementation="sdpa", dtype=torch.float32
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            with _silence():
+                model, found = AutoModelForCausalLM.from_pretrained(
+                    self.path,
+                    attn_implementation="sdpa",
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+        except Exception as error:  # transformers lets through whatever its parsers raise
             raise _unreadable(self.path, "weights", error) from error
+        missing = sorted(found["missing_keys"])
+        if missing:  # transformers would have drawn them at random
+            raise _unreadable(self.path, "weights", KeyError(f"{missing[0]} is missing"))
+        return model
+
+    def check(self, context_tokens: int) -> None:
+        """Raise UserError if the checkpoint cannot be served with prompts of that length.
+
+        Reads everything but the weights themselves, of which only the headers are read.
+        """
+        from safetensors import SafetensorError, safe_open
+        from transformers import AutoConfig
+
+        try:
+            with _silence():
+                config = AutoConfig.from_pretrained(self.path)
+        except Exception as error:  # transformers lets through whatever its parsers raise
+            raise _unreadable(self.path, "configuration", error) from error
+        positions = getattr(config, "max_position_embeddings", None)
+        if positions is not None and context_tokens > positions:
+            raise UserError(
+                f"policy.context_tokens is {context_tokens}, but {self.path} was made for"
+                f" {positions}; set it to {positions} at most"
+            )
+        self.tokenizer()
+        for file in sorted(Path(self.path).glob("*.safetensors")):
+            try:
+                with safe_open(file, "pt"):
+                    pass
+            except (OSError, SafetensorError) as error:
+                raise _unreadable(self.path, "weights", error) from error
 
     def write(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
     ) -> None:
         """Write weights, tokenizer and layout into an existing folder, beside what it holds."""
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        with _silence():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
         (folder / ABOUT).write_text(json.dumps({"layout": self.layout.name}) + "\n")
 
     def save(
@@ -82,12 +134,20 @@ def find_checkpoint(name: str, layout: str | None = None) -> Checkpoint:
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} holds no config.json: give the folder of a checkpoint")
         return Checkpoint(str(folder), get_layout(layout or _layout_of(folder)))
-    if name.startswith((".", "/", "~", "runs")) or name.count("/") != 1:
-        known = ", ".join(SHIPPED)
+    if not _HUB_ID.fullmatch(name) or Path(name).parts[0] == "runs" or folder.parent.is_dir():
         raise UserError(
-            f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or {known}"
+            f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
+            f" {', '.join(SHIPPED)}"
         )
     return Checkpoint(name, get_layout(layout or "chat"))
+
+
+def _tokenizer_class(path: str) -> str:
+    try:
+        text = (Path(path) / "tokenizer_config.json").read_text(encoding="utf-8")
+        return str(json.loads(text).get("tokenizer_class", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # not a folder, or unreadable: loading it will say so
 
 
 def _layout_of(folder: Path) -> str:
@@ -101,6 +161,20 @@ def _layout_of(folder: Path) -> str:
     if found not in LAYOUTS:
         raise UserError(f"{about} is damaged: it should name a layout, one of {', '.join(LAYOUTS)}")
     return str(found)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the progress bars of transformers out of our own output."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _unreadable(path: str, what: str, error: Exception) -> UserError:
