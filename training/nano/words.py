@@ -9,10 +9,7 @@ _FOLDER = Path(__file__).parent
 WORDS = (_FOLDER / "words.txt").read_text(encoding="utf-8").split()
 NAMES = (_FOLDER / "names.txt").read_text(encoding="utf-8").split()
 
-_ONSETS = (
-    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sl sp st t th tr v"
-    " w z"
-).split()  # noqa: SIM905
+_ONSETS = (_FOLDER / "onsets.txt").read_text(encoding="utf-8").split()
 _VOWELS = ["a", "e", "i", "o", "u", "ae", "ai", "ea", "ia", "ie", "io", "oo", "ou", "y"]
 _CODAS = [
     "",
