@@ -21,6 +21,9 @@ NETWORK_CAP_S = 2.0
 """Real time that a page's clock waits for pending fetches before it goes on without them."""
 STALLED_CAP_S = 0.1
 """The same while the last wait was in vain."""
+LOOK_AGAIN_S = 0.05
+"""Real time in which a page's clock that is not waiting moves on."""
+NATIVE_NOW = 'window[Symbol.for("webdojo")].nativeNow()'
 
 
 class PageClock:
@@ -33,6 +36,8 @@ class PageClock:
         """Whether the last grant went on without fetches that never came back."""
         self._cdp = cdp
         self._cap_s = network_cap_s
+        self.granted_ms = 0
+        """The same with what was lent ahead of the next run."""
         self._ahead_ms = 0
         self._grants = 0
         self._expired = asyncio.Event()
@@ -52,15 +57,33 @@ class PageClock:
         async with self._turn:
             self.elapsed_ms += milliseconds
             milliseconds, self._ahead_ms = max(1, milliseconds - self._ahead_ms), 0
-            await self._grant("pauseIfNetworkFetchesPending", milliseconds)
+            await self._pass(milliseconds)
+
+    async def _pass(self, milliseconds: int) -> None:
+        await self._grant("pauseIfNetworkFetchesPending", milliseconds)
+        seen: float | None = None
+        while not self._expired.is_set():
             try:
                 async with asyncio.timeout(STALLED_CAP_S if self.stalled else self._cap_s):
                     await self._expired.wait()
-                self.stalled = False
             except TimeoutError:
+                now = await self._now_ms()
+                if seen is not None and now > seen:
+                    seen = now  # slow, but on its way
+                    continue
+                if seen is None:
+                    seen = now
+                    await asyncio.sleep(LOOK_AGAIN_S)
+                    if self._expired.is_set() or await self._now_ms() > seen:
+                        continue
                 self.stalled = True
-                await self._grant("advance", milliseconds)
+                # What had passed before the wait must not pass twice.
+                missing = START_S * 1000 + self.granted_ms - now
+                left = min(milliseconds, max(1, round(missing)))
+                await self._grant("advance", left, anew=False)
                 await self._expired.wait()
+                return
+        self.stalled = False
 
     def standing(self) -> asyncio.Lock:
         """Held, it keeps this clock from being run; taken once no grant is under way."""
@@ -72,6 +95,15 @@ class PageClock:
             self._ahead_ms += 1
             await self._grant("advance", 1)
             await self._expired.wait()
+
+    async def fetch(self) -> None:
+        """Wait for what the page is fetching, as ``run`` does, in one millisecond of page time.
+
+        The next ``run`` gives it back.
+        """
+        async with self._turn:
+            self._ahead_ms += 1
+            await self._pass(1)
 
     @asynccontextmanager
     async def running(self, after_s: float, step_ms: int = 50) -> AsyncIterator[None]:
@@ -106,8 +138,17 @@ class PageClock:
                 async with asyncio.timeout(pause_s):
                     await over.wait()
 
-    async def _grant(self, policy: str, milliseconds: int) -> None:
+    async def _now_ms(self) -> float:
+        # The date of a page used again begins anew; the time of its frames does not.
+        answer = await self._cdp.send(
+            "Runtime.evaluate", {"expression": NATIVE_NOW, "returnByValue": True}
+        )
+        return float(answer["result"].get("value") or 0)
+
+    async def _grant(self, policy: str, milliseconds: int, *, anew: bool = True) -> None:
         self._grants += 1
+        if anew:
+            self.granted_ms += milliseconds
         self._expired.clear()
         await self._policy(policy, budget=milliseconds)
 

@@ -231,6 +231,8 @@ class WebEnv:
         )
         image = b""
         if self.spec.screenshot is not None:
+            # The look above has laid the page out anew, and so asked for images not there yet.
+            await page.clock.fetch()
             image = await page.screenshot(
                 self.spec.screenshot.image_format, self.spec.screenshot.quality
             )

@@ -243,7 +243,8 @@
     stillAnimations();
     focused = document.activeElement;
     while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
-    if (focused === document.body) focused = null;
+    // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
+    if (focused === document.body || !focused?.getClientRects().length) focused = null;
     const tree = [];
     if (document.body) walk(document.body, tree, { visible: true, pointer: false }, { x: 0, y: 0 });
     return JSON.stringify({
@@ -395,6 +396,7 @@
   const restart = (seed) => {
     episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
     chance = episode.seed;
+    document.activeElement?.blur?.();
     Math.random = random;
     ids = new WeakMap();
     elements = new Map();
@@ -402,6 +404,6 @@
     return episode.begun;
   };
 
-  const api = { snapshot, elementOf, clickPoint, prepareFill, selectOption, fileInput, focus, isChecked, restart };
+  const api = { nativeNow, snapshot, elementOf, clickPoint, prepareFill, selectOption, fileInput, focus, isChecked, restart };
   Object.defineProperty(window, KEY, { value: Object.freeze(api), enumerable: false });
 })();
