@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webdojo.agents.layouts.layout import LAYOUTS, Layout, get_layout
 from webdojo.tasks.errors import UserError
@@ -54,13 +54,13 @@ class Checkpoint:
         return tokenizer
 
     def model(self) -> PreTrainedModel:
-        """Load the weights in float32; raises UserError if they cannot be read or some are missing."""
+        """Load the weights in float32; raises UserError if any cannot be read or is missing."""
         import torch
         from transformers import AutoModelForCausalLM
 
         try:
             with _silence():
-                model, found = AutoModelForCausalLM.from_pretrained(
+                loaded: Any = AutoModelForCausalLM.from_pretrained(
                     self.path,
                     attn_implementation="sdpa",
                     dtype=torch.float32,
@@ -68,9 +68,10 @@ class Checkpoint:
                 )
         except Exception as error:  # transformers lets through whatever its parsers raise
             raise _unreadable(self.path, "weights", error) from error
-        missing = sorted(found["missing_keys"])
-        if missing:  # transformers would have drawn them at random
-            raise _unreadable(self.path, "weights", KeyError(f"{missing[0]} is missing"))
+        model: PreTrainedModel = loaded[0]
+        missing = sorted(loaded[1]["missing_keys"])
+        if missing:  # transformers has drawn them at random
+            raise _unreadable(self.path, "weights", ValueError(f"{missing[0]} is missing"))
         return model
 
     def check(self, context_tokens: int) -> None:
@@ -134,7 +135,7 @@ def find_checkpoint(name: str, layout: str | None = None) -> Checkpoint:
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} holds no config.json: give the folder of a checkpoint")
         return Checkpoint(str(folder), get_layout(layout or _layout_of(folder)))
-    if not _HUB_ID.fullmatch(name) or Path(name).parts[0] == "runs" or folder.parent.is_dir():
+    if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
         raise UserError(
             f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
             f" {', '.join(SHIPPED)}"
@@ -168,20 +169,27 @@ def _silence() -> Iterator[None]:
     """Keep the progress bars of transformers out of our own output."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    bars: Any = logging
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def _unreadable(path: str, what: str, error: Exception) -> UserError:
     lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".") if lines else type(error).__name__
+    if not Path(path).is_dir():
+        return UserError(
+            f"there is no folder {path!r}, and the model hub did not give one of that name"
+            f" ({reason}); give the folder of a checkpoint"
+        )
     return UserError(
-        f"the {what} of {path} cannot be read ({lines[0] if lines else type(error).__name__});"
-        " the checkpoint is incomplete or damaged: use another one"
+        f"the {what} of {path} cannot be read ({reason}); the checkpoint is incomplete or damaged:"
+        " use another one"
     )
 
 

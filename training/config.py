@@ -6,10 +6,11 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
@@ -34,12 +35,21 @@ class PolicyConfig(Section):
     """Longest prompt and response together."""
     max_response_tokens: int = Field(48, gt=0)
 
+    @model_validator(mode="after")
+    def _room_for_a_prompt(self) -> PolicyConfig:
+        if self.max_response_tokens >= self.context_tokens:
+            raise ValueError(
+                f"max_response_tokens={self.max_response_tokens} leaves no room for a prompt in"
+                f" context_tokens={self.context_tokens}; lower the one or raise the other"
+            )
+        return self
+
 
 class TasksConfig(Section):
     """Which tasks play which part. Names are task ids or whole suites."""
 
     files: tuple[Path, ...] = ()
-    """Python files that define tasks of the user's own."""
+    """Python files that define tasks of the user's own; in a TOML file, relative to its folder."""
     demonstrated: tuple[str, ...] = ()
     """Tasks whose oracles are recorded for the warm start."""
     reinforced: tuple[str, ...] = ()
@@ -145,19 +155,31 @@ def load_config(
     if not path.is_file():
         path = Path(source)
     if not path.is_file():
-        known = ", ".join(presets())
-        raise UserError(f"no configuration {source!r}: give a TOML file or a preset ({known})")
+        near = get_close_matches(source, presets(), n=1)
+        hint = f"did you mean {near[0]!r}" if near else f"there are {', '.join(presets())}"
+        raise UserError(
+            f"no configuration {source!r}: give a TOML file that is there, or a preset ({hint})"
+        )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     data.setdefault("name", path.stem)
+    _place_files(data, path.parent)
     for setting in settings:
         _set(data, setting)
-    if task_files:
-        tasks = data.setdefault("tasks", {})
-        tasks["files"] = [*tasks.get("files", ()), *map(str, task_files)]
-    return parse_config(data, str(path))
+    config = parse_config(data, f"{path} with --set" if settings else str(path))
+    files = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
+    return config.model_copy(update={"tasks": config.tasks.model_copy(update={"files": files})})
+
+
+def with_whole_suites(config: TrainConfig) -> TrainConfig:
+    """Suites spelled out as their tasks; raises UserError for an unknown one."""
+    tasks = config.tasks
+    parts = ("demonstrated", "reinforced", "unseen")
+    named = {part: registry.select(getattr(tasks, part)) for part in parts}
+    data = config.model_dump() | {"tasks": tasks.model_dump() | named}
+    return parse_config(data, f"configuration {config.name!r}")
 
 
 def config_to_toml(config: TrainConfig) -> str:
@@ -173,6 +195,16 @@ def parse_config(data: Mapping[str, Any], place: str) -> TrainConfig:
         return TrainConfig.model_validate(data)
     except ValidationError as error:
         raise UserError(f"{place}: {_explain(error)}") from None
+
+
+def _place_files(data: dict[str, Any], folder: Path) -> None:
+    """Make the task files of a TOML file absolute; what is malformed is left for the validation."""
+    tasks = data.get("tasks")
+    if isinstance(tasks, dict) and isinstance(files := tasks.get("files"), list):
+        tasks["files"] = [
+            str(folder / Path(file).expanduser()) if isinstance(file, str) else file
+            for file in files
+        ]
 
 
 def _set(data: dict[str, Any], setting: str) -> None:
@@ -194,21 +226,29 @@ def _set(data: dict[str, Any], setting: str) -> None:
 
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = [str(part) for part in first["loc"]]
-    key = ".".join(where)
+    known = _keys(TrainConfig)
+    key = ""
+    for part in map(str, first["loc"]):
+        longer = f"{key}.{part}" if key else part
+        # What is no key on the way is the name of the kind that a section was taken for.
+        if longer in known or part == str(first["loc"][-1]):
+            key = longer
     if first["type"] == "extra_forbidden":
-        near = get_close_matches(key, _keys(TrainConfig), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
         return f"unknown key {key!r}{hint}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{key or 'configuration'}: {message} (given: {first['input']!r})"[:400]
+    given = first["input"]
+    told = "" if isinstance(given, dict) else f" (given: {given!r})"
+    return f"{key or 'configuration'}: {message}{told}"[:400]
 
 
-def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+def _keys(kind: object, prefix: str = "") -> list[str]:
+    """Every key of a section, of any kind that it may be, and of the sections in it."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return [key for part in get_args(kind) for key in _keys(part, prefix)]
     found = []
-    for name, field in model.model_fields.items():
+    for name, field in kind.model_fields.items():
         found.append(prefix + name)
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found += _keys(kind, f"{prefix}{name}.")
+        found += _keys(field.annotation, f"{prefix}{name}.")
     return found

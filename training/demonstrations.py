@@ -62,7 +62,7 @@ class _Demonstrator:
         response = tokenizer.encode(recorded, add_special_tokens=False)
         if response and response[-1] != tokenizer.eos_token_id:
             response.append(tokenizer.eos_token_id)
-        if len(response) > self._all.max_response_tokens:
+        if len(response) > self._all.max_response_tokens or len(prompt) > room:
             return Decision(action)
         return Decision(action, prompt_ids=tuple(prompt), token_ids=tuple(response))
 

@@ -13,6 +13,7 @@ from webdojo.agents.layouts.layout import Layout
 from webdojo.envs.pool import EnvPool
 from webdojo.tasks import registry
 from webdojo.tasks.task import Task
+from webdojo.tasks.view import OracleError
 from webdojo.training.rollouts.trajectory import Ending, Trajectory, Turn
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ async def run_episode(
 ) -> Trajectory:
     """Play one episode to its end.
 
-    Raises BrowserDiedError if the browser died, and whatever the agent raises. A prompt over the
-    context limit ends the episode as ``overflow``.
+    Raises BrowserDiedError if the browser died, and whatever task or agent raise. A prompt over the
+    context limit ends the episode as ``overflow``, an oracle that gives up as ``failure``.
     """
     task = registry.get(which.task_id)
     agent = make_agent(task, agent_seed)
@@ -92,6 +93,9 @@ async def run_episode(
                 decision = await agent.act(observation)
             except ContextOverflowError:
                 ending = "overflow"
+                break
+            except OracleError:
+                ending = "failure"
                 break
             engine_seconds += clock() - mark
             mark = clock()

@@ -46,11 +46,11 @@ def evaluate_agent(
     load_files(str(path) for path in (*settings.tasks.files, *task_files))
     chosen = _find(settings, split)
     per_task = episodes or settings.evaluation.episodes_per_task
+    if not per_task:
+        raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     scripted = agent in SCRIPTED
     if not scripted:
-        from webdojo.agents.checkpoint import find_checkpoint
-
-        find_checkpoint(agent, settings.policy.layout)
+        _check_policy(agent, settings.policy.layout)
     worker = WorkerSettings(
         task_files=tuple(str(path.resolve()) for path in (*settings.tasks.files, *task_files)),
         checkpoint="" if scripted else agent,
@@ -126,6 +126,16 @@ def _play(
             on_episode=count,
         )
     return {"all": result.splits[split.name], "tasks": dict(result.tasks[split.name])}
+
+
+def _check_policy(name: str, layout: str | None) -> None:
+    from webdojo.agents.checkpoint import SHIPPED, find_checkpoint
+
+    known = (*SCRIPTED, *SHIPPED)
+    near = get_close_matches(name, known, n=1)
+    if near and name not in known and not Path(name).exists():
+        raise UserError(f"no agent {name!r}: did you mean {near[0]!r}?")
+    find_checkpoint(name, layout)
 
 
 def _config(agent: str, named: str | None) -> TrainConfig:

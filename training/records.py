@@ -22,12 +22,20 @@ class TrajectoryLog:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         drop_cut_line(path)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
 
     def append(self, trajectory: Trajectory) -> None:
-        """Write one trajectory."""
-        self._file.write(json.dumps(asdict(trajectory), separators=(",", ":")) + "\n")
-        self._file.flush()
+        """Write one trajectory; if the disk is full OSError is raised and nothing is written."""
+        line = json.dumps(asdict(trajectory), separators=(",", ":")).encode() + b"\n"
+        end = self._file.tell()
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            self._file.truncate(end)
+            error.filename = str(self._path)
+            raise
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""

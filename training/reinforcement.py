@@ -90,6 +90,9 @@ class Reinforcement:
                 version=version,
                 state=pool_state,
             )
+            if pool_state is None:
+                # From now on what is finished is kept through a kill.
+                self._save(learner, version)
             while version < updates and time.monotonic() - began < limit_s:
                 mark = time.monotonic()
                 groups: list[Group] = self._rollouts.call("next_batch", version=version)
@@ -138,7 +141,7 @@ class Reinforcement:
         try:
             learner.load_state_dict(torch.load(found / "learner.pt", weights_only=True))
             state = json.loads((found / "pool.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # unpickling raises whatever the bytes lead it to
             raise UserError(
                 f"the checkpoint {found} is damaged ({type(error).__name__}); remove it to go on"
                 " from the one before"

@@ -6,15 +6,17 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.checkpoint import Checkpoint, find_checkpoint
+from webdojo.agents.checkpoint import SHIPPED, Checkpoint, find_checkpoint
+from webdojo.envs.browser import find_chromium
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.training.config import TrainConfig
+from webdojo.tasks.task import Task
+from webdojo.training.config import TrainConfig, with_whole_suites
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     MODES,
@@ -29,66 +31,106 @@ from webdojo.training.metrics import MetricsLog
 from webdojo.training.progress import Progress
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement
-from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.process import RolloutProcess, RolloutsKilledError
 from webdojo.training.rollouts.worker import WorkerSettings
-from webdojo.training.run_folder import RunFolder
+from webdojo.training.run_folder import RUNS, RunFolder, check_room
 
 if TYPE_CHECKING:
     from webdojo.training.rollouts.trajectory import Trajectory
 
 
-def train(config: TrainConfig, runs: Path = Path("runs")) -> Path:
-    """Do a whole run in a new folder below ``runs``; returns the folder."""
+def train(
+    config: TrainConfig,
+    runs: Path = RUNS,
+    on_folder: Callable[[Path], object] = lambda folder: None,
+) -> Path:
+    """Do a whole run in a new folder below ``runs``; returns the folder.
+
+    The folder is made, and ``on_folder`` told of it, when nothing stands in the way any more: the
+    tasks, the policy, the browser and the disk. Raises UserError for whatever does.
+    """
     load_files(map(str, config.tasks.files))
-    config = _with_whole_task_names(config)
-    find_checkpoint(config.policy.checkpoint, config.policy.layout)
-    return _Run(RunFolder.create(config, runs), config).go()
+    config = _with_whole_paths(with_whole_suites(config))
+    check_room(runs)
+
+    def new_folder() -> RunFolder:
+        folder = RunFolder.create(config, runs)
+        on_folder(folder.path)
+        return folder
+
+    return _go(config, new_folder)
 
 
 def resume(path: Path) -> Path:
-    """Go on with a run where it was left; returns its folder."""
+    """Go on with a run where it was left; returns its folder. Raises as ``train`` does."""
     folder = RunFolder.existing(path)
+    if folder.done("report"):
+        print(f"{path} is finished: see {path / 'report.html'}")
+        return path
     config = folder.config()
     load_files(map(str, config.tasks.files))
-    return _Run(folder, config).go()
+    return _go(config, lambda: folder)
+
+
+def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
+    find_chromium()
+    _check_tasks(config)
+    base = find_checkpoint(config.policy.checkpoint, config.policy.layout)
+    base.check(config.policy.context_tokens)
+    settings = WorkerSettings(
+        task_files=tuple(map(str, config.tasks.files)),
+        checkpoint=base.path,
+        layout=base.layout.name,
+        context_tokens=config.policy.context_tokens,
+        max_response_tokens=config.policy.max_response_tokens,
+        slots=config.rollout.slots,
+        engine_threads=config.rollout.engine_threads,
+        deadline_s=config.rollout.deadline_s,
+    )
+    with RolloutProcess(settings) as rollouts:
+        rollouts.call("open_browser")
+        return _Run(folder(), config, base).go(rollouts)
+
+
+def _check_tasks(config: TrainConfig) -> None:
+    tasks = config.tasks
+    if not tasks.reinforced and config.reinforce.updates:
+        raise UserError(f"{config.name}: tasks.reinforced is empty: name the tasks to train on")
+    for task_id in tasks.demonstrated if config.warm_start.episodes_per_task else ():
+        if registry.entry(task_id).task.oracle is Task.oracle:
+            raise UserError(
+                f"tasks.demonstrated names {task_id}, which has no oracle: write its `oracle`, or"
+                " list it in tasks.reinforced alone"
+            )
 
 
 class _Run:
-    def __init__(self, folder: RunFolder, config: TrainConfig) -> None:
+    def __init__(self, folder: RunFolder, config: TrainConfig, base: Checkpoint) -> None:
         self.folder = folder
         self.config = config
+        self.base = base
         self.progress = Progress()
         self.metrics = MetricsLog(folder.path)
-        self.base = find_checkpoint(config.policy.checkpoint, config.policy.layout)
 
-    def go(self) -> Path:
-        if self.folder.done("report"):
-            print(f"{self.folder.path} is finished: see {self.folder.path / 'report.html'}")
-            return self.folder.path
-        settings = WorkerSettings(
-            task_files=tuple(str(path.resolve()) for path in self.config.tasks.files),
-            checkpoint=self.base.path,
-            layout=self.base.layout.name,
-            context_tokens=self.config.policy.context_tokens,
-            max_response_tokens=self.config.policy.max_response_tokens,
-            slots=self.config.rollout.slots,
-            engine_threads=self.config.rollout.engine_threads,
-            deadline_s=self.config.rollout.deadline_s,
-        )
-        print(f"run folder: {self.folder.path}")
+    def go(self, rollouts: RolloutProcess) -> Path:
+        print(f"run folder: {self.folder.path}", flush=True)
         try:
-            with self.progress, RolloutProcess(settings) as rollouts:
+            with self.progress:
                 self._phases(rollouts)
+            rollouts.close()
             self._report()
-        except KeyboardInterrupt:
-            print(
-                f"\nstopped; go on with: webdojo train --resume {self.folder.path}",
-                file=sys.stderr,
-            )
+        except RolloutsKilledError as error:
+            self._tell_how_to_go_on()
+            raise UserError(f"{error}; whatever it had finished is kept") from error
+        except BaseException:
+            self._tell_how_to_go_on()
             raise
         finally:
             self.metrics.close()
         return self.folder.path
+
+    def _tell_how_to_go_on(self) -> None:
+        print(f"\nstopped; go on with: webdojo train --resume {self.folder.path}", file=sys.stderr)
 
     def _phases(self, rollouts: RolloutProcess) -> None:
         warm = self.folder.checkpoint("warm-start")
@@ -261,16 +303,13 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     return {"splits": splits, "tasks": tasks}
 
 
-def _with_whole_task_names(config: TrainConfig) -> TrainConfig:
-    """Suites spelled out as their tasks; raises UserError for an unknown one."""
-    tasks = config.tasks
-    if not tasks.reinforced and config.reinforce.updates:
-        raise UserError(f"{config.name}: tasks.reinforced is empty: name the tasks to train on")
-    named = {
-        part: registry.select(getattr(tasks, part))
-        for part in ("demonstrated", "reinforced", "unseen")
-    }
-    return config.model_copy(update={"tasks": tasks.model_copy(update=named)})
+def _with_whole_paths(config: TrainConfig) -> TrainConfig:
+    """A checkpoint's folder as seen from anywhere, so that the run can be resumed from anywhere."""
+    folder = Path(config.policy.checkpoint)
+    if config.policy.checkpoint in SHIPPED or not folder.is_dir():
+        return config
+    policy = config.policy.model_copy(update={"checkpoint": str(folder.resolve())})
+    return config.model_copy(update={"policy": policy})
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,15 +31,9 @@ class RunFolder:
     def create(cls, config: TrainConfig, runs: Path = RUNS) -> RunFolder:
         """A new folder named after the run, with a number if the name is taken.
 
-        Raises UserError if the disk is too full to begin.
+        ``check_room`` should have been asked before.
         """
         runs.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(runs).free
-        if free < LEAST_FREE_BYTES:
-            raise UserError(
-                f"{runs.resolve()} has {free / 2**20:.0f} MiB of free disk space; a run needs at"
-                f" least {LEAST_FREE_BYTES / 2**20:.0f} MiB: free some, or run elsewhere"
-            )
         number = 1
         while True:
             path = runs / (config.name if number == 1 else f"{config.name}-{number}")
@@ -50,20 +44,30 @@ class RunFolder:
                 number += 1
         folder = cls(path)
         _write_whole(folder.config_file, config_to_toml(config))
+        folder._keep({"done": [], "seconds": {}})
         return folder
 
     @classmethod
     def existing(cls, path: Path) -> RunFolder:
         """The folder of a run that was begun; raises UserError if it is none."""
         folder = cls(path)
-        if not folder.config_file.is_file():
-            raise UserError(f"{path} is not the folder of a run: it holds no config.toml")
+        for needed in (folder.config_file, folder.state_file):
+            if not needed.is_file():
+                raise UserError(
+                    f"{path} is not the folder of a run: it holds no {needed.name}; give one that"
+                    " `webdojo train` made, such as runs/quickstart"
+                )
         return folder
 
     @property
     def config_file(self) -> Path:
         """The whole configuration, defaults included."""
         return self.path / "config.toml"
+
+    @property
+    def state_file(self) -> Path:
+        """How far the run has come."""
+        return self.path / "state.json"
 
     @property
     def demonstrations(self) -> Path:
@@ -94,10 +98,7 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """``{"done": [phase …], "seconds": {phase: seconds}}``."""
-        path = self.path / "state.json"
-        if not path.is_file():
-            return {"done": [], "seconds": {}}
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(self.state_file.read_text(encoding="utf-8"))
         return found
 
     def done(self, phase: str) -> bool:
@@ -118,12 +119,28 @@ class RunFolder:
             state["seconds"][phase] = round(spent, 3)
             if ended_well:
                 state["done"].append(phase)
-            _write_whole(self.path / "state.json", json.dumps(state) + "\n")
+            self._keep(state)
 
     def latest_update(self) -> Path | None:
         """The newest whole checkpoint of the reinforcement."""
         found = sorted(self.path.glob("checkpoints/update-[0-9]*[0-9]"))
         return found[-1] if found else None
+
+    def _keep(self, state: Mapping[str, Any]) -> None:
+        _write_whole(self.state_file, json.dumps(state) + "\n")
+
+
+def check_room(runs: Path) -> None:
+    """Raise UserError if the disk is too full to begin a run below ``runs``, or that is a file."""
+    there = next(place for place in (runs, *runs.resolve().parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, and runs are kept in a folder of that name: move it")
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        raise UserError(
+            f"{runs.resolve()} has {free / 2**20:.0f} MiB of free disk space; a run needs at"
+            f" least {LEAST_FREE_BYTES / 2**20:.0f} MiB: free some, or run elsewhere"
+        )
 
 
 def _write_whole(path: Path, text: str) -> None:

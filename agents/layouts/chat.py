@@ -33,6 +33,12 @@ class ChatLayout:
     name = "chat"
     modes: tuple[str, ...] = ("pruned_html",)
 
+    def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
+        """It must bring a chat template."""
+        if not tokenizer.chat_template:
+            return "has no chat template, which the chat layout needs: use a model that has one"
+        return ""
+
     def prompt_ids(
         self,
         tokenizer: PreTrainedTokenizerBase,

@@ -22,6 +22,10 @@ class Layout(Protocol):
     modes: tuple[str, ...]
     """Observation modes that it reads."""
 
+    def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Why a tokenizer cannot write this layout and what to do, as "has no …"; or empty."""
+        ...
+
     def prompt_ids(
         self,
         tokenizer: PreTrainedTokenizerBase,

@@ -113,6 +113,16 @@ class OutlineLayout:
     name = "outline"
     modes: tuple[str, ...] = ("outline",)
 
+    def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
+        """It must know the layout's own tokens."""
+        known = tokenizer.get_vocab()
+        missing = [token for token in (ACT, END) if token not in known]
+        if missing:
+            return (
+                f"has no token {missing[0]}, which the outline layout needs: set policy.layout=chat"
+            )
+        return ""
+
     def prompt_ids(
         self,
         tokenizer: PreTrainedTokenizerBase,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,11 +21,16 @@ class RolloutsDiedError(RuntimeError):
     """The rollout process ended, or something in it failed."""
 
 
+class RolloutsKilledError(RolloutsDiedError):
+    """The rollout process was ended from outside: by a signal, or for want of memory."""
+
+
 class RolloutProcess:
     """Browsers, agents and engine in a process of their own.
 
     ``call`` and ``stream`` name a method of ``Worker``; one request is answered at a time. Both
-    raise UserError for what the user can mend and RolloutsDiedError for everything else.
+    raise UserError for what the user can mend, OSError for a full disk, RolloutsKilledError if the
+    process is gone, and RolloutsDiedError for everything else.
     """
 
     def __init__(
@@ -34,7 +41,8 @@ class RolloutProcess:
         self._process = context.Process(
             target=main, args=(theirs, settings), name="webdojo-rollouts", daemon=False
         )
-        self._process.start()
+        with _interrupts_held():
+            self._process.start()
         theirs.close()
         self._on_figures = on_figures or (lambda figures: None)
         self.figures: dict[str, Any] = {}
@@ -115,6 +123,8 @@ class RolloutProcess:
                 self._on_figures(value)
             elif kind == "user_error":
                 raise UserError(value)
+            elif kind == "cannot_write":
+                raise OSError(*value)
             elif kind == "error":
                 message, trace = value
                 error = RolloutsDiedError(message)
@@ -125,6 +135,20 @@ class RolloutProcess:
 
     def _death(self) -> RolloutsDiedError:
         self._process.join(1.0)
-        return RolloutsDiedError(
-            f"the rollout process ended unasked (exit code {self._process.exitcode})"
-        )
+        code = self._process.exitcode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            memory = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""
+            return RolloutsKilledError(f"the rollout process was killed by {name}{memory}")
+        return RolloutsDiedError(f"the rollout process ended unasked (exit code {code})")
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start a process that a Ctrl-C does not reach before it can say that it will not have it."""
+    resource_tracker.ensure_running()  # it lets interrupts through when it is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,6 +7,7 @@ side is ``webdojo.training.rollouts.process``.
 from __future__ import annotations
 
 import asyncio
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -52,6 +53,10 @@ ATTEMPTS = 3
 """Times that an episode outside the pool is begun before it is given up."""
 
 
+MOST_GIVEN_UP = 8
+"""Episodes given up in a row after which something must be wrong with more than they."""
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
     """What the rollout process needs to know at its start."""
@@ -78,7 +83,13 @@ class Worker:
     log: TrajectoryLog | None = None
     envs: dict[tuple[str, ...], EnvPool] = field(default_factory=dict)
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
+    given_up: int = 0
+    """Episodes outside the pool that were given up since the last one that ended."""
     tallies: dict[str, deque[bool]] = field(default_factory=dict)
+
+    async def open_browser(self) -> int:
+        """Start the browser, if it does not run; gives its process id."""
+        return await self.chromium.process_id()
 
     # Episodes outside the pool: demonstrations and evaluation ---------------------------------
 
@@ -92,20 +103,23 @@ class Worker:
     ) -> AsyncIterator[Trajectory]:
         """Play ``episodes`` and give each trajectory as it ends, in no fixed order.
 
-        An episode whose browser dies is begun again; after ``ATTEMPTS`` its error is raised.
+        An episode whose browser dies, or that takes too long, is begun again; after ``ATTEMPTS``
+        it counts as a failure that ended with the ``deadline``. Raises UserError if one episode
+        after another has to be given up.
         """
         make_agent = self._agents(player, temperature, noise)
         modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
         envs = self._envs(modes)
         queue = iter(episodes)
+        most = min(MOST_GIVEN_UP, len(episodes))
         pending: set[asyncio.Task[Trajectory]] = set()
+        done: set[asyncio.Task[Trajectory]] = set()
         try:
             while True:
                 while len(pending) < self.settings.slots and (which := next(queue, None)):
                     agent_seed = episode_seed(seed, which)
-                    pending.add(
-                        asyncio.create_task(self._retried(which, envs, make_agent, agent_seed))
-                    )
+                    episode = self._retried(which, envs, make_agent, agent_seed, most)
+                    pending.add(asyncio.create_task(episode))
                 if not pending:
                     return
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -114,19 +128,60 @@ class Worker:
         finally:
             for task in pending:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            await asyncio.gather(*pending, *done, return_exceptions=True)
 
     async def _retried(
-        self, which: EpisodeId, envs: EnvPool, make_agent: MakeAgent, agent_seed: int
+        self,
+        which: EpisodeId,
+        envs: EnvPool,
+        make_agent: MakeAgent,
+        agent_seed: int,
+        most_given_up: int,
     ) -> Trajectory:
-        for attempt in range(ATTEMPTS):
+        reason = ""
+        for _ in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(self.settings.deadline_s):
-                    return await run_episode(which, envs, make_agent, agent_seed)
-            except (BrowserDiedError, TimeoutError):
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+                    found = await self._run(which, envs, make_agent, agent_seed)
+            except BrowserDiedError as error:
+                reason = str(error)
+            except TimeoutError:
+                reason = f"no end within {self.settings.deadline_s:g} s"
+            else:
+                self.given_up = 0
+                return found
+        self.given_up += 1
+        if self.given_up >= most_given_up:
+            raise UserError(
+                f"{self.given_up} episodes in a row were given up after {ATTEMPTS} attempts each;"
+                f" the last was {which.task_id} with seed {which.seed}: {reason}; see whether its"
+                " page can be reached, and whether `webdojo doctor` finds the browser fit"
+            )
+        return Trajectory(
+            which.episode_id, which.task_id, which.seed, which.group_id, which.member, (), 0.0,
+            "deadline", attempts=ATTEMPTS,
+        )  # fmt: skip
+
+    async def _run(
+        self,
+        which: EpisodeId,
+        envs: EnvPool,
+        make_agent: MakeAgent,
+        agent_seed: int,
+        progress: Callable[[], None] = lambda: None,
+    ) -> Trajectory:
+        """Play one episode; what the user's own task file raises becomes a UserError."""
+        try:
+            return await run_episode(which, envs, make_agent, agent_seed, progress)
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [frame for frame in frames if frame.filename in self.settings.task_files]
+            if isinstance(error, UserError | BrowserDiedError) or not own:
+                raise
+            raise UserError(
+                f"{own[-1].filename}, line {own[-1].lineno}: {type(error).__name__}: {error}, in"
+                f" {which.task_id} with seed {which.seed}; mend the task and try again"
+            ) from error
 
     # The pool ----------------------------------------------------------------------------------
 
@@ -161,7 +216,7 @@ class Worker:
                 request.attempt,
             )
             agent_seed = episode_seed(seed, which)
-            return await run_episode(which, envs, make_agent, agent_seed, request.progress)
+            return await self._run(which, envs, make_agent, agent_seed, request.progress)
 
         async def keep(trajectory: Trajectory) -> None:
             log.append(trajectory)
@@ -293,8 +348,14 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     # or the browser.
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True, name="webdojo-watchdog").start()
-    load_files(settings.task_files)
+    try:
+        load_files(settings.task_files)
+    except UserError as error:
+        connection.recv()
+        connection.send(("user_error", str(error)))
+        return
     asyncio.run(_serve(connection, Worker(settings)))
 
 
@@ -309,7 +370,7 @@ def _die_with_parent() -> None:
 
 async def _serve(connection: Connection, worker: Worker) -> None:
     tasks: set[asyncio.Task[None]] = set()
-    news = asyncio.create_task(_tell(connection, worker))
+    news = asyncio.create_task(_tell(connection, worker, tasks))
     try:
         while True:
             try:
@@ -338,18 +399,36 @@ async def _answer(
                 connection.send(("item", item))
             connection.send(("done", None))
         else:
-            connection.send(("done", await result))
+            given = await result
+            if worker.pool is not None:
+                connection.send(("figures", worker.figures()))
+            connection.send(("done", given))
     except asyncio.CancelledError:
         raise
-    except UserError as error:
-        connection.send(("user_error", str(error)))
     except Exception as error:  # noqa: BLE001  # the boundary: the learner is told and decides
-        connection.send(("error", (f"{type(error).__name__}: {error}", traceback.format_exc())))
+        connection.send(_told(error))
 
 
-async def _tell(connection: Connection, worker: Worker) -> None:
-    """Send figures twice a second while rollouts run."""
+def _told(error: Exception) -> tuple[str, Any]:
+    from webdojo.training.rollouts.pool import EpisodesFailError
+
+    if isinstance(error, EpisodesFailError) and isinstance(error.__cause__, UserError):
+        error = error.__cause__
+    if isinstance(error, UserError | EpisodesFailError):
+        return "user_error", str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "cannot_write", (error.errno, error.strerror, error.filename)
+    return "error", (f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+async def _tell(
+    connection: Connection, worker: Worker, requests: Collection[asyncio.Task[None]]
+) -> None:
+    """Send figures twice a second while rollouts run and somebody waits for an answer.
+
+    Whoever does not wait does not read either, and a full pipe would hold up every episode.
+    """
     while True:
         await asyncio.sleep(0.5)
-        if worker.pool is not None:
+        if worker.pool is not None and requests:
             connection.send(("figures", worker.figures()))

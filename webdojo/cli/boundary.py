@@ -68,7 +68,8 @@ def guarded(command: Callable[[], object]) -> NoReturn:
 
 
 def _stop(sentence: str, status: int) -> NoReturn:
-    print(f"webdojo: {sentence.rstrip('.')}.", file=sys.stderr)
+    end = "" if sentence.endswith("?") else "."
+    print(f"webdojo: {sentence.rstrip('.')}{end}", file=sys.stderr)
     sys.exit(status)
 
 

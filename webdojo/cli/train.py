@@ -42,7 +42,8 @@ def train(
             raise UserError("--resume takes the run's own configuration: give the run folder alone")
         from webdojo.training.run import resume as go_on
 
-        run_folder.set(resume)
+        if resume.is_dir():
+            run_folder.set(resume)
         go_on(resume)
         return
     if config is None:
@@ -57,4 +58,4 @@ def train(
         return
     from webdojo.training.run import train as start
 
-    start(loaded)
+    start(loaded, on_folder=run_folder.set)
