@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHIPPED = {"webdojo-nano": Path(__file__).parent / "nano"}
 """Policies that come with WebDojo, by name."""
 
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 ABOUT = "webdojo.json"
@@ -39,6 +40,10 @@ class Checkpoint:
         """
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+        folder = Path(self.path)
+        if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+            # transformers would make up an empty one.
+            raise _unreadable(self.path, "tokenizer", OSError("none of its files is there"))
         # For a tokenizer of its own AutoTokenizer takes the class that is usual for the model's
         # architecture, which splits text in another way.
         own = _tokenizer_class(self.path) in ("TokenizersBackend", "PreTrainedTokenizerFast")
