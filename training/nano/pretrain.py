@@ -320,6 +320,8 @@ def _make(config: PretrainConfig, first: int, queue: Any) -> None:
             except Full:
                 if not parent.is_alive():
                     return
+    # Tensors are handed over when they are taken: leaving earlier would take the last ones along.
+    parent.join()
 
 
 def _batches(
