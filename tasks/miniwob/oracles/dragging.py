@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -63,8 +64,7 @@ def drag_item_in_grid(view: PageView) -> Oracle:
         row = 0 if "top" in where else 2 if "bottom" in where else 1
         column = 0 if "left" in where else 2 if "right" in where else 1
         new = 3 * row + column
-    items = _items(view)
-    yield mouse_drag(*middle(items[old]), *middle(items[new]))
+    yield _move(view, old, new)
 
 
 @solves("drag-sort-numbers")
@@ -87,10 +87,14 @@ def _entries(view: PageView) -> list[str]:
 
 
 def _move(view: PageView, old: int, new: int) -> str:
-    """Drag an entry down or up, a little beyond the middle of the one whose place it takes."""
+    """Drag an entry a little beyond the middle of the one whose place it takes."""
     items = _items(view)
-    x, y = middle(items[old])
-    return mouse_drag(x, y, x, middle(items[new])[1] + (6 if new > old else -6))
+    (x, y), (to_x, to_y) = middle(items[old]), middle(items[new])
+    return mouse_drag(x, y, _beyond(x, to_x), _beyond(y, to_y))
+
+
+def _beyond(start: float, end: float) -> float:
+    return end if abs(end - start) < 1 else end + math.copysign(6, end - start)
 
 
 @solves("drag-shapes")

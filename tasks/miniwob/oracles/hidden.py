@@ -92,9 +92,13 @@ def _same_icon(view: PageView) -> Tag | None:
 
 @solves("click-pie", "click-pie-nodelay")
 def pie_menu(view: PageView) -> Oracle:
-    """Spread the menu, then click the slice with the label."""
+    """Spread the menu, wait until it stands still, then click the slice with the label."""
     label = quoted(view.goal)[0]
+    before = view.boxes
     view = yield click(view.bid("text", "+"))
+    while view.boxes != before:
+        before = view.boxes
+        view = yield "noop()"
     yield click(view.bid("text", label))
 
 

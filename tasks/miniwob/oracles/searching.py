@@ -60,17 +60,18 @@ def turn_cube(view: PageView) -> Oracle:
     """
     wanted = match(r'"(\d)"', view.goal)[0]
     x, y = 5, 200
+    view = yield call("mouse_move", x, y)
     view = yield call("mouse_down", x, y)
     while (side := _front(view)) != wanted:
-        if wanted in "16" or side in "16":
-            y -= 28
-        else:
-            x += 30
-        if y < 55 or x > 320:
-            view = yield call("mouse_up", x, y + (28 if y < 55 else 0))
-            x, y = (5, y) if x > 320 else (x, 200)
+        sideways = not (wanted in "16" or side in "16")
+        to_x, to_y = (x + 40, y) if sideways else (x, y - 36)
+        if to_x > 325 or to_y < 52:
+            view = yield call("mouse_up", x, y)
+            x, y = 5, 200
+            view = yield call("mouse_move", x, y)
             view = yield call("mouse_down", x, y)
         else:
+            x, y = to_x, to_y
             view = yield call("mouse_move", x, y)
     view = yield call("mouse_up", x, y)
     yield click(button(view))
