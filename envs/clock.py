@@ -8,7 +8,7 @@ work, but nothing that waits for a frame or a timer ever comes back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,10 @@ NETWORK_CAP_S = 2.0
 """Real time that a page's clock waits for pending fetches before it goes on without them."""
 STALLED_CAP_S = 0.1
 """The same while the last wait was in vain."""
+LEAK_CAP_S = 1.0
+"""Real time that it waits where nothing is known to be pending."""
+LOOK_S = 0.25
+"""Real time between two looks at a clock that has not come to the end of its grant."""
 LOOK_AGAIN_S = 0.05
 """Real time in which a page's clock that is not waiting moves on."""
 NATIVE_NOW = 'window[Symbol.for("webdojo")].nativeNow()'
@@ -29,12 +33,18 @@ NATIVE_NOW = 'window[Symbol.for("webdojo")].nativeNow()'
 class PageClock:
     """Virtual time of one page."""
 
-    def __init__(self, cdp: CDPSession, network_cap_s: float = NETWORK_CAP_S) -> None:
+    def __init__(
+        self,
+        cdp: CDPSession,
+        fetching: Callable[[], bool] = lambda: True,
+        network_cap_s: float = NETWORK_CAP_S,
+    ) -> None:
         self.elapsed_ms = 0
         """Page time granted so far."""
         self.stalled = False
         """Whether the last grant went on without fetches that never came back."""
         self._cdp = cdp
+        self._fetching = fetching
         self._cap_s = network_cap_s
         self.granted_ms = 0
         """The same with what was lent ahead of the next run."""
@@ -61,29 +71,32 @@ class PageClock:
 
     async def _pass(self, milliseconds: int) -> None:
         await self._grant("pauseIfNetworkFetchesPending", milliseconds)
-        seen: float | None = None
-        while not self._expired.is_set():
-            try:
-                async with asyncio.timeout(STALLED_CAP_S if self.stalled else self._cap_s):
+        waited_s = 0.0
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
                     await self._expired.wait()
-            except TimeoutError:
-                now = await self._now_ms()
-                if seen is not None and now > seen:
-                    seen = now  # slow, but on its way
-                    continue
-                if seen is None:
-                    seen = now
-                    await asyncio.sleep(LOOK_AGAIN_S)
-                    if self._expired.is_set() or await self._now_ms() > seen:
-                        continue
-                self.stalled = True
-                # What had passed before the wait must not pass twice.
-                missing = START_S * 1000 + self.granted_ms - now
-                left = min(milliseconds, max(1, round(missing)))
-                await self._grant("advance", left, anew=False)
-                await self._expired.wait()
+            if self._expired.is_set():
+                self.stalled = False
                 return
-        self.stalled = False
+            waited_s += LOOK_S
+            fetching = self._fetching()
+            patience_s = (
+                (STALLED_CAP_S if self.stalled else self._cap_s) if fetching else LEAK_CAP_S
+            )
+            if waited_s >= patience_s and not await self._moves():
+                # Chromium may count a fetch as pending for ever that has ended; that is no stall.
+                self.stalled = fetching
+                break
+        # What had passed before the wait must not pass twice.
+        missing = START_S * 1000 + self.granted_ms - await self._now_ms()
+        await self._grant("advance", min(milliseconds, max(1, round(missing))), anew=False)
+        await self._expired.wait()
+
+    async def _moves(self) -> bool:
+        before = await self._now_ms()
+        await asyncio.sleep(LOOK_AGAIN_S)
+        return self._expired.is_set() or await self._now_ms() > before
 
     def standing(self) -> asyncio.Lock:
         """Held, it keeps this clock from being run; taken once no grant is under way."""

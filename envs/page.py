@@ -37,7 +37,8 @@ class DrivenPage:
     def __init__(self, page: Page, cdp: CDPSession, tabs: Tabs) -> None:
         self.page = page
         self.tabs = tabs
-        self.clock = PageClock(cdp)
+        self._fetches: set[str] = set()
+        self.clock = PageClock(cdp, lambda: bool(self._fetches))
         self.frame_id = ""
         """Protocol id of the main frame."""
         self.pointer: tuple[float, float] | None = None
@@ -59,9 +60,10 @@ class DrivenPage:
         try:
             driven = cls(page, await page.context.new_cdp_session(page), tabs)
             driven._listen(tabs.origins)
-            _, _, _, tree = await asyncio.gather(
+            *_, tree = await asyncio.gather(
                 driven.clock.start(),
                 driven._cdp.send("Page.enable"),
+                driven._cdp.send("Network.enable"),
                 driven._cdp.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
                 driven._cdp.send("Page.getFrameTree"),
             )
@@ -214,12 +216,20 @@ class DrivenPage:
 
     def _listen(self, origins: Origins) -> None:
         self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
+        self._cdp.on("Network.requestWillBeSent", self._fetch_began)
+        for ended in ("Network.loadingFinished", "Network.loadingFailed"):
+            self._cdp.on(ended, lambda event: self._fetches.discard(event["requestId"]))
         self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
         self.page.on("close", lambda _: self.closed.set())
         self.page.on("crash", lambda _: self.tabs.lose("the page crashed"))
         self.page.on("dialog", self._answer)
         self.page.on("download", self._refuse_download)
+
+    def _fetch_began(self, event: dict[str, Any]) -> None:
+        # What a file holds is there at once, whatever Chromium says of images.
+        if not event["request"]["url"].startswith(("file:", "data:", "blob:")):
+            self._fetches.add(event["requestId"])
 
     def _drag_began(self, event: dict[str, Any]) -> None:
         self._dragged = event["data"]
