@@ -46,6 +46,13 @@ class Reinforcement:
         self._progress = progress
         self._waited_s = 0.0
         self._trained_s = 0.0
+        self._began = time.monotonic()
+        self._before_s = 0.0
+        """What the run had spent here before it was stopped and resumed."""
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._before_s + time.monotonic() - self._began
 
     def run(self, start: Checkpoint, target: Path) -> dict[str, Any]:
         """Train from ``start`` and leave the last policy in ``target``; returns throughput."""
@@ -65,7 +72,7 @@ class Reinforcement:
         learner = Learner(model, learner_config, config.objective)
         version, pool_state = self._restore(learner)
         updates = config.reinforce.updates
-        began = time.monotonic()
+        self._began = time.monotonic()
         limit_s = 60 * config.reinforce.max_minutes
         self._progress.phase("reinforce", updates, "updates", version)
         with tempfile.TemporaryDirectory(
@@ -93,10 +100,16 @@ class Reinforcement:
             if pool_state is None:
                 # From now on what is finished is kept through a kill.
                 self._save(learner, version)
-            while version < updates and time.monotonic() - began < limit_s:
+            while version < updates and (left_s := limit_s - self._elapsed_s) > 0:
                 mark = time.monotonic()
-                groups: list[Group] = self._rollouts.call("next_batch", version=version)
+                groups: list[Group] | None = self._rollouts.call(
+                    "next_batch", version=version, patience_s=left_s
+                )
                 waited = time.monotonic() - mark
+                if groups is None:
+                    self._waited_s += waited
+                    self._progress.note("time is up before enough groups whose rewards differ came")
+                    break
                 mark = time.monotonic()
                 figures = learner.update(groups, version)
                 version += 1
@@ -104,13 +117,13 @@ class Reinforcement:
                 trained = time.monotonic() - mark
                 self._waited_s += waited
                 self._trained_s += trained
-                self._tell(version, groups, figures, waited, trained, time.monotonic() - began)
+                self._tell(version, groups, figures, waited, trained)
                 if version % config.reinforce.checkpoint_every == 0 and version < updates:
                     self._save(learner, version)
             last = self._rollouts.call("stop_pool")
         start.save(model, tokenizer, target)
         self._progress.end(f"{version} updates")
-        return self._throughput(last, version, time.monotonic() - began)
+        return self._throughput(last, version, self._elapsed_s)
 
     # Checkpoints ---------------------------------------------------------------------------------
 
@@ -123,7 +136,8 @@ class Reinforcement:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         torch.save(learner.state_dict(), partial / "learner.pt")
-        state = {"version": version, "pool": self._rollouts.call("pool_state")}
+        pool = self._rollouts.call("pool_state")
+        state = {"version": version, "elapsed_s": round(self._elapsed_s, 3), "pool": pool}
         (partial / "pool.json").write_text(json.dumps(state), encoding="utf-8")
         partial.replace(target)
         for old in sorted(target.parent.glob("update-[0-9]*[0-9]"))[:-KEPT_CHECKPOINTS]:
@@ -147,6 +161,7 @@ class Reinforcement:
                 " from the one before"
             ) from error
         self._progress.note(f"going on from update {state['version']}")
+        self._before_s = float(state["elapsed_s"])
         return int(state["version"]), state["pool"]
 
     # Figures -------------------------------------------------------------------------------------
@@ -158,8 +173,8 @@ class Reinforcement:
         learner: dict[str, float],
         waited_s: float,
         trained_s: float,
-        elapsed_s: float,
     ) -> None:
+        elapsed_s = self._elapsed_s
         figures = self._rollouts.figures
         pool = figures.get("pool", {})
         engine = figures.get("engine", {})
@@ -178,7 +193,7 @@ class Reinforcement:
             seen["reward/mean"] = figures["recent_success"]
         seen["learner/idle_share"] = waited_s / (waited_s + trained_s)
         if engine:
-            seen["engine/tokens_per_s"] = engine["drawn_tokens"] / elapsed_s
+            seen["engine/tokens_per_s"] = engine["drawn_tokens"] / (elapsed_s - self._before_s)
         self._metrics.write("reinforce", version, seen)
         shown = {
             "success": figures.get("recent_success"),
@@ -199,11 +214,10 @@ class Reinforcement:
             "updates": version,
             "seconds": round(elapsed_s, 1),
             "episodes": episodes,
-            "episodes_per_min": round(60 * episodes / elapsed_s, 1) if elapsed_s else 0.0,
-            "updates_per_min": round(60 * version / elapsed_s, 2) if elapsed_s else 0.0,
-            "tokens_per_s": round(engine.get("drawn_tokens", 0) / elapsed_s, 1)
-            if elapsed_s
-            else 0.0,
+            "episodes_per_min": round(60 * episodes / elapsed_s, 1),
+            "updates_per_min": round(60 * version / elapsed_s, 2),
+            # The engine counts from when it was started, which is anew when a run is resumed.
+            "tokens_per_s": round(engine.get("drawn_tokens", 0) / (elapsed_s - self._before_s), 1),
             "idle_share_rollout": round(pool.get("idle_share", 0.0), 4),
             "idle_share_learner": round(
                 self._waited_s / max(1e-9, self._waited_s + self._trained_s), 4

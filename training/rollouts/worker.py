@@ -241,10 +241,14 @@ class Worker:
             self.pool.load_state_dict(state, finished)
         self.pool.start()
 
-    async def next_batch(self, version: int) -> list[Group]:
-        """The groups of the next update."""
+    async def next_batch(self, version: int, patience_s: float) -> list[Group] | None:
+        """The groups of the next update; None if they have not come within ``patience_s``."""
         assert self.pool is not None
-        return await self.pool.next_batch(version)
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self.pool.next_batch(version)
+        except TimeoutError:
+            return None
 
     async def load(self, weights: Path) -> None:
         """Serve the weights of a checkpoint from now on."""
