@@ -60,9 +60,7 @@ class Engine(Protocol):
         """
         ...
 
-    async def update_weights(
-        self, source: Mapping[str, torch.Tensor] | Path, version: int
-    ) -> None:
+    async def update_weights(self, source: Mapping[str, torch.Tensor] | Path, version: int) -> None:
         """Swap weights between two decode steps; running responses go on under the new ones."""
         ...
 
