@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 
 from bs4 import Tag
 
-from webdojo.tasks.calls import click, mouse_drag
+from webdojo.tasks.calls import call, click, mouse_drag
 from webdojo.tasks.miniwob.oracles.looking import COLOURS, Point, box, middle, rgb, seen
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import button, match
@@ -64,7 +63,15 @@ def drag_item_in_grid(view: PageView) -> Oracle:
         row = 0 if "top" in where else 2 if "bottom" in where else 1
         column = 0 if "left" in where else 2 if "right" in where else 1
         new = 3 * row + column
-    yield _move(view, old, new)
+    items = _items(view)
+    (x, y), (to_x, to_y) = middle(items[old]), middle(items[new])
+    # Straight there, as entries passed on the way would change places too; the last bit of the way
+    # decides whether the entry comes before or after the one whose place it takes.
+    onward = 6 if new > old else -6
+    view = yield call("mouse_down", x, y)
+    view = yield call("mouse_move", to_x - onward, to_y)
+    view = yield call("mouse_move", to_x + onward, to_y)
+    yield call("mouse_up", to_x + onward, to_y)
 
 
 @solves("drag-sort-numbers")
@@ -89,12 +96,8 @@ def _entries(view: PageView) -> list[str]:
 def _move(view: PageView, old: int, new: int) -> str:
     """Drag an entry a little beyond the middle of the one whose place it takes."""
     items = _items(view)
-    (x, y), (to_x, to_y) = middle(items[old]), middle(items[new])
-    return mouse_drag(x, y, _beyond(x, to_x), _beyond(y, to_y))
-
-
-def _beyond(start: float, end: float) -> float:
-    return end if abs(end - start) < 1 else end + math.copysign(6, end - start)
+    x, y = middle(items[old])
+    return mouse_drag(x, y, x, middle(items[new])[1] + (6 if new > old else -6))
 
 
 @solves("drag-shapes")

@@ -89,9 +89,9 @@ def _front(view: PageView) -> str:
 def new_event(view: PageView) -> Oracle:
     """Drag over free half-hours of the wanted window, name the event, create it."""
     amount, unit, name, start, end = match(
-        r'a ([\d.]+) (mins|hours) event named "(.+)", between (\w+) and (\w+)\.', view.goal
+        r'a ([\d.]+) (mins|hours?) event named "(.+)", between (\w+) and (\w+)\.', view.goal
     )
-    length = round(float(amount) * (2 if unit == "hours" else 1 / 30))
+    length = round(float(amount) * (1 / 30 if unit == "mins" else 2))
     window = range(_half_hour(start), _half_hour(end))
     first = next(
         (n for n in window if n + length <= window.stop and _free(view, range(n, n + length))), None
