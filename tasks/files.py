@@ -62,7 +62,7 @@ def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def loaded_files() -> tuple[str, ...]:
-    """Files whose tasks are registered, in order; hand them to ``load_files`` in another process."""
+    """Files whose tasks are registered, in order, for ``load_files`` in another process."""
     return tuple(map(str, _loaded))
 
 

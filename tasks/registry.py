@@ -61,11 +61,11 @@ def register(task: TaskClass, source: str | None = None) -> TaskClass:
     suite = task.id.split(".", 1)[0]
     if known is None and suite in BUILT_IN and not _is_built_in(task):
         raise UserError(
-            f"{place}: id {task.id!r}: the suite {suite!r} is WebDojo's own; choose another first part"
+            f"{place}: id {task.id!r}: suite {suite!r} is WebDojo's own; choose another"
         )
     if known is not None and known.task is not task:
         raise UserError(
-            f"{place}: id {task.id!r} is already taken by {known.source}; give one of them another id"
+            f"{place}: id {task.id!r} is taken by {known.source}; give one of them another id"
         )
     _entries[task.id] = Entry(task, place)
     for listener in listeners:
@@ -111,7 +111,7 @@ def task_ids(suite: str | None = None) -> tuple[str, ...]:
 
 
 def select(names: Iterable[str]) -> tuple[str, ...]:
-    """Ids named one by one or by suite, in order, each once; raises UserError for an unknown name."""
+    """Ids named one by one or by suite, each once; raises UserError for an unknown name."""
     chosen: dict[str, None] = {}
     for name in names:
         ids = (entry(name).task.id,) if "." in name else task_ids(name)

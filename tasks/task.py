@@ -60,7 +60,7 @@ class Task(ABC):
     has one, it is asked together with the look at the page, which saves a round trip a step, and
     ``evaluate`` is used only where the page's first tab is not the one shown."""
     reuse_page: bool = False
-    """True if ``setup`` starts a fresh episode on a page it set up before, leaving no trace of it."""
+    """True if ``setup`` can start afresh on a page it set up before, leaving no trace of it."""
 
     @property
     def suite(self) -> str:

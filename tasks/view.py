@@ -21,9 +21,9 @@ class PageView:
     """The goal, the observed page as HTML, and where its elements are.
 
     Every element of ``html`` that can be acted on carries a ``bid`` attribute. ``boxes`` gives
-    x, y, width, height in CSS pixels of the viewport for each bid. ``layout`` is the page as seen by
-    eye, for pages that need looking: HTML of everything visible, each element with ``box`` and how
-    it is painted, each word a ``<w>``; empty unless it was asked for.
+    x, y, width, height in CSS pixels of the viewport for each bid. ``layout`` is the page as seen
+    by eye, for pages that need looking: HTML of everything visible, each element with ``box`` and
+    how it is painted, each word a ``<w>``; empty unless it was asked for.
     """
 
     goal: str

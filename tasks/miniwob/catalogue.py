@@ -117,10 +117,20 @@ MEDIUM: frozenset[str] = frozenset()
 HARD: frozenset[str] = frozenset()
 """Pages whose oracle takes seven actions or more on average."""
 FRESH_PAGE = frozenset(
-    """
-    book-flight book-flight-nodelay drag-items drag-items-grid drag-sort-numbers form-sequence
-    use-autocomplete use-autocomplete-nodelay use-colorwheel use-colorwheel-2 use-slider use-slider-2
-    """.split()
+    {
+        "book-flight",
+        "book-flight-nodelay",
+        "drag-items",
+        "drag-items-grid",
+        "drag-sort-numbers",
+        "form-sequence",
+        "use-autocomplete",
+        "use-autocomplete-nodelay",
+        "use-colorwheel",
+        "use-colorwheel-2",
+        "use-slider",
+        "use-slider-2",
+    }
 )
 """Pages on which an episode leaves traces that the next one shows."""
 

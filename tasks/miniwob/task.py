@@ -22,7 +22,8 @@ START = """async seed => {
   if (!document.getElementById("webdojo-style")) {
     const style = document.createElement("style");
     style.id = "webdojo-style";
-    style.textContent = "#reward-display, #click-canvas, #sync-task-cover { display: none !important }";
+    style.textContent =
+      "#reward-display, #click-canvas, #sync-task-cover { display: none !important }";
     document.head.append(style);
   }
   document.activeElement?.blur();
@@ -38,8 +39,8 @@ START = """async seed => {
   return typeof said === "string" ? said : said.utterance;
 }"""
 SUCCESS = 0.9
-"""Raw reward from which an attempt counts. Most pages give 1 or -1. A dozen give part marks: with any
-positive mark a success, as in BrowserGym, an untouched colour wheel would count (about 0.65)."""
+"""Raw reward from which an attempt counts. Most pages give 1 or -1. A dozen give part marks: were
+any positive mark a success, as in BrowserGym, an untouched colour wheel would be (about 0.65)."""
 RESULT = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON]"
 
 

@@ -24,7 +24,7 @@ HELD_OUT_SEEDS = range(1_000_000_000, 2_000_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Tasks and seeds under a name; raises UserError if it is empty or its seeds are out of range."""
+    """Tasks and seeds under a name; raises UserError if empty or if seeds are out of range."""
 
     name: str
     version: int

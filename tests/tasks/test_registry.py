@@ -117,7 +117,7 @@ def test_a_file_imports_its_neighbours(write) -> None:
         (("    async def setup", "    def setup"), "setup must be `async def setup"),
         (("shop-x.buy", "Shop.buy"), 'id must be "suite.name"'),
         (("shop-x.buy", "buy"), 'id must be "suite.name"'),
-        (("shop-x.buy", "miniwob.buy"), "the suite 'miniwob' is WebDojo's own"),
+        (("shop-x.buy", "miniwob.buy"), "suite 'miniwob' is WebDojo's own"),
         (("    async def setup", "    horizon = 0\n    async def setup"), "horizon must be"),
         (("    async def setup", "    difficulty = 'x'\n    async def setup"), "difficulty must"),
         (("    async def setup", "    viewport = 3\n    async def setup"), "viewport must be"),

@@ -8,7 +8,6 @@ from webdojo.tasks.miniwob.oracles.reading import bid_of, button, match
 from webdojo.tasks.task import Oracle
 from webdojo.tasks.view import OracleError, PageView, text_of
 
-
 # How the page draws each digit: seven rows of four boxes.
 DIGITS = {
     "0": ".##. #..# #..# #..# #..# #..# .##.",

@@ -70,7 +70,7 @@ def _farthest(view: PageView, start: Point, directions: list[Point]) -> Point:
 
 
 def _mark(view: PageView, wanted: Point) -> Generator[str, PageView, PageView]:
-    """Click, see where the page draws its mark, and click again if it is off by over half a pixel."""
+    """Click, see where the page draws its mark, and click again if it is off."""
     x, y = wanted
     for _ in range(3):
         view = yield mouse_click(round(x), round(y))

@@ -95,7 +95,8 @@ def _understand(view: PageView) -> Wish:
 
 
 DELETING = (
-    "delet", "get rid", "remove", "trash", "throw away", "recycling", "don't want", "out of my inbox",
+    "delet", "get rid", "remove", "trash", "throw away", "recycling", "don't want",
+    "out of my inbox",
 )  # fmt: skip
 
 # The page's own label reads these sentences the other way round.

@@ -100,7 +100,7 @@ def new_event(view: PageView) -> Oracle:
         raise OracleError(f"no room for {length} half-hours between {start} and {end}")
     view = yield hover(_row_bid(view, first + length - 1))
     view = yield hover(_row_bid(view, first))
-    x, y, width, height = _row(view, first)
+    x, y, width, _ = _row(view, first)
     _, to_y, _, to_height = _row(view, first + length - 1)
     middle = x + width / 2
     view = yield mouse_drag(middle, y + 5, middle, to_y + to_height - 5)
