@@ -113,7 +113,10 @@ def test_a_file_imports_its_neighbours(write) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("    async def evaluate", "    async def judge"), "evaluate missing; add `async def eval"),
+        (
+            ("    async def evaluate", "    async def judge"),
+            "evaluate missing; add `async def eval",
+        ),
         (("    async def setup", "    def setup"), "setup must be `async def setup"),
         (("shop-x.buy", "Shop.buy"), 'id must be "suite.name"'),
         (("shop-x.buy", "buy"), 'id must be "suite.name"'),

@@ -54,7 +54,9 @@ def test_leaks_are_named() -> None:
 def test_training_on_held_out_seeds_is_refused() -> None:
     with pytest.raises(UserError, match="is held out"):
         require_trainable(get_split("miniwob-test"))
-    across = Split("a", 1, ("miniwob.click-test",), range(TRAIN_SEEDS.stop - 1, TRAIN_SEEDS.stop + 1))
+    across = Split(
+        "a", 1, ("miniwob.click-test",), range(TRAIN_SEEDS.stop - 1, TRAIN_SEEDS.stop + 1)
+    )
     with pytest.raises(UserError, match="is held out"):
         require_trainable(across)
 

@@ -1,0 +1,37 @@
+"""Every page of the published split is there, with an oracle, and on one side only."""
+
+from __future__ import annotations
+
+from webdojo.tasks import registry
+from webdojo.tasks.miniwob.catalogue import pages
+from webdojo.tasks.miniwob.oracles import ORACLES
+from webdojo.tasks.miniwob.task import MiniWobTask, html_folder
+
+
+def test_every_page_exists_in_the_package() -> None:
+    missing = [p.name for p in pages() if not (html_folder() / f"miniwob/{p.name}.html").is_file()]
+    assert missing == []
+
+
+def test_the_published_split_has_62_and_63_pages() -> None:
+    sides = [page.side for page in pages()]
+    assert (sides.count("train"), sides.count("test"), len(sides)) == (62, 63, 125)
+
+
+def test_a_similarity_group_is_on_one_side() -> None:
+    sides: dict[str, set[str]] = {}
+    for page in pages():
+        sides.setdefault(page.group, set()).add(page.side)
+    assert {len(found) for found in sides.values()} == {1}
+
+
+def test_every_page_has_an_oracle_and_every_oracle_a_page() -> None:
+    assert set(ORACLES) == {page.name for page in pages()}
+
+
+def test_a_task_tells_its_group_and_side() -> None:
+    task = registry.get("miniwob.login-user-popup")
+    assert isinstance(task, MiniWobTask)
+    assert (task.group, task.side) == ("login-user", "train")
+    assert task.allowed_origins[0].startswith("file:///")
+    assert task.url.startswith(task.allowed_origins[0])

@@ -1,0 +1,54 @@
+"""A page that was played on and started anew shows what a fresh one shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from webdojo.envs.browser import Chromium
+from webdojo.envs.certification import play_oracle
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.tasks import registry
+
+SPEC = EnvSpec(modes=("pruned_html", "outline"))
+REUSED = [i for i in registry.task_ids("miniwob") if registry.get(i).reuse_page]
+QUICK = [
+    "miniwob.choose-date",
+    "miniwob.click-collapsible-2",
+    "miniwob.click-dialog",
+    "miniwob.click-menu",
+    "miniwob.click-tab-2",
+    "miniwob.email-inbox",
+    "miniwob.enter-text",
+    "miniwob.form-sequence-3",
+    "miniwob.login-user-popup",
+    "miniwob.navigate-tree",
+    "miniwob.social-media",
+]
+
+
+async def differences(task_ids: list[str], seed: int) -> list[str]:
+    found = []
+    async with Chromium() as chromium:
+        for task_id in task_ids:
+            async with WebEnv(chromium, SPEC) as env:
+                fresh = await env.reset(registry.get(task_id), seed)
+            async with WebEnv(chromium, SPEC) as env:
+                await play_oracle(env, registry.get(task_id), seed + 1)
+                page = env.page
+                reused = await env.reset(registry.get(task_id), seed)
+                assert env.page is page, f"{task_id} was not reused"
+            for name in ("goal", "url", "title", "pruned_html", "outline", "focused_element_bid"):
+                if getattr(fresh, name) != getattr(reused, name):
+                    found.append(f"{task_id}: {name}")
+    return found
+
+
+async def test_the_first_pages_leave_no_trace() -> None:
+    assert await differences(QUICK, 7) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [11, 12])
+async def test_no_reused_page_leaves_a_trace(seed: int) -> None:
+    assert await differences(REUSED, seed) == []
