@@ -176,6 +176,8 @@ class Tabs:
     async def _adopt_popup(self, page: Page) -> None:
         from playwright.async_api import Error
 
+        if not self.pages:
+            return  # the browser died while the first tab was opened, and this is that tab
         url, driven = page.url, None
         if len(self.pages) < MAX_TABS and self.origins.allows(url):
             shown = self.active
