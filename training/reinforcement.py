@@ -230,6 +230,7 @@ class Reinforcement:
             "rejected": pool.get("groups_rejected", {}),
             "retried": pool.get("retried", {}),
             "staleness_seen": pool.get("staleness", {}),
+            "browser_launches": last["browser_launches"],
         }
 
 

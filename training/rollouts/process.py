@@ -37,6 +37,7 @@ class RolloutProcess:
         self, settings: WorkerSettings, on_figures: Callable[[dict[str, Any]], None] | None = None
     ) -> None:
         context = multiprocessing.get_context("spawn")
+        self.settings = settings
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=main, args=(theirs, settings), name="webdojo-rollouts", daemon=False
