@@ -13,9 +13,6 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from webdojo.tasks import registry
-from webdojo.tasks.files import loaded_files
-
 NAMESPACE = "webdojo"
 ENTRY_POINT = "webdojo.envs.gym_env:WebDojoEnv"
 WHERE_IDS_LIVE = "gymnasium.envs"
@@ -28,6 +25,8 @@ def env_id(task_id: str) -> str:
 
 def register_all() -> None:
     """Register every known task; those that are registered later follow as they come."""
+    from webdojo.tasks import registry
+
     for task_id in registry.task_ids():
         register_task(task_id)
     if register_task not in registry.listeners:
@@ -38,6 +37,8 @@ def register_task(task_id: str) -> None:
     """Register one task; again is fine."""
     from gymnasium.envs.registration import register
     from gymnasium.envs.registration import registry as known
+
+    from webdojo.tasks.files import loaded_files
 
     if env_id(task_id) in known:
         return

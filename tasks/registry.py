@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from typing import TypeVar, get_args
 
 from webdojo.tasks.errors import UserError
@@ -140,6 +139,8 @@ def _load_suite(suite: str) -> None:
 
 def _load_packages() -> None:
     """Load what installed packages offer under the entry point group, once."""
+    from importlib.metadata import entry_points  # takes longer than all else here
+
     global _packages_loaded  # noqa: PLW0603
     if _packages_loaded:
         return
