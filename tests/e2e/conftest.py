@@ -1,0 +1,59 @@
+"""One whole run for all tests of this folder that look at a finished one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from small_run import POLICY, webdojo
+
+REAL_RUN = f"""
+name = "small"
+seed = 3
+
+[policy]
+checkpoint = "{POLICY}"
+
+[tasks]
+demonstrated = ["miniwob.click-button"]
+reinforced = ["miniwob.click-button", "miniwob.click-dialog-2"]
+unseen = ["miniwob.click-test-2"]
+
+[warm_start]
+episodes_per_task = 4
+lr = 1e-5
+
+[rollout]
+slots = 4
+group_size = 4
+groups_per_batch = 1
+temperature = 1.3
+
+[reinforce]
+updates = 2
+checkpoint_every = 1
+
+[evaluation]
+episodes_per_task = 2
+"""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that went well, and what it said."""
+
+    folder: Path
+    output: str
+    errors: str
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder = tmp_path_factory.mktemp("whole-run")
+    (folder / "small.toml").write_text(REAL_RUN)
+    status, output, errors = webdojo(
+        folder, "train", "small.toml", "--set", "reinforce.max_minutes=4"
+    )
+    assert status == 0, output + errors
+    return Finished(folder / "runs" / "small", output, errors)
