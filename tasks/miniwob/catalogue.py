@@ -110,11 +110,54 @@ LONGER = {
     "draw-circle": 20,
     "hot-cold": 20,
     "number-checkboxes": 20,
+    "stock-market": 20,
 }
 """Horizons of pages that may take more than ten actions."""
-MEDIUM: frozenset[str] = frozenset()
+MEDIUM = frozenset(
+    {
+        "ascending-numbers",
+        "click-checkboxes-soft",
+        "click-pie",
+        "click-shades",
+        "daily-calendar",
+        "drag-items-grid",
+        "drag-shapes-2",
+        "draw-line",
+        "email-inbox-forward",
+        "email-inbox-forward-nl",
+        "email-inbox-forward-nl-turk",
+        "email-inbox-reply",
+        "guess-number",
+        "login-user-popup",
+        "multi-layouts",
+        "multi-orderings",
+        "odd-or-even",
+        "order-food",
+        "search-engine",
+        "social-media-all",
+        "social-media-some",
+        "terminal",
+        "tic-tac-toe",
+        "use-slider",
+        "use-slider-2",
+        "use-spinner",
+    }
+)
 """Pages whose oracle takes four to six actions on average."""
-HARD: frozenset[str] = frozenset()
+HARD = frozenset(
+    {
+        "book-flight",
+        "book-flight-nodelay",
+        "choose-date",
+        "choose-date-nodelay",
+        "click-checkboxes-large",
+        "drag-cube",
+        "draw-circle",
+        "hot-cold",
+        "number-checkboxes",
+        "stock-market",
+    }
+)
 """Pages whose oracle takes seven actions or more on average."""
 FRESH_PAGE = frozenset(
     {

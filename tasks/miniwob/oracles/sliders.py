@@ -67,12 +67,17 @@ def _set(
         span = low, _value(view, place)
     part = (wanted - span[0]) / (span[1] - span[0])
     if _value(view, place) != wanted:
-        to_x = x + (part * width if flat else width / 2)
-        to_y = y + (height / 2 if flat else (1 - part) * height)
+        to_x = x + (_within(part * width, width) if flat else width / 2)
+        to_y = y + (height / 2 if flat else _within((1 - part) * height, height))
         view = yield mouse_click(to_x, to_y)
     while (value := _value(view, place)) != wanted:
         view = yield keyboard_press("ArrowRight" if value < wanted else "ArrowLeft")
     return view
+
+
+def _within(offset: float, length: float) -> float:
+    """Not on the very end of the track, where a click would miss it."""
+    return min(max(offset, 2), length - 2)
 
 
 def _tracks(view: PageView) -> list[Tag]:
