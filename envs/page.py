@@ -170,7 +170,9 @@ class DrivenPage:
                 await self.clock.nudge()
             return list(await answers)
         finally:
-            answers.cancel()
+            if not answers.done():
+                answers.cancel()
+                answers.add_done_callback(_heard)
 
     async def mouse(self, kind: str, x: float, y: float, **parameters: Any) -> None:
         """Send one event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""
@@ -277,3 +279,9 @@ class PageScriptError(Exception):
 
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
+
+
+def _heard(answers: asyncio.Future[Any]) -> None:
+    """Take note of how abandoned answers ended, or asyncio complains that nobody did."""
+    if not answers.cancelled():
+        answers.exception()
