@@ -103,6 +103,8 @@ FLIGHTS = "flight-aa flight-alaska flight-alaska-auto"
 
 HORIZON = 10
 LONGER = {
+    "book-flight": 20,
+    "book-flight-nodelay": 20,
     "choose-date": 20,
     "choose-date-nodelay": 20,
     "click-checkboxes-large": 20,

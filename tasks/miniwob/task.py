@@ -30,11 +30,6 @@ START = """async seed => {
   Math.seedrandom(seed);
   core.EPISODE_MAX_TIME = 2000000000;
   core.startEpisodeReal();
-  // A layer of its own for two frames makes the whole page be drawn anew: what an earlier episode
-  // left in the raster would show in the edges of rounded corners.
-  const root = document.documentElement.style;
-  root.willChange = "transform";
-  requestAnimationFrame(() => requestAnimationFrame(() => { root.willChange = ""; }));
   const said = core.getUtterance();
   return typeof said === "string" ? said : said.utterance;
 }"""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator
 from datetime import datetime
 
-from webdojo.tasks.calls import click, fill
+from webdojo.tasks.calls import click, fill, hover
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import bid_of, button, match
 from webdojo.tasks.task import Oracle
@@ -28,6 +28,8 @@ def book_flight(view: PageView) -> Oracle:
         r"Book the (\w+) one-way flight from: (.+) to: (.+) on (\d\d/\d\d/\d{4})", view.goal
     )
     for field, place in (("flight-from", origin), ("flight-to", destination)):
+        # A list that opens under the mouse takes what lies there for chosen.
+        view = yield hover(view.bid("input", id=field))
         view = yield fill(view.bid("input", id=field), place)
         view = yield click(_place(view, place))
     view = yield from _pick(view, date)
