@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-from small_run import POLICY, webdojo
+from small_run import POLICY, Finished, webdojo
 
 REAL_RUN = f"""
 name = "small"
@@ -37,15 +34,6 @@ checkpoint_every = 1
 [evaluation]
 episodes_per_task = 2
 """
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that went well, and what it said."""
-
-    folder: Path
-    output: str
-    errors: str
 
 
 @pytest.fixture(scope="session")

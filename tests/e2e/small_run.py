@@ -28,6 +28,15 @@ import random
 from webdojo.tasks import Outcome, Task
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A run that went well, and what it said."""
+
+    folder: Path
+    output: str
+    errors: str
+
+
 class Coin(Task):
     """Three actions, then it ends well or badly by chance: half of all groups of two are mixed."""
 

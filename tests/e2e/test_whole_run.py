@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Finished
-from small_run import lines, updates_of, webdojo
+from small_run import Finished, lines, updates_of, webdojo
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS
