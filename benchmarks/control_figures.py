@@ -52,8 +52,8 @@ def compare(runs: Mapping[int, Rates]) -> list[Comparison]:
     found = []
     for (split, mode, control), by_seed in pairs.items():
         together = (pooled(a for a, _ in by_seed.values()), pooled(b for _, b in by_seed.values()))
-        every: dict[int | None, tuple[Rate, Rate]] = {**by_seed, None: together}
-        for run, (reinforced, beside) in every.items():
+        every = [*by_seed.items(), (None, together)]
+        for run, (reinforced, beside) in every:
             gain = difference(reinforced, beside)
             verdict = ("ahead" if gain.value > 0 else "behind") if gain.clear else "unclear"
             found.append(
@@ -136,7 +136,7 @@ def _verdicts(comparisons: Sequence[Comparison]) -> str:
     if not short:
         return text
     lines = []
-    for control in TITLES:
+    for control, title in TITLES.items():
         here = [c for c in short if c["control"] == control]
         if here:
             told = "; ".join(
@@ -144,7 +144,7 @@ def _verdicts(comparisons: Sequence[Comparison]) -> str:
                 + (", **behind**" if c["verdict"] == "behind" else "")
                 for c in sorted(here, key=_order)
             )
-            lines.append(f"- {TITLES[control]}: {told}")
+            lines.append(f"- {title}: {told}")
     return f"{text} It is **not** in these, given in points:\n\n" + "\n".join(lines)
 
 
