@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,6 @@ COIN_TASK = '''
 import random
 
 from webdojo.tasks import Outcome, Task
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that went well, and what it said."""
-
-    folder: Path
-    output: str
-    errors: str
 
 
 class Coin(Task):
@@ -83,6 +75,15 @@ checkpoint_every = 1
 [evaluation]
 episodes_per_task = 0
 """
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that went well, and what it said."""
+
+    folder: Path
+    output: str
+    errors: str
 
 
 def random_policy(folder: Path) -> Path:
