@@ -96,15 +96,22 @@ def response_for(action_text: str, outline: str) -> str:
     line = lines.get(str(arguments.get("bid", "")))
     if line is None:
         raise ValueError(f"{action_text} is about no line of the outline")
+    bid = arguments["bid"]
     if action.name in ("click", "focus"):
-        return f"{line}@click"
-    if action.name == "fill":
-        return f'{line}@fill"{arguments["value"]}"'
-    if action.name == "select_option":
-        wanted = f'option"{arguments["options"]}"[{arguments["bid"]}]'
-        if wanted in outline.split("\n"):
-            return f"{wanted}@select"
-    raise ValueError(f"{action_text} cannot be said in this layout")
+        said, meant = f"{line}@click", call("click", bid)
+    elif action.name == "fill":
+        said = f'{line}@fill"{arguments["value"]}"'
+        meant = call("fill", bid, arguments["value"])
+    else:
+        option = arguments.get("options")
+        said, meant = f'option"{option}"[{bid}]@select', call("select_option", bid, option)
+        if action.name != "select_option" or said.removesuffix("@select") not in outline.split(
+            "\n"
+        ):
+            said = ""
+    if parse(said) != meant:  # a quote in a value, say, or a space that decoding would lose
+        raise ValueError(f"{action_text} cannot be said in this layout")
+    return said
 
 
 class OutlineLayout:
