@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import call, parse_action
 from webdojo.envs.observation import Observation
 

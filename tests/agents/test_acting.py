@@ -9,6 +9,7 @@ import pytest
 from webdojo.agents.agent import OracleAgent, PolicyAgent, RandomAgent
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.engine import Completion, Sampling
+from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError

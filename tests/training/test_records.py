@@ -1,0 +1,103 @@
+"""Trajectories on disk: whole lines or nothing, whatever cuts the writing short."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webdojo.training.records import TrajectoryLog, read_trajectories
+from webdojo.training.rollouts.trajectory import Trajectory, Turn
+
+
+def trajectory(episode_id: str, goal: str = "Press OK.") -> Trajectory:
+    turn = Turn((1, 2), (3, 4), (-0.5, -1.25), (0, 1), 'click("3")', state_hash="abc")
+    return Trajectory(episode_id, "test.page", 7, 2, 3, (turn, turn), 1.0, "success", goal=goal)
+
+
+def write(path: Path, *trajectories: Trajectory) -> None:
+    log = TrajectoryLog(path)
+    for each in trajectories:
+        log.append(each)
+    log.close()
+    log.close()
+
+
+@given(goal=st.text(), reward=st.floats(allow_nan=False, allow_infinity=False))
+def test_what_is_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, goal: str, reward: float
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "sub" / "log.jsonl"
+    written = Trajectory("a", "test.page", 1, 0, 0, (), reward, "horizon", goal=goal)
+    write(path, written, trajectory("b", goal))
+    assert list(read_trajectories(path)) == [written, trajectory("b", goal)]
+
+
+def test_an_episode_is_on_disk_when_append_returns(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    log = TrajectoryLog(path)
+    log.append(trajectory("a"))
+    assert [t.episode_id for t in read_trajectories(path)] == ["a"]
+    log.close()
+
+
+@pytest.mark.parametrize("kept", [1, 40, -1])
+def test_a_line_cut_by_a_kill_is_left_out_and_the_next_does_not_join_it(
+    tmp_path: Path, kept: int
+) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, trajectory("a"))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:kept])
+    assert [t.episode_id for t in read_trajectories(path)] == ["a"]
+    write(path, trajectory("b"))
+    assert [t.episode_id for t in read_trajectories(path)] == ["a", "b"]
+
+
+def test_a_missing_log_is_empty(tmp_path: Path) -> None:
+    assert list(read_trajectories(tmp_path / "none.jsonl")) == []
+
+
+def test_fields_of_another_version_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    write(path, trajectory("a"))
+    path.write_text(path.read_text().replace('"task_id"', '"new":1,"task_id"', 1))
+    assert list(read_trajectories(path)) == [trajectory("a")]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_records import *
+path = Path(sys.argv[1])
+write(path, trajectory("a"))
+log = TrajectoryLog(path)
+import signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = path.stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, size + 50))
+try:
+    log.append(trajectory("b"))
+except OSError as error:
+    print(error.errno, error.filename)
+log.close()
+print([t.episode_id for t in read_trajectories(path)], path.stat().st_size == size)
+"""
+
+
+def test_a_full_disk_leaves_no_half_line_and_names_the_file(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    path = tmp_path / "log.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path), str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [f"{errno.EFBIG} {path}", "['a'] True"]

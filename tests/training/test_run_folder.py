@@ -1,0 +1,68 @@
+"""The run folder: a name of its own, phases that are done once, room on the disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.config import parse_config
+from webdojo.training.run_folder import RunFolder, check_room
+
+CONFIG = parse_config({"name": "mine", "tasks": {"reinforced": ["miniwob.click-button"]}}, "test")
+
+
+def test_every_run_has_a_folder_of_its_own_and_keeps_its_configuration(tmp_path: Path) -> None:
+    folders = [RunFolder.create(CONFIG, tmp_path / "deep" / "runs") for _ in range(3)]
+    assert [folder.path.name for folder in folders] == ["mine", "mine-2", "mine-3"]
+    assert all(RunFolder.existing(folder.path).config() == CONFIG for folder in folders)
+
+
+def test_a_phase_is_done_when_its_block_ends_well_and_its_time_adds_up(tmp_path: Path) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    with pytest.raises(KeyboardInterrupt), folder.timed("record"):
+        raise KeyboardInterrupt
+    assert not folder.done("record")
+    first = folder.state()["seconds"]["record"]
+    with folder.timed("record"):
+        pass
+    assert folder.done("record")
+    assert folder.state()["seconds"]["record"] >= first
+    assert not folder.done("reinforce")
+
+
+def test_the_latest_update_is_the_newest_whole_one(tmp_path: Path) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    assert folder.latest_update() is None
+    for name in ("update-000002", "update-000010", "update-000011.partial", "final"):
+        folder.checkpoint(name).mkdir(parents=True)
+    assert folder.latest_update() == folder.checkpoint("update-000010")
+
+
+@pytest.mark.parametrize("left_out", ["config.toml", "state.json"])
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, left_out: str) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    (folder.path / left_out).unlink()
+    with pytest.raises(UserError, match=f"mine is not the folder of a run: it holds no {left_out}"):
+        RunFolder.existing(folder.path)
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        RunFolder.existing(tmp_path / "nowhere")
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 150 * 2**20))
+    with pytest.raises(UserError, match="has 150 MiB of free disk space; a run needs at least 200"):
+        check_room(tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_runs_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        check_room(tmp_path / "runs")

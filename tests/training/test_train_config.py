@@ -1,0 +1,104 @@
+"""The configuration: presets hold, wrong keys and values are named, and all is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.config import (
+    config_to_toml,
+    load_config,
+    parse_config,
+    presets,
+    with_whole_suites,
+)
+
+
+def refusal(source: str | Path, *settings: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_config(str(source), settings)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_holds_and_names_tasks_that_are_there(name: str) -> None:
+    config = with_whole_suites(load_config(name))
+    assert config.tasks.reinforced
+    assert config.undemonstrated
+    assert set(config.undemonstrated).isdisjoint(config.tasks.demonstrated)
+
+
+def test_a_configuration_is_written_and_read_back_the_same(tmp_path: Path) -> None:
+    settings = ["seed=7", 'tasks.files=["a.py"]', "policy.layout=chat", "rollout.temperature=0.5"]
+    config = load_config("quickstart", settings)
+    path = tmp_path / "config.toml"
+    path.write_text(config_to_toml(config))
+    assert load_config(str(path)) == config
+    assert (config.seed, config.policy.layout, config.rollout.temperature) == (7, "chat", 0.5)
+
+
+def test_a_name_that_is_near_a_preset_is_told() -> None:
+    assert "did you mean 'quickstart'" in refusal("quikstart")
+    assert "nowhere.toml" in refusal("nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("rolout.staleness=0", "unknown key 'rolout'; the nearest is 'rollout'"),
+        ("rollout.stalenes=0", "'rollout.stalenes'; the nearest is 'rollout.staleness'"),
+        (
+            "objective.surrogate.clip_hgh=1",
+            "'objective.surrogate.clip_hgh'; the nearest is 'objective.surrogate.clip_high'",
+        ),
+        ("learner.learning_rate=1", "unknown key 'learner.learning_rate'"),
+        ("rollout.staleness=many", "rollout.staleness: Input should be a valid integer"),
+        ("rollout.staleness=-1", "rollout.staleness: Input should be greater than or equal to 0"),
+        ("rollout=3", "rollout: Input should be a valid dictionary"),
+        ("name=3.x=4", "name"),
+        ("name=../out", "(given: '../out')"),
+        ("name.x=1", "name is a value, not a section"),
+        ("rollout.staleness", "write key=value"),
+        ("=3", "write key=value"),
+        ("objective.preset=none", "there is no objective preset 'none'"),
+        ("policy.layout=xml", "'outline' or 'chat'"),
+        ("policy.max_response_tokens=1024", "no room for a prompt in context_tokens=1024"),
+        ('tasks.reinforced="miniwob.click-button"', "tasks.reinforced"),
+        ('tasks.unseen=["miniwob.login-user"]', "both trained on and listed as unseen"),
+    ],
+)
+def test_a_wrong_setting_is_named(setting: str, sentence: str) -> None:
+    assert sentence in refusal("quickstart", setting)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[rollout\n")
+    assert f"{path} is not valid TOML" in refusal(path)
+    path.write_bytes(b"\xff\xfe")
+    assert f"{path} is not valid TOML" in refusal(path)
+    path.write_text("[rollout]\nslots = 0\n")
+    assert f"{path}: rollout.slots" in refusal(path)
+
+
+def test_task_files_are_found_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[tasks]\nfiles = ["a.py", "/elsewhere/b.py"]\n')
+    config = load_config(str(path), (), [Path("c.py")])
+    expected = (tmp_path / "a.py", Path("/elsewhere/b.py"), Path.cwd() / "c.py")
+    assert config.tasks.files == expected
+    assert config.name == "mine"
+
+
+def test_a_suite_stands_for_its_tasks_and_may_not_hold_what_is_trained_on() -> None:
+    config = parse_config({"tasks": {"reinforced": ["miniwob"]}}, "test")
+    assert "miniwob.click-button" in with_whole_suites(config).tasks.reinforced
+    leaky = {"tasks": {"reinforced": ["miniwob.click-button"], "unseen": ["miniwob"]}}
+    with pytest.raises(UserError, match=r"miniwob\.click-button is both"):
+        with_whole_suites(parse_config(leaky, "test"))
+    with pytest.raises(UserError, match="did you mean"):
+        with_whole_suites(parse_config({"tasks": {"reinforced": ["miniwob.click-buton"]}}, "test"))
