@@ -96,7 +96,11 @@ def test_continuous_integration_runs_what_a_person_runs() -> None:
 def test_every_target_sets_the_machine_up_first() -> None:
     for target in ("train", "test", "test-all", "bench", "lint"):
         shown = subprocess.run(
-            ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "--dry-run", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert shown.stdout.splitlines()[0] == "scripts/setup"
 
