@@ -46,11 +46,11 @@ def evaluate_agent(
     load_files(str(path) for path in (*settings.tasks.files, *task_files))
     chosen = _find(settings, split)
     per_task = episodes or settings.evaluation.episodes_per_task
-    if not per_task:
-        raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     scripted = agent in SCRIPTED
     if not scripted:
         _check_policy(agent, settings.policy.layout)
+    if not per_task:
+        raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     worker = WorkerSettings(
         task_files=tuple(str(path.resolve()) for path in (*settings.tasks.files, *task_files)),
         checkpoint="" if scripted else agent,

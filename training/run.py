@@ -164,6 +164,8 @@ class _Run:
         for trajectory in read_trajectories(self.folder.demonstrations):
             wanted.pop(trajectory.episode_id, None)
         done = total - len(wanted)
+        if not total:
+            return
         self.progress.phase("record demonstrations", total, "episodes", done)
         log = TrajectoryLog(self.folder.demonstrations)
         solved = 0
@@ -184,8 +186,7 @@ class _Run:
             rate = 60 * count / (time.monotonic() - started)
             self.progress.update(done + count, success=solved / count, episodes_per_min=rate)
         log.close()
-        if total:
-            self.progress.end(f"{total} episodes of {len(config.tasks.demonstrated)} tasks")
+        self.progress.end(f"{total} episodes of {len(config.tasks.demonstrated)} tasks")
 
     def _warm_start(self, target: Path) -> None:
         import torch
