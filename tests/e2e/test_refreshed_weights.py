@@ -84,3 +84,19 @@ def test_episodes_go_on_under_new_weights_and_none_is_too_old(
 def test_staleness_0_is_exactly_synchronous(rollouts: RolloutProcess, tmp_path: Path) -> None:
     for version, trajectories in enumerate(consumed(rollouts, 0, tmp_path)):
         assert {v for t in trajectories for turn in t.turns for v in turn.versions} == {version}
+
+
+def test_a_batch_that_does_not_come_in_time_is_none_and_nothing_is_lost(
+    rollouts: RolloutProcess, tmp_path: Path
+) -> None:
+    config = RolloutConfig(slots=4, group_size=4, groups_per_batch=1)
+    weights = Path(rollouts.settings.checkpoint) / "model.safetensors"
+    rollouts.call("publish", weights=weights, version=0)
+    rollouts.call(
+        "start_pool", rollout=config, task_ids=["test.coin"], seeds=TRAIN_SEEDS, seed=1,
+        log_path=tmp_path / "rollouts.jsonl",
+    )  # fmt: skip
+    assert rollouts.call("next_batch", version=0, patience_s=0.001) is None
+    (group,) = rollouts.call("next_batch", version=0, patience_s=120)
+    assert group.mixed
+    rollouts.call("stop_pool")

@@ -1,0 +1,108 @@
+"""The rollout process: answers, streams, errors that travel, and ends that leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.splits import HELD_OUT_SEEDS
+from webdojo.training.episodes import EpisodeId
+from webdojo.training.rollouts.process import (
+    RolloutProcess,
+    RolloutsDiedError,
+    RolloutsKilledError,
+)
+from webdojo.training.rollouts.worker import WorkerSettings
+
+
+@pytest.fixture
+def rollouts() -> Iterator[RolloutProcess]:
+    with RolloutProcess(WorkerSettings(slots=2, checkpoint="nowhere")) as process:
+        yield process
+
+
+def episodes(count: int) -> list[EpisodeId]:
+    seeds = HELD_OUT_SEEDS[:count]
+    return [EpisodeId(f"e{seed}", "miniwob.click-button", seed) for seed in seeds]
+
+
+def play(rollouts: RolloutProcess, count: int, player: str = "oracle") -> list[str]:
+    stream = rollouts.stream(
+        "play", player=player, episodes=episodes(count), temperature=0.0, seed=0
+    )
+    return sorted(f"{t.episode_id} {t.ending}" for t in stream)
+
+
+def test_episodes_are_streamed_and_the_process_serves_on(rollouts: RolloutProcess) -> None:
+    expected = [f"e{seed} success" for seed in HELD_OUT_SEEDS[:5]]
+    assert play(rollouts, 5) == expected
+    assert play(rollouts, 0) == []
+    assert play(rollouts, 2) == expected[:2]
+
+
+def test_a_killed_browser_costs_no_episode(rollouts: RolloutProcess) -> None:
+    browser = rollouts.call("open_browser")
+    stream = rollouts.stream("play", player="oracle", episodes=episodes(6), temperature=0.0, seed=0)
+    found = [next(stream)]
+    os.kill(browser, signal.SIGKILL)
+    found += list(stream)
+    assert sorted(t.episode_id for t in found) == [f"e{seed}" for seed in HELD_OUT_SEEDS[:6]]
+    assert all(t.reward > 0 for t in found)
+    assert rollouts.call("open_browser") != browser
+
+
+def test_what_the_user_can_mend_travels_as_such_and_the_process_serves_on(
+    rollouts: RolloutProcess,
+) -> None:
+    with pytest.raises(UserError, match="no policy 'nowhere'"):
+        play(rollouts, 1, player="policy")
+    assert len(play(rollouts, 1)) == 1
+
+
+def test_a_defect_travels_with_its_traceback(rollouts: RolloutProcess) -> None:
+    with pytest.raises(RolloutsDiedError, match="AttributeError") as caught:
+        rollouts.call("no_such_method")
+    assert "In the rollout process:\nTraceback" in "".join(caught.value.__notes__)
+    assert not isinstance(caught.value, RolloutsKilledError)
+
+
+def test_a_killed_process_is_told_from_a_defect(rollouts: RolloutProcess) -> None:
+    assert rollouts.pid is not None
+    rollouts.call("open_browser")
+    below = psutil.Process(rollouts.pid).children(recursive=True)
+    os.kill(rollouts.pid, signal.SIGKILL)
+    with pytest.raises(RolloutsKilledError, match="killed by SIGKILL, perhaps because memory"):
+        play(rollouts, 1)
+    with pytest.raises(RolloutsKilledError):
+        rollouts.call("open_browser")
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert alive == []
+
+
+def test_closing_ends_process_and_browser_even_in_the_middle() -> None:
+    with RolloutProcess(WorkerSettings(slots=2)) as rollouts:
+        rollouts.call("open_browser")
+        stream = rollouts.stream(
+            "play", player="oracle", episodes=episodes(50), temperature=0.0, seed=0
+        )
+        next(stream)
+        assert rollouts.pid is not None
+        process = psutil.Process(rollouts.pid)
+        below = [process, *process.children(recursive=True)]
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert alive == []
+    rollouts.close()
+
+
+def test_a_task_file_that_broke_meanwhile_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "tasks.py"
+    file.write_text("x = 1\n")
+    settings = WorkerSettings(task_files=(str(file),))
+    with RolloutProcess(settings) as process, pytest.raises(UserError, match="no task in it"):
+        process.call("open_browser")
