@@ -5,27 +5,20 @@ Nothing is run twice: a finished run, checkpoint or evaluation in the folder is 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from control_supervision import supervise
 
-from webdojo.agents.agent import PolicyAgent
-from webdojo.agents.constraint import ValidActions, ValidAgent
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.task import Task
 from webdojo.training.config import TrainConfig, config_to_toml
-from webdojo.training.episodes import MakeAgent, PolicyAgents
 from webdojo.training.evaluation import Mode, count_episodes, evaluate, splits_of, write_records
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import Player, Worker, WorkerSettings
+from webdojo.training.rollouts.worker import Player, WorkerSettings
 from webdojo.training.run import resume, train
 from webdojo.training.run_folder import RunFolder
 
@@ -131,15 +124,14 @@ def run_control(run: RunFolder, control: Control, temperature: float, progress: 
     config = run.config()
     warm = run.checkpoint("warm-start")
     settings = _settings(config, warm)
-    if control == "valid-actions":
-        with _ValidRollouts(settings) as valid:
-            for mode, file in missing.items():
-                _play(cast(RolloutProcess, valid), run, mode, file, progress)
-        return
     with RolloutProcess(settings) as rollouts:
+        if control == "valid-actions":
+            for mode, file in missing.items():
+                _play(rollouts, run, mode, file, progress, player="valid-policy")
+            return
         if control == "low-temperature":
-            colder = cast(RolloutProcess, _AtTemperature(rollouts, temperature))
-            _play(colder, run, "sampled", missing["sampled"], progress)
+            file = missing["sampled"]
+            _play(rollouts, run, "sampled", file, progress, temperature=temperature)
             return
         # As in the run itself, the process is up and the policy loaded when the clock starts.
         rollouts.call("load", weights=warm)
@@ -167,7 +159,14 @@ def _settings(config: TrainConfig, checkpoint: Path) -> WorkerSettings:
 
 
 def _play(
-    rollouts: RolloutProcess, run: RunFolder, mode: Mode, file: Path, progress: Progress
+    rollouts: RolloutProcess,
+    run: RunFolder,
+    mode: Mode,
+    file: Path,
+    progress: Progress,
+    *,
+    player: Player = "policy",
+    temperature: float | None = None,
 ) -> None:
     """Evaluate as the run itself does: the same splits, seeds and episode seeds."""
     config = run.config()
@@ -187,62 +186,11 @@ def _play(
         splits.values(),
         per_task=per_task,
         skip=config.evaluation.seed_offset,
-        player="policy",
+        player=player,
         mode=mode,
         seed=config.seed,
+        temperature=temperature,
         on_episode=show,
     )
     write_records(file, result.records)
     progress.end(", ".join(f"{name} {r['success']:.2f}" for name, r in result.splits.items()))
-
-
-@dataclass(frozen=True)
-class _AtTemperature:
-    """A rollout process whose policy plays at another temperature than it is asked for."""
-
-    rollouts: RolloutProcess
-    temperature: float
-
-    def stream(self, method: str, **arguments: Any) -> Iterator[Any]:
-        return self.rollouts.stream(method, **arguments | {"temperature": self.temperature})
-
-
-class _ValidRollouts:
-    """Rollouts in this process whose policy decodes valid actions only."""
-
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._worker = _ValidWorker(settings)
-        self._runner = asyncio.Runner()
-
-    def __enter__(self) -> _ValidRollouts:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._runner.run(self._worker.close())
-        self._runner.close()
-
-    def stream(self, method: str, **arguments: Any) -> Iterator[Any]:
-        items = getattr(self._worker, method)(**arguments)
-
-        async def following() -> Any:
-            return await anext(items, None)
-
-        try:
-            while (item := self._runner.run(following())) is not None:
-                yield item
-        finally:
-            self._runner.run(items.aclose())
-
-
-class _ValidWorker(Worker):
-    def _agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
-        free = super()._agents(player, temperature, noise)
-        assert isinstance(free, PolicyAgents)
-        engine, valid = self._engine(), ValidActions(free.tokenizer)
-
-        def make_agent(task: Task, seed: int) -> ValidAgent:
-            agent = free(task, seed)
-            assert isinstance(agent, PolicyAgent)
-            return ValidAgent(agent, engine, valid)
-
-        return make_agent

@@ -159,12 +159,13 @@ def test_a_reader_that_leaves_is_no_error() -> None:
         assert process.wait() == 0
 
 
-def test_ctrl_c_ends_with_130_and_leaves_no_browser() -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_being_stopped_ends_with_130_and_leaves_no_browser(stop: signal.Signals) -> None:
     process = subprocess.Popen(
         [*WEBDOJO, "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     browsers = _wait_for_browsers(psutil.Process(process.pid))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "webdojo: interrupted.\n"

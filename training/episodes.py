@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webdojo.agents.agent import Agent, OracleAgent, PolicyAgent, RandomAgent
+from webdojo.agents.constraint import ValidActions, ValidAgent
 from webdojo.agents.engines.engine import ContextOverflowError, Engine, Sampling
 from webdojo.agents.layouts.layout import Layout
 from webdojo.envs.pool import EnvPool
@@ -18,6 +19,8 @@ from webdojo.training.rollouts.trajectory import Ending, Trajectory, Turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from webdojo.agents.engines.transformers_engine import TransformersEngine
 
 MakeAgent = Callable[[Task, int], Agent]
 """Makes the agent of one episode from its task and an episode seed."""
@@ -44,10 +47,23 @@ class PolicyAgents:
     max_response_tokens: int
     temperature: float = 1.0
 
-    def __call__(self, task: Task, seed: int) -> Agent:
+    def __call__(self, task: Task, seed: int) -> PolicyAgent:
         """An agent whose tokens are drawn from ``seed``."""
         sampling = Sampling(self.temperature, self.max_response_tokens, seed)
         return PolicyAgent(self.engine, self.tokenizer, self.layout, sampling, self.context_tokens)
+
+
+class ValidAgents:
+    """Makes the same agents, held to valid actions."""
+
+    def __init__(self, free: PolicyAgents, engine: TransformersEngine) -> None:
+        self._free = free
+        self._engine = engine
+        self._valid = ValidActions(free.tokenizer)
+
+    def __call__(self, task: Task, seed: int) -> Agent:
+        """An agent whose tokens are drawn from ``seed``, valid actions only."""
+        return ValidAgent(self._free(task, seed), self._engine, self._valid)
 
 
 @dataclass(frozen=True)

@@ -60,11 +60,13 @@ def evaluate(
     player: Player,
     mode: Mode,
     seed: int,
+    temperature: float | None = None,
     on_episode: Callable[[Trajectory], None] = lambda trajectory: None,
 ) -> EvaluationResult:
     """Play ``per_task`` episodes of each task of the splits, after the first ``skip`` seeds.
 
-    An episode that lies in two splits is played once and counts in both.
+    An episode that lies in two splits is played once and counts in both. ``temperature`` is the
+    mode's own (greedy 0, sampled 1) unless given.
     """
     wanted = {split.name: list(_episodes(split, per_task, skip)) for split in splits}
     once = {which.episode_id: which for episodes in wanted.values() for which in episodes}
@@ -73,7 +75,7 @@ def evaluate(
         "play",
         player=player,
         episodes=list(once.values()),
-        temperature=TEMPERATURE[mode],
+        temperature=TEMPERATURE[mode] if temperature is None else temperature,
         seed=seed,
     ):
         found[trajectory.episode_id] = trajectory

@@ -58,11 +58,6 @@ class Trajectory:
     """How many times the episode was begun before it ended."""
 
     @property
-    def oldest_version(self) -> int:
-        """Policy version of the oldest token drawn; staleness is measured from it."""
-        return min((v for turn in self.turns for v in turn.versions), default=0)
-
-    @property
     def response_tokens(self) -> int:
         """Number of tokens drawn by the policy."""
         return sum(len(turn.response_ids) for turn in self.turns)
@@ -81,8 +76,3 @@ class Group:
     def mixed(self) -> bool:
         """Whether rewards differ, so that the group carries a gradient."""
         return len({t.reward for t in self.trajectories}) > 1
-
-    @property
-    def oldest_version(self) -> int:
-        """Policy version of the oldest token in the group."""
-        return min(t.oldest_version for t in self.trajectories)

@@ -31,6 +31,7 @@ from webdojo.training.episodes import (
     EpisodeId,
     MakeAgent,
     PolicyAgents,
+    ValidAgents,
     oracle_agent,
     random_agent,
     run_episode,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from webdojo.training.config import RolloutConfig
     from webdojo.training.rollouts.pool import RolloutPool
 
-Player = Literal["policy", "oracle", "random", "demonstrator"]
+Player = Literal["policy", "valid-policy", "oracle", "random", "demonstrator"]
+"""Who plays; ``valid-policy`` is the policy decoding valid actions only."""
 RECENT, RECENT_OF_TASK = 400, 80
 """Episodes over which success is shown, of all tasks and of one."""
 ORPHAN_S = 5.0
@@ -322,7 +324,8 @@ class Worker:
         limits = (settings.context_tokens, settings.max_response_tokens)
         if player == "demonstrator":
             return Demonstrators(found.tokenizer(), found.layout, *limits, noise)
-        return PolicyAgents(self._engine(), found.tokenizer(), found.layout, *limits, temperature)
+        free = PolicyAgents(self._engine(), found.tokenizer(), found.layout, *limits, temperature)
+        return ValidAgents(free, self._engine()) if player == "valid-policy" else free
 
     def _engine(self) -> TransformersEngine:
         if self.engine is None:

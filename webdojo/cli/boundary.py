@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -35,8 +36,10 @@ _CANNOT_WRITE = {
 def guarded(command: Callable[[], object]) -> NoReturn:
     """Run ``command`` and exit: 0 done, 1 a defect, 2 something the user can mend, 130 Ctrl-C.
 
-    Usage errors are reported, also with status 2, by typer itself.
+    Usage errors are reported, also with status 2, by typer itself. SIGTERM, which is how containers
+    and batch systems stop a program, stops it as Ctrl-C does.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         command()
     except UserError as error:
