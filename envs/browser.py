@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.sites.server import browser_rule
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Playwright
@@ -62,7 +63,7 @@ FLAGS = (
     "--disable-site-isolation-trials",
     "--disable-features=" + ",".join(OFF),
 )
-LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+LOOPBACK_ONLY = "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
 
 
 class BrowserDiedError(Exception):
@@ -191,9 +192,10 @@ class Chromium:
             self._playwright = await async_playwright().start()
         executable = find_chromium()
         root = hasattr(os, "geteuid") and os.geteuid() == 0
-        arguments = [*FLAGS]
+        rules = browser_rule()  # sites that tasks bring with them
         if self.options.network == "loopback":
-            arguments.append(LOOPBACK_ONLY)
+            rules += f", {LOOPBACK_ONLY}"
+        arguments = [*FLAGS, f"--host-resolver-rules={rules}"]
         if self.options.renderer_processes is not None:
             arguments.append(f"--renderer-process-limit={self.options.renderer_processes}")
         try:

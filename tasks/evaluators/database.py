@@ -1,0 +1,76 @@
+"""The state of an SQLite database, asked in SQL, without a way to change it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, Verdict
+
+MOST_ROWS = 10_000
+_ALLOWED = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+
+
+class Database(Evaluator):
+    """What one SELECT gives.
+
+    ``path`` lies in the folder of the site's episode unless it is absolute. A result of one row and
+    one column counts as its value, any other as a list of rows. ``?`` stands for ``parameters``.
+    Example: ``Database(path="shop.db", query="select count(*) from orders", expected=1)``.
+    """
+
+    kind: ClassVar[str] = "database"
+    path: str
+    query: str
+    parameters: tuple[Any, ...] = ()
+    expected: ValueMatch
+    limit_s: float = Field(2.0, gt=0)
+    """Time after which the query is stopped, and has not passed."""
+
+    @field_validator("query")
+    @classmethod
+    def _one_select(cls, query: str) -> str:
+        if not query.lstrip().lower().startswith(("select", "with", "values")):
+            raise ValueError(f"only a single SELECT may be asked; this is {query[:60]!r}")
+        return query
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Ask the database; what cannot be asked has not passed."""
+        folder = Path() if evidence.site is None else evidence.site.folder
+        path = folder / self.path
+        if not path.is_absolute():
+            return Verdict(False, f"{self.path}: the task has no site; give the whole path")
+        try:
+            found = await asyncio.to_thread(self._ask, path)
+        except sqlite3.Error as error:
+            told = "took too long" if "interrupted" in str(error) else str(error)
+            return Verdict(False, f"{self.query[:80]}: {told}")
+        reason = self.expected.mismatch(found)
+        return Verdict(not reason, reason and f"{self.query[:80]}: {reason}")
+
+    def _ask(self, path: Path) -> object:
+        address = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=self.limit_s)) as connection:
+            ends = time.monotonic() + self.limit_s
+            connection.set_progress_handler(lambda: int(time.monotonic() > ends), 1000)
+            connection.set_authorizer(_authorise)
+            cursor = connection.execute(self.query, self.parameters)
+            rows = [list(row) for row in cursor.fetchmany(MOST_ROWS)]
+        return rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else rows
+
+
+def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY

@@ -1,0 +1,116 @@
+"""The page: what elements it holds, what they say, and whether they can be seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import soupsieve
+from bs4 import BeautifulSoup, Comment, Tag
+from pydantic import Field, field_validator, model_validator
+
+from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, TextMatch, Verdict
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+HIDDEN = "data-webdojo-hidden"
+_LIVE_HTML = f"""() => {{
+  const copy = document.documentElement.cloneNode(true);
+  const live = document.documentElement.querySelectorAll("*");
+  const dead = copy.querySelectorAll("*");
+  live.forEach((element, i) => {{
+    const twin = dead[i];
+    if (!twin) return;
+    const box = element.closest("select") ?? element;
+    if (!box.checkVisibility({{visibilityProperty: true, opacityProperty: true}}))
+      twin.setAttribute("{HIDDEN}", "");
+    const kind = element.localName;
+    if (kind === "input") {{
+      if (element.type !== "password") twin.setAttribute("value", element.value);
+      twin.toggleAttribute("checked", element.checked);
+    }} else if (kind === "textarea") twin.textContent = element.value;
+    else if (kind === "option") twin.toggleAttribute("selected", element.selected);
+    else if (kind === "details" || kind === "dialog") twin.toggleAttribute("open", element.open);
+  }});
+  return copy.outerHTML;
+}}"""
+
+
+async def live_soup(page: Page) -> BeautifulSoup:
+    """The page as it stands, forms as they are filled in; what cannot be seen is marked."""
+    return BeautifulSoup(await page.evaluate(_LIVE_HTML), "lxml")
+
+
+class Dom(Evaluator):
+    """Elements that a CSS selector finds in the first tab.
+
+    At least one must be there and match, or exactly ``count``, all of which must; ``absent``
+    demands that none is. ``text`` is matched against an element's text, or against
+    ``attribute``; ``value``, ``checked`` and ``selected`` are as they stand now. Elements that
+    cannot be seen do not count unless ``hidden``.
+    Example: ``Dom(selector="#thanks", text="Thank you!")``.
+    """
+
+    kind: ClassVar[str] = "dom"
+    selector: str
+    text: TextMatch | None = None
+    attribute: str | None = None
+    count: int | None = Field(None, ge=1)
+    absent: bool = False
+    hidden: bool = False
+
+    @field_validator("selector")
+    @classmethod
+    def _is_one(cls, selector: str) -> str:
+        try:
+            soupsieve.compile(selector)
+        except (soupsieve.SelectorSyntaxError, ValueError) as error:
+            raise ValueError(f"{selector!r} is no CSS selector: {error}") from None
+        return selector
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Dom:
+        if self.absent and self.count is not None:
+            raise ValueError("absent and count are both given; absent means none")
+        return self
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Read the page once and look."""
+        soup = await live_soup(evidence.page)
+        found = [tag for tag in soup.select(self.selector) if self.hidden or _seen(tag)]
+        reasons = [self._mismatch(tag) for tag in found]
+        fit = sum(not reason for reason in reasons)
+        if self.absent:
+            return Verdict(not fit, f"{self.selector!r} is there" if fit else "")
+        if self.count is not None:
+            if len(found) != self.count:
+                return Verdict(False, f"{self.selector!r}: {len(found)} elements, not {self.count}")
+            wrong = next(filter(None, reasons), "")
+            return Verdict(not wrong, wrong and f"{self.selector!r}: {wrong}")
+        if fit:
+            return Verdict(True)
+        return Verdict(False, f"{self.selector!r}: {reasons[0] if reasons else 'not on the page'}")
+
+    def _mismatch(self, tag: Tag) -> str:
+        if self.attribute is None:
+            return "" if self.text is None else self.text.mismatch(_text(tag, self.hidden))
+        value = tag.get(self.attribute)
+        if value is None:
+            return f"it has no attribute {self.attribute!r}"
+        text = " ".join(value) if isinstance(value, list) else value
+        return "" if self.text is None else self.text.mismatch(text)
+
+
+def _seen(tag: Tag | None) -> bool:
+    return tag is not None and not tag.has_attr(HIDDEN)
+
+
+def _text(tag: Tag, hidden: bool) -> str:
+    """Text of an element, without what is hidden in it."""
+    if hidden:
+        return tag.get_text()
+    return "".join(
+        part
+        for part in tag.find_all(string=True)
+        if _seen(part.parent) and not isinstance(part, Comment)
+    )

@@ -1,0 +1,173 @@
+"""What an evaluator is: it looks at the evidence of an episode and says whether it passes, and why.
+
+Evaluators are frozen models, so the same one can be written in Python, ``Dom(selector="#thanks")``,
+and in a task file, ``{type = "dom", selector = "#thanks"}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from webdojo.tasks.evaluators.recording import Recorder
+    from webdojo.tasks.sites.episode import SiteEpisode
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an evaluator is satisfied; ``reason`` says why not, for people."""
+
+    passed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of an episode when it is judged."""
+
+    page: Page
+    answer: str | None = None
+    """What the agent last told the user."""
+    goal: str = ""
+    recorder: Recorder | None = None
+    """What was recorded of the episode; needed for requests and screenshots."""
+    site: SiteEpisode | None = None
+    """The task's own site, if it has one; needed for its state."""
+
+
+class Evaluator(BaseModel, ABC):
+    """Base of all evaluators. A subclass names its ``kind`` and writes ``judge``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    kind: ClassVar[str]
+    """What ``type`` says in a task file."""
+
+    @abstractmethod
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Decide. What cannot be decided has not passed: an evaluator fails closed."""
+
+    @property
+    def reads_answer(self) -> bool:
+        """Whether it judges what the agent said, so that saying it ends the episode."""
+        return False
+
+    @property
+    def needs_screenshots(self) -> bool:
+        """Whether it looks at screenshots, so that one is to be kept after each action."""
+        return False
+
+    @property
+    def patience_s(self) -> float:
+        """Real time that a decision may take, for evaluators that ask another machine."""
+        return 0.0
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "kind" in vars(cls):
+            KINDS[cls.kind] = cls
+
+
+KINDS: dict[str, type[Evaluator]] = {}
+"""Every evaluator that a task file can name, by its ``type``."""
+
+
+class Match(Evaluator):
+    """A condition on one value. On its own it judges the agent's answer."""
+
+    @abstractmethod
+    def mismatch(self, found: object) -> str:
+        """Why ``found`` does not match; empty if it does."""
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Whether the answer matches; no answer never does."""
+        if evidence.answer is None:
+            return Verdict(False, "no answer yet")
+        # A long answer takes a while to look at, and the browser must not wait for it.
+        reason = await asyncio.to_thread(self.mismatch, evidence.answer)
+        return Verdict(not reason, reason and f"the answer: {reason}")
+
+    @property
+    def reads_answer(self) -> bool:
+        """It does."""
+        return True
+
+
+def parse_evaluator(data: Any) -> Evaluator:
+    """An evaluator from what a task file says; raises ValueError naming the field."""
+    if isinstance(data, Evaluator):
+        return data
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str):
+        raise ValueError(
+            f'an evaluator is a table with a type, such as {{type = "text"}}: {data!r}'
+        )
+    name = data["type"]
+    kind = KINDS.get(name)
+    if kind is None:
+        near = get_close_matches(name, KINDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(KINDS))}"
+        raise ValueError(f"no evaluator of type {name!r}: {hint}")
+    try:
+        return kind.model_validate({key: data[key] for key in data if key != "type"})
+    except ValidationError as error:
+        raise PydanticCustomError("evaluator", "{told}", {"told": first_problem(error)}) from None
+
+
+def parse_text_match(data: Any) -> Match:
+    """A match; plain text stands for ``text`` and a number for ``number``."""
+    if isinstance(data, str):
+        data = {"type": "text", "value": data}
+    elif isinstance(data, int | float) and not isinstance(data, bool):
+        data = {"type": "number", "value": data}
+    elif isinstance(data, list):
+        data = {"type": "list", "items": data}
+    return _match(parse_evaluator(data))
+
+
+def parse_value_match(data: Any) -> Match:
+    """A match; anything without a known ``type`` stands for itself."""
+    if isinstance(data, Match) or (isinstance(data, dict) and data.get("type") in KINDS):
+        return _match(parse_evaluator(data))
+    return _match(parse_evaluator({"type": "equals", "value": data}))
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a validation: the field, and what is wrong with it."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{field}: there is no such field"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message
+
+
+def _match(evaluator: Evaluator) -> Match:
+    if not isinstance(evaluator, Match):
+        raise ValueError(f"{evaluator.kind!r} judges a whole episode, not one value")
+    return evaluator
+
+
+def inner(value: object) -> Iterator[Evaluator]:
+    """Every evaluator inside another, itself included."""
+    if isinstance(value, Evaluator):
+        yield value
+        for name in type(value).model_fields:
+            yield from inner(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from inner(part)
+
+
+AnyEvaluator = Annotated[Evaluator, BeforeValidator(parse_evaluator)]
+TextMatch = Annotated[Match, BeforeValidator(parse_text_match)]
+ValueMatch = Annotated[Match, BeforeValidator(parse_value_match)]

@@ -1,0 +1,95 @@
+"""Network events: a request with this method, address and body was made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Verdict
+from webdojo.tasks.evaluators.recording import SentRequest
+from webdojo.tasks.evaluators.urls import Url
+from webdojo.tasks.evaluators.values import holds_json, same_json
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Request(Evaluator):
+    """A page of the episode made this request, and it was answered without an error.
+
+    ``json_body`` and ``form`` must be the whole body unless ``partial``. ``status`` demands one
+    answer; without it any below 400 will do. ``times`` demands a number of such requests, 0 none.
+    Example: ``Request(method="POST", url="/api/cart", json_body={"sku": "R1"})``.
+    """
+
+    kind: ClassVar[str] = "request"
+    method: Method = "GET"
+    url: Url
+    json_body: Any = None
+    form: dict[str, Any] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    partial: bool = False
+    status: int | None = None
+    times: int | None = Field(None, ge=0)
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _written_out(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: value[key] for key in value if key != "type"}
+        return {"value": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Request:
+        if self.json_body is not None and self.form is not None:
+            raise ValueError("json_body and form are both given; a request has one body")
+        return self
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Look through the requests of the episode."""
+        if evidence.recorder is None:
+            return Verdict(False, "the episode's requests were not recorded")
+        await evidence.recorder.caught_up(evidence.page)
+        near: list[str] = []
+        found = 0
+        for sent in evidence.recorder.requests:
+            if sent.method == self.method and not self.url.mismatch(sent.url):
+                reason = self._difference(sent)
+                found += not reason
+                near += [reason] * bool(reason)
+        wanted = f"{self.method} {self.url.value}"
+        if self.times is not None:
+            right = found == self.times
+            return Verdict(right, "" if right else f"{wanted}: made {found} times")
+        if found:
+            return Verdict(True)
+        told = f": {near[-1]}" if near else ""
+        return Verdict(False, f"{wanted}: no such request was made{told}")
+
+    def _difference(self, sent: SentRequest) -> str:
+        if sent.failed or sent.status is None:
+            return "it was not answered"
+        if (self.status is None and sent.status >= 400) or self.status not in (None, sent.status):
+            return f"it was answered with status {sent.status}"
+        same = holds_json if self.partial else same_json
+        if self.json_body is not None and not same(sent.json(), self.json_body):
+            return f"its body was {_cut(sent.body)}"
+        if self.form is not None and not same(sent.form(), _as_sent(self.form)):
+            return f"its form was {json.dumps(sent.form())[:200]}"
+        for name, value in self.headers.items():
+            if sent.headers.get(name.lower()) != value:
+                return f"its header {name} was {sent.headers.get(name.lower())!r}"
+        return ""
+
+
+def _as_sent(form: dict[str, Any]) -> dict[str, Any]:
+    """A form's values as text, which is all that a form can hold."""
+    return {
+        name: [str(part) for part in value] if isinstance(value, list) else str(value)
+        for name, value in form.items()
+    }
+
+
+def _cut(body: bytes | None) -> str:
+    return repr((body or b"")[:200].decode(errors="replace"))

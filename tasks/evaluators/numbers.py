@@ -1,0 +1,59 @@
+"""Numbers in English writing: ``1,234.5``; one to an answer."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import ClassVar
+
+from pydantic import Field
+
+from webdojo.tasks.evaluators.evaluator import Match
+from webdojo.tasks.evaluators.normalise import shown, undecided, visible
+
+TOKEN = re.compile(r"(?:(?<!\w)[-+])?\d(?:[\d,.' ]*\d)?")
+"""Anything that is written like a number, however badly."""
+_ENGLISH = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+MAGNITUDE = re.compile(
+    r"\b(?:hundreds?|thousands?|millions?|billions?|trillions?|dozens?|bn|mio|mn)\b|(?<=\d)[km]\b",
+    re.IGNORECASE,
+)
+"""Words that make a number another one."""
+
+
+class Number(Match):
+    """The number, the only one in the text.
+
+    ``"The total is 1,234.50."`` holds 1234.5. Two numbers, a denial, or a word of magnitude
+    (``5 million``) do not match. Example: ``Number(value=42, tolerance=0.5)``.
+    """
+
+    kind: ClassVar[str] = "number"
+    value: Decimal = Field(allow_inf_nan=False)
+    tolerance: Decimal = Field(Decimal(0), ge=0, allow_inf_nan=False)
+
+    def mismatch(self, found: object) -> str:
+        """No number, several, or another one."""
+        number = only_number(found)
+        if isinstance(number, str):
+            return number
+        if abs(number - self.value) <= self.tolerance:
+            return ""
+        return f"{number} is not {self.value}"
+
+
+def only_number(found: object) -> Decimal | str:
+    """The one number in a text, or a word on why there is none."""
+    reason = undecided(found)
+    if reason:
+        return reason
+    text = visible(str(found))
+    # A space may part digits ("1 234") in some countries and items in others: two numbers here.
+    tokens = [part for token in TOKEN.findall(text) for part in token.split()]
+    if len(tokens) != 1:
+        return f"{shown(text)} holds {len(tokens) or 'no'} number{'s' * (len(tokens) != 1)}"
+    if not _ENGLISH.fullmatch(tokens[0]):
+        return f"{tokens[0]!r} is not written as 1,234.5"
+    if MAGNITUDE.search(text):
+        return f"{shown(text)} counts in larger units; write the number out"
+    return Decimal(tokens[0].replace(",", ""))

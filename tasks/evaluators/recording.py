@@ -1,0 +1,125 @@
+"""What an episode leaves behind: the requests that its pages made, and what they looked like."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from webdojo.tasks.sites.forms import Form, read_form
+
+if TYPE_CHECKING:
+    from playwright.async_api import CDPSession, Page, Request, Response
+
+MOST_REQUESTS = 10_000
+LONGEST_BODY = 1 << 20
+"""Bytes of a request's body beyond which it is not kept."""
+MOST_SCREENSHOTS = 100
+ANSWER_S = 1.0
+"""Real time that an answer under way is waited for."""
+
+
+@dataclass(slots=True, eq=False)
+class SentRequest:
+    """A request that a page of the episode made."""
+
+    method: str
+    url: str
+    body: bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    navigates: bool = False
+    """Whether it asked for a page rather than for a part of one."""
+    status: int | None = None
+    """What was answered; None if nothing was yet."""
+    failed: bool = False
+    """It was refused, cut short, or never reached a server."""
+
+    def json(self) -> Any:
+        """The body as JSON; None if it is none."""
+        try:
+            return json.loads(self.body or b"")
+        except (ValueError, RecursionError):
+            return None
+
+    def form(self) -> Form | None:
+        """The fields of a form in the body; several values of one name are a list."""
+        return read_form(self.body or b"", self.headers.get("content-type", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """The viewport as an image."""
+
+    content: bytes
+    """JPEG."""
+    url: str
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the content."""
+        return sha256(self.content).hexdigest()
+
+
+class Recorder:
+    """Listens to all pages of one context, from ``attach`` on."""
+
+    def __init__(self) -> None:
+        self.requests: list[SentRequest] = []
+        self.screenshots: list[Screenshot] = []
+        """One for each look that differed from the last, oldest first; the newest are kept."""
+        self._known: dict[Request, SentRequest] = {}
+        self._cdp: tuple[Page, CDPSession] | None = None
+
+    def attach(self, page: Page) -> None:
+        """Record what ``page`` and every other page of its context ask for."""
+        page.context.on("request", self._sent)
+        page.context.on("response", self._answered)
+        page.context.on("requestfailed", self._failed)
+
+    async def caught_up(self, page: Page) -> None:
+        """Wait until everything asked for so far is known, and answered if that is soon."""
+        await page.evaluate("0")  # what happened before it has been heard of after it
+        for _ in range(int(ANSWER_S / 0.01)):
+            if all(sent.failed or sent.status is not None for sent in self._known.values()):
+                return
+            await asyncio.sleep(0.01)
+
+    async def shoot(self, page: Page) -> None:
+        """Keep what ``page`` looks like now, if it looks otherwise than before."""
+        if self._cdp is None or self._cdp[0] is not page:
+            # Playwright's own screenshot waits for frames that a page whose clock stands never has.
+            self._cdp = page, await page.context.new_cdp_session(page)
+        answer = await self._cdp[1].send(
+            "Page.captureScreenshot", {"format": "jpeg", "quality": 80, "optimizeForSpeed": True}
+        )
+        taken = Screenshot(base64.b64decode(answer["data"]), page.url)
+        if not self.screenshots or self.screenshots[-1].content != taken.content:
+            self.screenshots = [*self.screenshots, taken][-MOST_SCREENSHOTS:]
+
+    def _sent(self, request: Request) -> None:
+        if request.url.startswith(("data:", "blob:")):
+            return
+        body = request.post_data_buffer
+        sent = SentRequest(
+            method=request.method,
+            url=request.url,
+            body=body if body is None or len(body) <= LONGEST_BODY else None,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            navigates=request.is_navigation_request(),
+        )
+        if len(self.requests) < MOST_REQUESTS:
+            self.requests.append(sent)
+            self._known[request] = sent
+
+    def _answered(self, response: Response) -> None:
+        sent = self._known.get(response.request)
+        if sent is not None:
+            sent.status = response.status
+
+    def _failed(self, request: Request) -> None:
+        sent = self._known.get(request)
+        if sent is not None:
+            sent.failed = True

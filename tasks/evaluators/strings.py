@@ -1,0 +1,100 @@
+"""Text: letter by letter, as a reader sees it, or somewhere in a longer one."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from webdojo.tasks.evaluators.evaluator import Match
+from webdojo.tasks.evaluators.normalise import LONGEST, as_text, plain, shown
+
+
+class Exact(Match):
+    """Exactly this text, letter by letter.
+
+    Example: ``Exact(value="SKU-0042")``.
+    """
+
+    kind: ClassVar[str] = "exact"
+    value: str = Field(min_length=1)
+
+    def mismatch(self, found: object) -> str:
+        """Any difference at all."""
+        return "" if found == self.value else f"{shown(found)} is not exactly {self.value!r}"
+
+
+class Text(Match):
+    """The text but for case, spaces, quotes around it, the final stop, and look-alike forms.
+
+    The whole text must match: a longer answer that holds it does not.
+    Example: ``Text(value="red mug", alternatives=("mug, red",))``.
+    """
+
+    kind: ClassVar[str] = "text"
+    value: str
+    alternatives: tuple[str, ...] = ()
+
+    @field_validator("value")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        return _not_empty(value)
+
+    @field_validator("alternatives")
+    @classmethod
+    def _all_say_something(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_not_empty, values))
+
+    def mismatch(self, found: object) -> str:
+        """A difference that a reader would notice."""
+        text = as_text(found)
+        if text is None:
+            return f"{shown(found)} is no text of at most {LONGEST} characters"
+        if plain(text) in {plain(value) for value in (self.value, *self.alternatives)}:
+            return ""
+        return f"{shown(text)} is not {self.value!r}"
+
+
+class Contains(Match):
+    """The text as whole words in one not much longer, which names none of ``but_not``.
+
+    An answer that lists every candidate holds the right one too: name the others in ``but_not``,
+    and keep ``max_characters`` near the length of an honest answer.
+    """
+
+    kind: ClassVar[str] = "contains"
+    value: str
+    but_not: tuple[str, ...] = ()
+    max_characters: int = Field(200, gt=0, le=LONGEST)
+
+    @field_validator("value")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        return _not_empty(value)
+
+    @field_validator("but_not")
+    @classmethod
+    def _all_say_something(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_not_empty, values))
+
+    def mismatch(self, found: object) -> str:
+        """The text is not there, too much else is, or another candidate is named."""
+        text = as_text(found)
+        if text is None or len(text) > self.max_characters:
+            return f"{shown(found)} is no text of at most {self.max_characters} characters"
+        words = plain(text)
+        if not _holds(words, self.value):
+            return f"{shown(text)} does not hold {self.value!r}"
+        named = [other for other in self.but_not if _holds(words, other)]
+        return f"{shown(text)} also names {named[0]!r}" if named else ""
+
+
+def _holds(text: str, words: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(plain(words))}(?!\w)", text) is not None
+
+
+def _not_empty(value: str) -> str:
+    if not plain(value):
+        raise ValueError("must hold something that can be read: an empty answer would match")
+    return value

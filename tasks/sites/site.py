@@ -1,0 +1,133 @@
+"""A site that a task brings with it: a folder of files, or a web application."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.sites.episode import SiteEpisode
+from webdojo.tasks.sites.server import DOMAIN
+from webdojo.tasks.sites.static import StaticSite
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+MakeApplication = Callable[..., Any]
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class Site:
+    """A site under ``http://NAME.localhost``, with an application of its own for each episode.
+
+        shop = Site("my-shop", folder=Path(__file__).parent / "shop")    # files
+        shop = Site("my-shop", application=make_shop)                    # ASGI or WSGI
+
+    ``application`` makes a new application, not one that is shared: what it keeps in itself is
+    then the episode's own. It may take one argument, a folder that is the episode's own too, for a
+    database say. Two paths are kept from pages: ``POST /reset`` is asked with ``{"seed": n}`` when
+    an episode begins, and ``GET /state`` gives what evaluators ask about; both may be left out.
+
+    A task begins an episode in ``setup``: ``self.shop = await shop.begin(page, seed)``.
+    Raises UserError where the name is no host name or the folder is not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        folder: str | Path | None = None,
+        application: MakeApplication | None = None,
+    ) -> None:
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"site {name!r}: a name is lower-case letters, digits and hyphens, as in 'my-shop'"
+            )
+        if (folder is None) == (application is None):
+            raise UserError(f"site {name!r}: give it either a folder or an application")
+        if folder is not None and not Path(folder).is_dir():
+            raise UserError(f"site {name!r}: there is no folder {str(folder)!r}")
+        if application is not None and not _makes_something(application):
+            raise UserError(
+                f"site {name!r}: application must be a function that makes one, with no argument"
+                " or one (a folder), so that every episode gets its own: `lambda: app` shares one"
+            )
+        self.name = name
+        self._folder = None if folder is None else Path(folder)
+        self._make = application
+
+    @property
+    def origin(self) -> str:
+        """Where pages find it."""
+        return f"http://{self.name}{DOMAIN}"
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it is a folder of files."""
+        return self._folder is not None
+
+    def url(self, path: str = "/") -> str:
+        """The address of a page."""
+        return self.origin + "/" + path.lstrip("/")
+
+    async def begin(self, page: Page, seed: int) -> SiteEpisode:
+        """Start the site for the pages of this page's context, until that is closed."""
+        return await SiteEpisode.begin(self, page.context, seed)
+
+    def make_application(self, folder: Path) -> Any:
+        """A new application; ``folder`` is its episode's."""
+        if self._folder is not None:
+            return StaticSite(self._folder)
+        assert self._make is not None
+        made = self._make(*([folder] if _parameters(self._make) else []))
+        if not callable(made):
+            raise UserError(
+                f"site {self.name!r}: application made {made!r}, which is no ASGI or WSGI"
+                " application; return the application"
+            )
+        return made
+
+
+_known: dict[str, tuple[Site, str]] = {}
+
+
+def share_site(site: Site, place: str = "") -> Site:
+    """Let task files name this site; one that is shared again is replaced."""
+    _known[site.name] = (site, place)
+    return site
+
+
+def shared_site(name: str) -> Site:
+    """A site by its name; raises UserError naming the nearest."""
+    if name in _known:
+        return _known[name][0]
+    near = get_close_matches(name, _known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "none is shared yet;"
+    raise UserError(
+        f"no site {name!r}: {hint} describe it under [sites.{name}], or load the Python file that"
+        " calls share_site before this one"
+    )
+
+
+def _makes_something(function: object) -> bool:
+    return (
+        callable(function)
+        and not inspect.iscoroutinefunction(function)
+        and _parameters(function) in (0, 1)
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> int:
+    """How many arguments must be given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    return sum(
+        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        for p in parameters
+    )

@@ -1,0 +1,78 @@
+"""A folder of files as a site: pages out, forms in."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+
+from webdojo.tasks.sites.asgi import Receive, Scope, Send, read_body, respond
+from webdojo.tasks.sites.forms import read_form, read_query
+
+LONGEST_BODY = 1 << 20
+MOST_REQUESTS = 10_000
+
+
+class StaticSite:
+    """Files of one folder, for one episode.
+
+    A GET gives the file, of a folder its ``index.html``. A POST gives the file too, and its fields
+    are kept, so that a form needs no program: ``<form method="post" action="thanks.html">``. Its
+    state is ``{"requests": [{"method", "path", "query", "form" or "json"}, …]}``, in which only
+    pages and what was posted stand.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._requests: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        method, path = scope["method"], scope["path"]
+        if (method, path) == ("GET", "/state"):
+            state = json.dumps({"requests": self._requests}).encode()
+            await respond(send, 200, state, "application/json")
+            return
+        file = self._file(path)
+        if method not in ("GET", "HEAD", "POST"):
+            await respond(send, 405, b"method not allowed", "text/plain")
+            return
+        body = await read_body(receive, LONGEST_BODY)
+        if body is None:
+            await respond(send, 413, b"too much", "text/plain")
+            return
+        if file is None:
+            await respond(send, 404, b"not found", "text/plain")
+            return
+        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+        if (kind == "text/html" or method == "POST") and len(self._requests) < MOST_REQUESTS:
+            self._requests.append(_record(scope, body))
+        if kind.startswith("text/") or kind.endswith(("javascript", "json")):
+            kind += "; charset=utf-8"
+        await respond(send, 200, b"" if method == "HEAD" else file.read_bytes(), kind)
+
+    def _file(self, path: str) -> Path | None:
+        try:
+            file = (self._folder / path.lstrip("/")).resolve()
+            if file.is_dir():
+                file = file / "index.html"
+            inside = file.is_relative_to(self._folder) and file.is_file()
+        except (OSError, ValueError):
+            return None
+        return file if inside else None
+
+
+def _record(scope: Scope, body: bytes) -> dict[str, Any]:
+    query = read_query(scope.get("query_string", b"").decode(errors="replace"))
+    record = {"method": scope["method"], "path": scope["path"], "query": query}
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    kind = headers.get(b"content-type", "")
+    if (form := read_form(body, kind)) is not None:
+        record["form"] = form
+    elif kind.startswith("application/json"):
+        try:
+            record["json"] = json.loads(body)
+        except (ValueError, RecursionError):
+            record["json"] = None
+    return record

@@ -1,0 +1,42 @@
+"""A browser for tests of tasks, and a registry that is left as it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from webdojo.envs.browser import Chromium
+from webdojo.envs.core import WebEnv
+from webdojo.tasks import registry
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def chromium() -> AsyncIterator[Chromium]:
+    async with Chromium() as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def env(chromium: Chromium) -> AsyncIterator[WebEnv]:
+    async with WebEnv(chromium) as made:
+        yield made
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
+    """Write a file into a scratch folder; tasks registered meanwhile are forgotten."""
+    before = set(registry.task_ids())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def file(text: str, name: str = "my_tasks.py") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    yield file
+    registry.forget(set(registry.task_ids()) - before)

@@ -1,0 +1,249 @@
+"""Evaluators of the page, its requests, and a site's state and database, in a real browser."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page
+
+from webdojo.envs.browser import Chromium
+from webdojo.tasks.evaluators import Evidence, Recorder, Verdict, condition, parse_evaluator
+from webdojo.tasks.sites import Site, SiteEpisode
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PAGE = """<!doctype html><title>Shop</title>
+<h1>Red mug</h1><p class=price>$12.00</p><p class=price>$7.50</p>
+<ul><li>red</li><li>blue</li></ul>
+<p id=ghost style="display:none">Order placed</p>
+<p id=faded style="opacity:0">Order placed</p>
+<p id=mixed>Total: <span hidden>99</span>12</p>
+<!-- <p id=commented>Order placed</p> -->
+<input id=name value=before><input id=secret type=password><textarea id=note></textarea>
+<input id=gift type=checkbox checked><select id=size><option>S<option selected>M</select>
+<script>
+  document.querySelector("#name").value = "Ada";
+  document.querySelector("#note").value = "two\\nlines";
+  document.querySelector("#gift").checked = false;
+  document.querySelector("#size").selectedIndex = 0;
+</script>"""
+
+STATE = """{"cart": [{"sku": "R1", "quantity": 2}], "total": "24.00", "paid": true}"""
+
+
+def make_shop(folder: Path) -> Any:
+    """A web application that keeps orders in a database."""
+    database = sqlite3.connect(folder / "shop.db", check_same_thread=False)
+    database.execute("create table orders (sku text, quantity integer)")
+    database.execute("insert into orders values ('R1', 2), ('B2', 1)")
+    database.commit()
+
+    async def shop(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise NotImplementedError
+        path, status, kind = scope["path"], 200, b"text/html; charset=utf-8"
+        body = PAGE.encode()
+        if path == "/state":
+            body, kind = STATE.encode(), b"application/json"
+        elif path.startswith("/api"):
+            await receive()
+            body, status = b"{}", 500 if path == "/api/broken" else 201
+        elif path == "/reset":
+            status = 204
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]}
+        )
+        await send({"type": "http.response.body", "body": body if status != 204 else b""})
+
+    return shop
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def evidence(chromium: Chromium) -> AsyncIterator[Evidence]:
+    context = await chromium.new_context((800, 600))
+    page = await context.new_page()
+    recorder = Recorder()
+    recorder.attach(page)
+    site = Site("shop", application=make_shop)
+    episode = await site.begin(page, 7)
+    await page.goto(site.url("/item?b=2&a=1"))
+    await send(page, "/api/cart", '{"sku": "R1", "quantity": 2}')
+    await send(page, "/api/broken", '{"sku": "R1"}')
+    await send(page, "/api/form", "name=Ada&size=M&size=L", "application/x-www-form-urlencoded")
+    await page.evaluate(
+        """() => { const form = new FormData(); form.append("name", "Ada");
+        return fetch("/api/multipart", {method: "POST", body: form}) }"""
+    )
+    yield Evidence(page, "red mug", "Buy it.", recorder, episode)
+    await context.close()
+
+
+async def send(page: Page, path: str, body: str, kind: str = "application/json") -> None:
+    await page.evaluate(
+        "([path, body, kind]) =>"
+        " fetch(path, {method: 'POST', body, headers: {'content-type': kind}})",
+        [path, body, kind],
+    )
+
+
+def dom(selector: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "dom", "selector": selector, **fields}
+
+
+def request(path: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "request", "method": "POST", "url": path, **fields}
+
+
+def state(query: str, expected: Any) -> dict[str, Any]:
+    return {"type": "state", "query": query, "expected": expected}
+
+
+def database(query: str, expected: Any, **fields: Any) -> dict[str, Any]:
+    fields = {"path": "shop.db", **fields}
+    return {"type": "database", "query": query, "expected": expected, **fields}
+
+
+ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+
+PASS: list[dict[str, Any]] = [
+    dom("h1", text="red mug"),
+    dom(".price", text={"type": "currency", "value": 7.5}),
+    dom(".price", count=2),
+    dom("li", text={"type": "contains", "value": "red"}),
+    dom("#mixed", text={"type": "exact", "value": "Total: 12"}),
+    dom("#missing", absent=True),
+    dom("#ghost", absent=True),
+    dom("#faded", absent=True),
+    dom("#ghost", hidden=True, text="Order placed"),
+    dom("#name", attribute="value", text="Ada"),
+    dom("#note", text={"type": "exact", "value": "two\nlines"}),
+    dom("#gift:not([checked])"),
+    dom("#size option[selected]", text="S"),
+    {"type": "page_url", "is_at": "http://shop.localhost/item?a=1&b=2"},
+    {"type": "page_url", "is_at": {"type": "url", "value": "/item", "ignore": ["a", "b"]}},
+    request("/item?a=1&b=2", method="GET"),
+    request("/api/cart", json_body={"quantity": 2, "sku": "R1"}),
+    request("/api/cart", json_body={"sku": "R1"}, partial=True, status=201),
+    request("/api/cart", headers={"Content-Type": "application/json"}, times=1),
+    request("/api/broken", status=500),
+    request("/api/form", form={"name": "Ada", "size": ["M", "L"]}),
+    request("/api/multipart", form={"name": "Ada"}),
+    request("/api/pay", times=0),
+    state("cart[?sku=='R1'].quantity | [0]", 2),
+    state("total", {"type": "currency", "value": 24}),
+    state("length(cart)", 1),
+    state("paid", True),
+    database("select count(*) from orders", 2),
+    database("select sku, quantity from orders order by sku", [["B2", 1], ["R1", 2]]),
+    database("select quantity from orders where sku = ?", 2, parameters=["R1"]),
+    {"type": "python", "function": "tests.answered"},
+    {"type": "python", "function": "tests.answered-later"},
+    {"type": "all_of", "evaluators": [dom("h1"), {"type": "text", "value": "red mug"}]},
+    {"type": "any_of", "evaluators": [dom("h2"), {"type": "text", "value": "red mug"}]},
+]
+
+FAIL: list[tuple[dict[str, Any], str]] = [
+    (dom("h1", text="mug"), "'Red mug' is not 'mug'"),
+    (dom(".price", text={"type": "currency", "value": 7.5}, count=2), "12.00 is not 7.5"),
+    (dom(".price", count=3), "2 elements, not 3"),
+    (dom("h1", absent=True), "is there"),
+    (dom("#missing"), "not on the page"),
+    (dom("#ghost"), "not on the page"),
+    (dom("#faded", text="Order placed"), "not on the page"),
+    (dom("#commented"), "not on the page"),
+    (dom("#name", attribute="value", text="before"), "'Ada' is not 'before'"),
+    (dom("#name", attribute="href"), "no attribute 'href'"),
+    ({"type": "page_url", "is_at": "/item"}, "is not '/item'"),
+    (request("/api/cart", json_body={"sku": "R1"}), "its body was"),
+    (request("/api/cart", json_body={"quantity": 2.5}, partial=True), "its body was"),
+    (request("/api/cart", json_body={"quantity": "2"}, partial=True), "its body was"),
+    (request("/api/cart", form={"sku": "R1"}), "its form was null"),
+    (request("/api/cart", status=200), "answered with status 201"),
+    (request("/api/cart", times=2), "made 1 times"),
+    (request("/api/cart", method="PUT"), "no such request was made"),
+    (request("/api/broken"), "answered with status 500"),
+    (request("/api/form", form={"name": "Ada"}), "its form was"),
+    (request("http://other.localhost/api/cart"), "no such request was made"),
+    (state("cart[0].quantity", "2"), "2 is not '2'"),
+    (state("cart[0].colour", "red"), "None is not 'red'"),
+    (state("length(paid)", 1), "invalid type"),
+    (database("select count(*) from payments", 0), "no such table"),
+    (database("select 1; drop table orders", 1), "one statement"),
+    (database("with a as (select 1) insert into orders select 'X', 1", 1), "not authorized"),
+    (database("select load_extension('evil')", 1), "not authorized"),
+    (database(ENDLESS, 1, limit_s=0.2), "took too long"),
+    (database("select 1", 1, path="missing.db"), "unable to open"),
+    ({"type": "python", "function": "tests.refused"}, "because"),
+    ({"type": "python", "function": "tests.truthy"}, "truthy gave 'yes'"),
+    ({"type": "all_of", "evaluators": [dom("h1"), dom("h2")]}, "'h2': not on the page"),
+    ({"type": "any_of", "evaluators": [dom("h2"), dom("h3")]}, "; 'h3'"),
+]
+
+
+@condition("tests.answered")
+def answered(evidence: Evidence) -> bool:
+    return evidence.answer == "red mug"
+
+
+@condition("tests.answered-later")
+async def answered_later(evidence: Evidence) -> bool:
+    return await evidence.page.title() == "Shop"
+
+
+@condition("tests.refused")
+def refused(evidence: Evidence) -> Verdict:
+    return Verdict(False, "because")
+
+
+@condition("tests.truthy")
+def truthy(evidence: Evidence) -> Any:
+    return "yes"
+
+
+@pytest.mark.parametrize("data", PASS, ids=str)
+async def test_what_must_pass(evidence: Evidence, data: dict[str, Any]) -> None:
+    verdict = await parse_evaluator(data).judge(evidence)
+    assert verdict == Verdict(True, "")
+
+
+@pytest.mark.parametrize(("data", "said"), FAIL, ids=str)
+async def test_what_must_fail(evidence: Evidence, data: dict[str, Any], said: str) -> None:
+    verdict = await parse_evaluator(data).judge(evidence)
+    assert not verdict.passed
+    assert said in verdict.reason
+
+
+async def test_the_queries_have_changed_nothing(evidence: Evidence) -> None:
+    assert isinstance(evidence.site, SiteEpisode)
+    with sqlite3.connect(evidence.site.folder / "shop.db") as found:
+        assert found.execute("select count(*) from orders").fetchall() == [(2,)]
+
+
+async def test_what_was_not_recorded_or_has_no_site_has_not_passed(evidence: Evidence) -> None:
+    bare = Evidence(evidence.page, "red mug")
+    for data in (request("/api/cart"), state("total", "24.00"), database("select 1", 1)):
+        assert not (await parse_evaluator(data).judge(bare)).passed
+
+
+async def test_what_a_condition_raises_goes_on_its_way(evidence: Evidence) -> None:
+    @condition("tests.broken")
+    def broken(evidence: Evidence) -> bool:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await parse_evaluator({"type": "python", "function": "tests.broken"}).judge(evidence)
+
+
+async def test_screenshots_are_kept_once_each(evidence: Evidence) -> None:
+    recorder = Recorder()
+    for _ in range(2):
+        await recorder.shoot(evidence.page)
+    await evidence.page.evaluate("document.body.style.background = 'navy'")
+    await recorder.shoot(evidence.page)
+    assert len(recorder.screenshots) == 2
+    assert len({shot.key for shot in recorder.screenshots}) == 2
