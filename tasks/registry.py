@@ -14,13 +14,13 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar, get_args
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.task import Difficulty, Task
+from webdojo.tasks.task import Check, Difficulty, Task
 
 TaskClass = TypeVar("TaskClass", bound=type[Task])
 
@@ -118,6 +118,21 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def check_new_id(task_id: str) -> None:
+    """Raise UserError if no new task can have this id: malformed, taken, or of a suite of ours."""
+    if not _ID.fullmatch(task_id):
+        raise UserError(
+            f'{task_id!r} is no task id: write "suite.name" in lower case with hyphens,'
+            " such as my-shop.add-to-cart"
+        )
+    suite = task_id.split(".", 1)[0]
+    if suite in BUILT_IN:
+        raise UserError(f"id {task_id!r}: suite {suite!r} is WebDojo's own; choose another")
+    _load_packages()
+    if task_id in _entries:
+        raise UserError(f"id {task_id!r} is taken by {_entries[task_id].source}; choose another")
+
+
 def forget(ids: Iterable[str]) -> None:
     """Take tasks out of the registry; unknown ids are ignored."""
     for task_id in ids:
@@ -211,10 +226,29 @@ def _wrong_field(task: type[Task], name: str) -> str:
         and all(type(n) is int and n > 0 for n in size)
     ):
         return f"{name}: viewport must be (width, height) in pixels; it is {size!r}"
+    wrong = _wrong_words(task, name)
+    if wrong:
+        return wrong
     try:
         inspect.signature(task).bind()
     except TypeError as error:
         return f"{name}: it must be creatable without arguments: {error}"
+    return ""
+
+
+def _wrong_words(task: type[Task], name: str) -> str:
+    for field in ("group", "site"):
+        if not isinstance(getattr(task, field), str):
+            return f"{name}: {field} must be a text; it is {getattr(task, field)!r}"
+    checks = get_args(Check)
+    if not isinstance(task.caveats, Mapping) or not all(
+        check in checks and isinstance(reason, str) and reason
+        for check, reason in task.caveats.items()
+    ):
+        return (
+            f"{name}: caveats must give a reason for each of some checks ({', '.join(checks)});"
+            f" it is {task.caveats!r}"
+        )
     return ""
 
 

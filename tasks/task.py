@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from webdojo.tasks.view import PageView
 
 Difficulty = Literal["easy", "medium", "hard"]
+Check = Literal["oracle", "noop", "mutated", "deterministic", "targets", "goals"]
+"""What a task is certified by, beside figures that are only reported."""
 Oracle = Generator[str, "PageView", None]
 """Yields one action call after another; each ``yield`` gives back the page after that action."""
 
@@ -59,6 +62,12 @@ class Task(ABC):
     """JavaScript expression that ``judge`` can decide by. It must only read the page. Where a task
     has one, it is asked together with the look at the page, which saves a round trip a step, and
     ``evaluate`` is used only where the page's first tab is not the one shown."""
+    group: str = ""
+    """Similarity group: who knows one of its tasks knows them all. Empty: the task stands alone."""
+    site: str = ""
+    """Name of the site that the task plays on, where others play on it too."""
+    caveats: Mapping[Check, str] = MappingProxyType({})
+    """Checks of the certification that this task cannot pass in full, each with the reason."""
     reuse_page: bool = False
     """True if ``setup`` can start afresh on a page it set up before, leaving no trace of it."""
 

@@ -1,15 +1,18 @@
 """Splits: which (task, seed) pairs are for training and which are held out."""
 
 from webdojo.tasks.splits.named import get_split, load_split, split_names
+from webdojo.tasks.splits.proof import Proof, prove
 from webdojo.tasks.splits.split import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, leaks, require_trainable
 
 __all__ = [
     "HELD_OUT_SEEDS",
     "TRAIN_SEEDS",
+    "Proof",
     "Split",
     "get_split",
     "leaks",
     "load_split",
+    "prove",
     "require_trainable",
     "split_names",
 ]

@@ -6,6 +6,11 @@
     tasks = ["miniwob.click-button", …]
     sha256 = "…"
 
+A held-out manifest also says what is new in it, and to whom has trained on what:
+
+    new = "groups"                 # or "seeds" (the default), "tasks", "sites", "difficulty"
+    against = ["miniwob-train"]
+
 ``sha256`` is the split's content hash: who changes a published split must see it, and give the
 manifest a new version. A split of one's own may leave it out.
 """
@@ -17,10 +22,10 @@ import tomllib
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.splits.split import Split
+from webdojo.tasks.splits.split import New, Split
 
 FOLDER = Path(__file__).parent
 _FIELDS: dict[str, tuple[type, str]] = {
@@ -29,6 +34,7 @@ _FIELDS: dict[str, tuple[type, str]] = {
     "seeds": (list, "[first, end)"),
     "tasks": (list, "a list of task ids"),
 }
+_OPTIONAL = {"new": "seeds", "against": [], "sha256": ""}
 
 
 def split_names() -> tuple[str, ...]:
@@ -81,11 +87,10 @@ def _built_in(name: str) -> Split:
 
 
 def _split(file: Path, fields: dict[str, Any]) -> Split:
-    unknown = sorted(fields.keys() - _FIELDS.keys() - {"sha256"})
+    unknown = sorted(fields.keys() - _FIELDS.keys() - _OPTIONAL.keys())
     if unknown:
-        raise UserError(
-            f"{file}: unknown field {unknown[0]!r}; known: {', '.join(_FIELDS)}, sha256"
-        )
+        known = ", ".join([*_FIELDS, *_OPTIONAL])
+        raise UserError(f"{file}: unknown field {unknown[0]!r}; known: {known}")
     for field, (kind, words) in _FIELDS.items():
         if field not in fields:
             raise UserError(f"{file}: field {field!r} is missing; it must be {words}")
@@ -96,4 +101,14 @@ def _split(file: Path, fields: dict[str, Any]) -> Split:
         raise UserError(f"{file}: seeds must be [first, end); it is {seeds!r}")
     if any(type(task_id) is not str for task_id in tasks):
         raise UserError(f"{file}: tasks must be a list of task ids")
-    return Split(fields["name"], fields["version"], tuple(tasks), range(*seeds))
+    new, against = (fields.get(name, _OPTIONAL[name]) for name in ("new", "against"))
+    if new not in get_args(New):
+        raise UserError(f"{file}: new must be one of {', '.join(get_args(New))}; it is {new!r}")
+    if not isinstance(against, list) or any(type(name) is not str for name in against):
+        raise UserError(f"{file}: against must be a list of names of splits; it is {against!r}")
+    try:
+        return Split(
+            fields["name"], fields["version"], tuple(tasks), range(*seeds), new, tuple(against)
+        )
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None

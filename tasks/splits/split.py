@@ -14,12 +14,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Literal
 
 from webdojo.tasks.errors import UserError
 
 TRAIN_SEEDS = range(0, 1_000_000_000)
 HELD_OUT_SEEDS = range(1_000_000_000, 2_000_000_000)
 """Ends below 2³¹, the largest seed that a page takes."""
+New = Literal["seeds", "tasks", "groups", "sites", "difficulty"]
+"""What a held-out split has that its training split has not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class Split:
     version: int
     task_ids: tuple[str, ...]
     seeds: range
+    new: New = "seeds"
+    """Of a held-out split: what in it is new to who has trained on ``against``. With ``sites``
+    similarity groups are new as well; (task, seed) pairs always are."""
+    against: tuple[str, ...] = ()
+    """Names of the training splits that ``new`` speaks of; empty for a training split."""
 
     def __post_init__(self) -> None:
         if not self.task_ids:
@@ -57,6 +65,12 @@ class Split:
         """SHA-256 of the tasks, in any order, and the seeds."""
         content = [sorted(self.task_ids), self.seeds.start, self.seeds.stop]
         return sha256(json.dumps(content).encode()).hexdigest()
+
+    def says_what_is_new(self) -> str:
+        """What is new in it and to whom, for people."""
+        if self.trainable:
+            return "for training"
+        return f"{self.new} unseen in {', '.join(self.against) or 'training'}"
 
     def episodes(self, per_task: int, skip: int = 0) -> Iterator[tuple[str, int]]:
         """``per_task`` (task id, seed) pairs of every task, after the first ``skip`` seeds.

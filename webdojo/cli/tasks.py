@@ -1,4 +1,4 @@
-"""``webdojo tasks``: which tasks there are, and what one of them is."""
+"""``webdojo tasks``: which tasks there are, what one of them is, and whether it holds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from webdojo.cli import tasks_check, tasks_new, tasks_splits
+
 if TYPE_CHECKING:
     from webdojo.tasks.registry import Entry
 
-app = typer.Typer(help="List tasks and look at one.", no_args_is_help=True)
+app = typer.Typer(help="List tasks, look at one, check them, begin one.", no_args_is_help=True)
+app.command("check", epilog=tasks_check.EXAMPLE)(tasks_check.check)
+app.command("new", epilog=tasks_new.EXAMPLE)(tasks_new.new)
+app.add_typer(tasks_splits.app, name="splits")
 
 TasksFiles = Annotated[
     list[Path] | None,

@@ -13,8 +13,8 @@ from webdojo.envs.layout import look
 from webdojo.tasks.view import OracleError
 
 if TYPE_CHECKING:
-    from webdojo.envs.observation import Observation
     from webdojo.tasks.task import Task
+    from webdojo.tasks.view import PageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class OracleRun:
 
 
 async def play_oracle(
-    env: WebEnv, task: Task, seed: int, watch: Callable[[Observation], None] | None = None
+    env: WebEnv, task: Task, seed: int, watch: Callable[[PageView], None] = lambda view: None
 ) -> OracleRun:
-    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees every observation.
+    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees what it acts on.
 
     Raises BrowserDiedError if the browser or the page was lost.
     """
@@ -41,25 +41,24 @@ async def play_oracle(
     actions: list[str] = []
     reward, trouble = 0.0, ""
     try:
-        oracle = task.oracle(await look(env, observation))
+        view = await look(env, observation)
+        oracle = task.oracle(view)
         text = next(oracle)
         while True:
-            if watch is not None:
-                watch(observation)
+            watch(view)
             step = await env.step(text)
             actions.append(text)
             observation, reward = step.observation, step.reward
             if observation.last_action_error:
                 trouble = f"{text}: {observation.last_action_error}"
             if step.terminated or step.truncated:
-                if watch is not None:
-                    watch(observation)
                 if reward < 1:
                     trouble = (
                         trouble or step.message or ("horizon reached" if step.truncated else "")
                     )
                 break
-            text = oracle.send(await look(env, observation))
+            view = await look(env, observation)
+            text = oracle.send(view)
     except StopIteration:
         trouble = trouble or "the oracle stopped before the episode was over"
     except (OracleError, LookupError, ValueError, TypeError, AttributeError) as error:

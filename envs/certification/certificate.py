@@ -1,0 +1,70 @@
+"""Certificates: what a certification found out about a suite, kept beside it.
+
+A certificate is one JSON file a suite. Time is left out: it says more about the machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from webdojo.envs.certification.report import TaskReport
+from webdojo.tasks.errors import UserError
+
+NAME = "certificate.json"
+EXACT = ("noop_success", "deterministic", "oracle_targets_kept")
+"""Figures that every check finds the same, however little is played."""
+LEAST = ("oracle_success",)
+"""Figures that a check with fewer instances must not fall below, by more than ``SLACK``."""
+SLACK = 0.05
+
+
+def read_certificate(path: Path) -> dict[str, dict[str, Any]]:
+    """Figures by task id; empty if there is no certificate. Raises UserError if it is damaged."""
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
+        return {task["id"]: task for task in tasks}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: not a certificate: {error}; delete it and write it anew"
+        ) from None
+
+
+def write_certificate(path: Path, reports: Iterable[TaskReport], keep: Iterable[str]) -> None:
+    """Write what was found; of what stood there before, only the tasks in ``keep`` stay."""
+    kept = set(keep)
+    entries = {key: value for key, value in read_certificate(path).items() if key in kept}
+    for found in reports:
+        entries[found.id] = entry(found)
+    rows = ",\n".join("  " + json.dumps(entries[key]) for key in sorted(entries))
+    path.write_text('{"tasks": [\n' + rows + "\n]}\n", encoding="utf-8")
+
+
+def entry(found: TaskReport) -> dict[str, Any]:
+    """One task as a certificate holds it."""
+    figures = found.to_json()
+    del figures["seconds"]
+    return figures | {
+        "seeds": found.seeds,
+        "goals": found.goals,
+        "problems": list(found.problems),
+        "excuses": list(found.excuses),
+    }
+
+
+def differences(certified: Mapping[str, Any], found: TaskReport) -> list[str]:
+    """Where a check falls short of a task's certificate, for people; empty if nowhere."""
+    now = entry(found)
+    wrong = [
+        f"{found.id}: {name} is {now[name]}, certified {certified[name]}"
+        for name in EXACT
+        if now[name] != certified[name]
+    ]
+    for name in LEAST:
+        if (now[name] or 0) < (certified[name] or 0) - SLACK:
+            wrong.append(f"{found.id}: {name} is {now[name]}, certified {certified[name]}")
+    return wrong + [f"{found.id}: {problem}" for problem in now["problems"]]

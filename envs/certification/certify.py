@@ -1,0 +1,171 @@
+"""Certifying tasks: the oracle solves them, and nothing that is not a solution does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING
+
+from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.certification.guard import guarded
+from webdojo.envs.certification.mutations import targets_kept, with_changed_value, without_last
+from webdojo.envs.certification.oracle import OracleRun, play_oracle
+from webdojo.envs.certification.report import TaskReport, report
+from webdojo.envs.certification.scripts import idle_actions, play_random, play_script, trace
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from webdojo.tasks.registry import Entry
+    from webdojo.tasks.view import PageView
+
+FIRST_SEED = 1_000_000_000
+"""Certification plays held-out seeds, so that a certificate speaks of what is evaluated."""
+TRIES = 3
+"""Times that an instance is played if its browser is lost."""
+SEEN = EnvSpec(screenshot=ScreenshotSpec("png"))
+"""What two runs are compared by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is played of each task, in episodes."""
+
+    seeds: int = 5
+    """Instances that the oracle solves; the wrong solutions are made of the first ``trials``."""
+    trials: int = 5
+    """Instances played by the wrong solutions."""
+    random: int = 10
+    """Instances played by the random agent."""
+    idle: int = 2
+    """Instances on which nothing is done."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was found on one instance of a task. None and empty: not played."""
+
+    seed: int
+    oracle: OracleRun | None = None
+    seconds: float = 0.0
+    instance: tuple[str, str] = ("", "")
+    """The goal, and all that the first look shows."""
+    kept: list[bool] = field(default_factory=list)
+    idle: float | None = None
+    random: float | None = None
+    shortened: float | None = None
+    changed: float | None = None
+    deterministic: bool | None = None
+    fault: str = ""
+    """What is wrong with the task's own code."""
+
+
+async def certify(
+    entries: Sequence[Entry],
+    effort: Effort | None = None,
+    contexts: int = 4,
+    on_done: Callable[[TaskReport], None] = lambda done: None,
+) -> list[TaskReport]:
+    """Check tasks in one browser, ``contexts`` instances at a time; reports in their order.
+
+    ``on_done`` hears of each task as soon as all of its instances have been played.
+    """
+    effort = effort or Effort()
+    count = max(effort.seeds, effort.random, effort.idle, 1)
+    found: dict[str, list[Findings]] = {entry.task.id: [] for entry in entries}
+    reports: dict[str, TaskReport] = {}
+    todo = [(entry, number) for entry in entries for number in range(count)][::-1]
+
+    async def work(chromium: Chromium) -> None:
+        async with WebEnv(chromium, EnvSpec()) as env:
+            while todo:
+                entry, number = todo.pop()
+                mine = found[entry.task.id]
+                if any(other.fault for other in mine):
+                    mine.append(Findings(FIRST_SEED + number))
+                else:
+                    mine.append(await _examine(env, chromium, entry, number, effort))
+                if len(mine) == count:
+                    reports[entry.task.id] = done = report(entry.task(), mine)
+                    on_done(done)
+
+    async with Chromium() as chromium:
+        await asyncio.gather(*(work(chromium) for _ in range(contexts)))
+    return [reports[entry.task.id] for entry in entries]
+
+
+async def _examine(
+    env: WebEnv, chromium: Chromium, entry: Entry, number: int, effort: Effort
+) -> Findings:
+    """Play one instance in every way; a lost browser costs a try."""
+    lost = ""
+    for _ in range(TRIES):
+        found = Findings(FIRST_SEED + number)
+        try:
+            await _play_all(env, chromium, entry, number, effort, found)
+        except BrowserDiedError as error:
+            lost = str(error)
+        except UserError as error:
+            found.fault = str(error)
+            return found
+        else:
+            return found
+    found.fault = f"{entry.source}: {entry.task.id}: the page was lost {TRIES} times: {lost}"
+    return found
+
+
+async def _play_all(
+    env: WebEnv, chromium: Chromium, entry: Entry, number: int, effort: Effort, found: Findings
+) -> None:
+    task = guarded(entry.task(), entry.source)
+    seed = found.seed
+    chance = Random(f"{task.id} {seed}")
+    if number < effort.seeds and _has_oracle(entry):
+        views: list[PageView] = []
+        began = time.perf_counter()
+        found.oracle = run = await play_oracle(env, task, seed, views.append)
+        found.seconds = time.perf_counter() - began
+        if views:
+            found.instance = (views[0].goal, f"{views[0].html}{views[0].layout}")
+        for action, view in zip(run.actions, views, strict=True):
+            found.kept.extend(targets_kept(action, view))
+        if number < effort.trials and run.reward >= 1:
+            wrong = without_last(run.actions)
+            found.shortened = await play_script(env, task, seed, wrong)
+            changed = with_changed_value(run.actions, views, task.viewport, chance)
+            if changed is not None:
+                found.changed = await play_script(env, task, seed, changed)
+        if number == 0:
+            found.deterministic = await _same_twice(chromium, entry, seed, run.actions)
+    if number < effort.idle:
+        found.idle = await play_script(env, task, seed, idle_actions(task.horizon))
+    if number < effort.random:
+        found.random = await play_random(env, task, seed, chance)
+
+
+def _has_oracle(entry: Entry) -> bool:
+    """Whether the task brings one; raises UserError if it does not and gives no reason."""
+    if entry.task.oracle is not Task.oracle:
+        return True
+    if "oracle" in entry.task.caveats:
+        return False
+    raise UserError(
+        f"{entry.source}: {entry.task.id}: oracle missing; add `def oracle(self, view)`, which"
+        " yields the actions of a solution"
+    )
+
+
+async def _same_twice(chromium: Chromium, entry: Entry, seed: int, actions: Iterable[str]) -> bool:
+    """Whether two runs of the same actions, each on a fresh page, show and earn the same."""
+    traces: list[list[str]] = []
+    written = list(actions)
+    for _ in range(2):
+        async with WebEnv(chromium, SEEN) as env:
+            task = guarded(entry.task(), entry.source)
+            traces.append(await trace(env, task, seed, written))
+    return traces[0] == traces[1]

@@ -1,0 +1,97 @@
+"""Mistakes in a task's own ``setup`` and ``evaluate``, told with their place."""
+
+from __future__ import annotations
+
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.task import Outcome, Task
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page, Response
+
+MENDS = {
+    "ERR_FILE_NOT_FOUND": "there is no such file",
+    "ERR_CONNECTION_REFUSED": "no server listens there; start it first",
+    "ERR_NAME_NOT_RESOLVED": "there is no such host",
+    "ERR_INVALID_URL": "write an absolute address",
+}
+
+
+def guarded(task: Task, source: str) -> Task:
+    """The task, raising UserError with ``source`` where its own code is at fault.
+
+    A page that is not there, an error raised in ``setup`` or ``evaluate``, and a goal or outcome
+    of the wrong kind are the task's own faults; a browser that died is not.
+    """
+    whole_setup, whole_evaluate, whole_judge = task.setup, task.evaluate, task.judge
+    place = f"{source}: {task.id}"
+
+    async def setup(page: Page, seed: int) -> str:
+        missing: list[Response] = []
+
+        def hear(response: Response) -> None:
+            opens = response.request.is_navigation_request() and response.frame == page.main_frame
+            if opens and response.status >= HTTPStatus.BAD_REQUEST:
+                missing.append(response)
+
+        page.on("response", hear)
+        try:
+            goal: Any = await whole_setup(page, seed)
+        except Exception as error:
+            raise _told(error, f"{place}: setup") from error
+        finally:
+            page.remove_listener("response", hear)
+        if missing:
+            raise UserError(
+                f"{place}: setup: {missing[-1].url} answers {missing[-1].status};"
+                " give the address of a page that is there"
+            )
+        if not isinstance(goal, str) or not goal.strip():
+            raise UserError(f"{place}: setup must return the goal as a text; it returned {goal!r}")
+        return goal
+
+    async def evaluate(page: Page, answer: str | None) -> Outcome:
+        try:
+            return _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
+        except Exception as error:
+            raise _told(error, f"{place}: evaluate") from error
+
+    def judge(value: Any, answer: str | None) -> Outcome:
+        try:
+            return _checked(whole_judge(value, answer), f"{place}: judge")
+        except Exception as error:
+            raise _told(error, f"{place}: judge") from error
+
+    for name, method in (("setup", setup), ("evaluate", evaluate), ("judge", judge)):
+        setattr(task, name, method)
+    return task
+
+
+def _checked(outcome: Any, place: str) -> Outcome:
+    if not isinstance(outcome, Outcome):
+        raise UserError(f"{place} must return an Outcome; it returned {outcome!r}")
+    if not 0 <= outcome.reward <= 1:
+        raise UserError(f"{place}: reward must lie in 0 … 1; it is {outcome.reward!r}")
+    return outcome
+
+
+def _told(error: Exception, place: str) -> Exception:
+    """The error with its place; what the browser alone is to blame for stays what it is."""
+    from playwright.async_api import Error
+
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, Error):
+        first = error.message.splitlines()[0]
+        if "net::" not in first:
+            return error
+        mend = next((words for code, words in MENDS.items() if code in first), "")
+        return UserError(f"{place}: {first}{': ' if mend else ''}{mend}")
+    frames = traceback.extract_tb(error.__traceback__)
+    return UserError(
+        f"{place}, line {frames[-1].lineno} of {frames[-1].filename}:"
+        f" {type(error).__name__}: {error}"
+    )

@@ -1,0 +1,148 @@
+"""Wrong solutions made of a right one: its last step left out, or one of its values changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from bs4 import Tag
+
+from webdojo.envs.actions import Action, parse_action
+from webdojo.tasks.view import text_of
+
+if TYPE_CHECKING:
+    from webdojo.tasks.view import PageView
+
+TEXTS = {
+    "fill": "value",
+    "keyboard_type": "text",
+    "keyboard_insert_text": "text",
+    "send_msg_to_user": "text",
+}
+"""Verbs that carry a value, and the argument that is it."""
+TARGETS = {"click": "bid", "dblclick": "bid", "check": "bid", "drag_and_drop": "to_bid"}
+"""Verbs that are about an element, and the argument that names the one that decides."""
+POINTS = {"mouse_click": ("x", "y"), "mouse_drag_and_drop": ("to_x", "to_y")}
+"""Verbs that are about a point of the viewport."""
+FAR_PX = 40.0
+
+
+def without_last(actions: Sequence[str]) -> list[str]:
+    """The solution without its last step; nothing is done instead."""
+    return [*actions[:-1], "noop()"]
+
+
+def with_changed_value(
+    actions: Sequence[str], views: Sequence[PageView], size: tuple[int, int], chance: Random
+) -> list[str] | None:
+    """The solution with one value changed: what is typed, chosen or answered.
+
+    Where there is none, one click goes to another element, or to another point. None if nothing
+    can be changed. ``views[i]`` is the page on which ``actions[i]`` was done, ``size`` its
+    viewport's in CSS pixels.
+    """
+    parsed = [parse_action(text) for text in actions]
+    for verbs in (frozenset({*TEXTS, "select_option"}), frozenset({*TARGETS, *POINTS})):
+        places = [i for i, action in enumerate(parsed) if action.name in verbs]
+        chance.shuffle(places)
+        for place in places:
+            changed = _changed(parsed[place], views[place], size, chance)
+            if changed is not None:
+                return [*actions[:place], str(changed), *actions[place + 1 :]]
+    return None
+
+
+def _changed(
+    action: Action, view: PageView, size: tuple[int, int], chance: Random
+) -> Action | None:
+    arguments: dict[str, Any] = dict(action.arguments)
+    if action.name in TEXTS:
+        name = TEXTS[action.name]
+        arguments[name] = another_text(arguments[name])
+    elif action.name == "select_option":
+        other = _another_option(view, arguments["bid"], arguments["options"], chance)
+        if other is None:
+            return None
+        arguments["options"] = other
+    elif action.name in TARGETS:
+        name = TARGETS[action.name]
+        bid = _another_element(view, arguments[name], chance)
+        if bid is None:
+            return None
+        arguments[name] = bid
+    else:
+        x, y = POINTS[action.name]
+        arguments[x], arguments[y] = _another_point(arguments[x], arguments[y], size)
+    return Action(action.name, arguments)
+
+
+def another_text(text: str) -> str:
+    """A text of the same kind that means something else.
+
+    The last digit counts one down or up; where there is none, a letter is added.
+    """
+    for place in range(len(text) - 1, -1, -1):
+        digit = text[place]
+        if digit.isascii() and digit.isdigit():
+            other = int(digit) - 1 if int(digit) >= 2 else int(digit) + 1
+            return f"{text[:place]}{other}{text[place + 1 :]}"
+    return text + "x"
+
+
+def _another_option(
+    view: PageView, bid: str, chosen: str | list[str], chance: Random
+) -> str | list[str] | None:
+    found = view.soup.find("select", bid=bid)
+    options = [text_of(tag) for tag in found.find_all("option")] if isinstance(found, Tag) else []
+    named = [chosen] if isinstance(chosen, str) else chosen
+    others = [text for text in options if text and text not in named]
+    if not others:
+        return None
+    return chance.choice(others) if isinstance(chosen, str) else [chance.choice(others), *named[1:]]
+
+
+def _another_element(view: PageView, bid: str, chance: Random) -> str | None:
+    """One of the same kind if there is one: the same tag and type."""
+    here = next(iter(view.all(bid=bid)), None)
+    others = [tag for tag in view.all() if tag["bid"] != bid]
+    alike = [
+        tag
+        for tag in others
+        if here is not None and (tag.name, tag.get("type")) == (here.name, here.get("type"))
+    ]
+    chosen = alike or others
+    return str(chance.choice(chosen)["bid"]) if chosen else None
+
+
+def _another_point(x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
+    """The point opposite of the viewport's middle, or one well away from a point near it."""
+    width, height = size
+    if abs(width - 1 - 2 * x) + abs(height - 1 - 2 * y) >= FAR_PX:
+        return (max(width - 1 - x, 0.0), max(height - 1 - y, 0.0))
+    return (max(x - FAR_PX, 0.0), y)
+
+
+def targets_kept(action_text: str, view: PageView) -> list[bool]:
+    """For each element that an action is about, whether the pruned page shows it.
+
+    A point is about the smallest element there that can be acted on; where there is none, the
+    action draws on the page and has no target.
+    """
+    action = parse_action(action_text)
+    names = [name for name in ("bid", "from_bid", "to_bid") if name in action.arguments]
+    found = [bool(view.all(bid=str(action.arguments[name]))) for name in names]
+    for x, y in (("x", "y"), ("from_x", "from_y"), ("to_x", "to_y")):
+        if x in action.arguments:
+            bid = _element_at(view, action.arguments[x], action.arguments[y])
+            found.extend([bool(view.all(bid=bid))] if bid else [])
+    return found
+
+
+def _element_at(view: PageView, x: float, y: float) -> str:
+    hits = [
+        (width * height, bid)
+        for bid, (left, top, width, height) in view.boxes.items()
+        if left <= x < left + width and top <= y < top + height
+    ]
+    return min(hits)[1] if hits else ""

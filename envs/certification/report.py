@@ -1,0 +1,142 @@
+"""What a certification found out about a task, and whether that is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from webdojo.tasks.task import Check, Task
+
+if TYPE_CHECKING:
+    from webdojo.envs.certification.certify import Findings
+
+ORACLE_BAR = 0.99
+"""Share of instances that an oracle must solve."""
+FIELDS = (
+    *("id", "oracle_success", "noop_success", "random_success", "mutated_success"),
+    *("deterministic", "oracle_targets_kept", "steps", "seconds"),
+)
+"""What ``to_json`` gives, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """Figures of one task. None: could not be found out, because the oracle never got so far."""
+
+    id: str
+    oracle_success: float | None
+    """Share of instances whose oracle earned the full reward."""
+    noop_success: float | None
+    """Share of instances that reward doing nothing, however little."""
+    random_success: float | None
+    """Share of instances that a random agent solved. It is told, not judged."""
+    mutated_success: float | None
+    """Share of wrong solutions that earned the full reward."""
+    deterministic: bool | None
+    """Whether the same actions, done twice, showed the same to the last byte and pixel."""
+    oracle_targets_kept: float | None
+    """Share of the elements that oracles acted on which the pruned page shows."""
+    steps: float | None
+    """Mean actions of a solution."""
+    seconds: float | None
+    """Mean wall-clock time of a solution."""
+    goals: int
+    """Different goals among the instances."""
+    instances: int
+    """Different first looks among them, goal included."""
+    seeds: int
+    """Instances that the oracle played."""
+    shortened_success: float | None
+    """``mutated_success`` of solutions without their last step alone."""
+    fault: str
+    """What is wrong with the task's own code."""
+    troubles: tuple[str, ...]
+    """Why oracles failed, each once."""
+    caveats: tuple[tuple[Check, str], ...]
+    """Checks that the task says it cannot pass in full, with its reasons."""
+
+    @property
+    def shortfalls(self) -> dict[Check, str]:
+        """Checks that were not passed, with what was found, caveats or not."""
+        found: dict[Check, str] = {}
+        if self.oracle_success is None or self.oracle_success < ORACLE_BAR:
+            why = f" ({self.troubles[0]})" if self.troubles else ""
+            found["oracle"] = f"the oracle solves {_share(self.oracle_success)}{why}"
+        if self.noop_success:
+            found["noop"] = f"doing nothing is rewarded on {_share(self.noop_success)}"
+        if self.mutated_success:
+            found["mutated"] = f"{_share(self.mutated_success)} of the wrong solutions succeed"
+        if self.deterministic is False:
+            found["deterministic"] = "two runs of the same actions differ"
+        if self.oracle_targets_kept is not None and self.oracle_targets_kept < 1:
+            found["targets"] = (
+                f"pruning keeps {_share(self.oracle_targets_kept)} of the oracle's targets"
+            )
+        if self.seeds > 1 and self.instances == 1:
+            found["goals"] = "every seed gives the same goal and page"
+        return found
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why the task is not certified; empty if it is."""
+        if self.fault:
+            return (self.fault,)
+        excused = dict(self.caveats)
+        return tuple(text for check, text in self.shortfalls.items() if check not in excused)
+
+    @property
+    def excuses(self) -> tuple[str, ...]:
+        """Checks not passed that the task gives a reason for, with it."""
+        excused = dict(self.caveats)
+        return tuple(
+            f"{text}: {excused[check]}"
+            for check, text in self.shortfalls.items()
+            if check in excused and not self.fault
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        values = asdict(self)
+        return {name: values[name] for name in FIELDS}
+
+
+def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
+    """Sum up what was found on the instances of one task."""
+    played = [one for one in findings if one.oracle is not None]
+    runs = [one.oracle for one in played if one.oracle is not None]
+    solved = [run for run in runs if run.reward >= 1]
+    shortened = [one.shortened for one in findings if one.shortened is not None]
+    changed = [one.changed for one in findings if one.changed is not None]
+    idle = [one.idle for one in findings if one.idle is not None]
+    wild = [one.random for one in findings if one.random is not None]
+    kept = [one for found in played for one in found.kept]
+    same = [one.deterministic for one in findings if one.deterministic is not None]
+    return TaskReport(
+        id=task.id,
+        oracle_success=_mean(run.reward >= 1 for run in runs),
+        noop_success=_mean(reward > 0 for reward in idle),
+        random_success=_mean(reward >= 1 for reward in wild),
+        mutated_success=_mean(reward >= 1 for reward in (*shortened, *changed)),
+        deterministic=all(same) if same else None,
+        oracle_targets_kept=_mean(kept),
+        steps=_mean(run.steps for run in solved),
+        seconds=_mean(one.seconds for one in played),
+        goals=len({one.instance[0] for one in played}),
+        instances=len({one.instance for one in played}),
+        seeds=len(played),
+        shortened_success=_mean(reward >= 1 for reward in shortened),
+        fault=next((one.fault for one in findings if one.fault), ""),
+        troubles=tuple(dict.fromkeys(run.trouble for run in runs if run.reward < 1)),
+        caveats=tuple(task.caveats.items()),
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return round(fmean(found), 4) if found else None
+
+
+def _share(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.0%}"

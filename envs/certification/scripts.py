@@ -1,0 +1,62 @@
+"""Playing episodes by anything but the oracle: written-down actions, or a random agent."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import TYPE_CHECKING
+
+from webdojo.envs.certification.random_agent import random_action
+
+if TYPE_CHECKING:
+    from webdojo.envs.core import WebEnv
+    from webdojo.envs.observation import Observation
+    from webdojo.tasks.task import Task
+
+
+async def play_script(env: WebEnv, task: Task, seed: int, actions: Iterable[str]) -> float:
+    """The reward in the end of doing these actions, whatever the page says to them."""
+    remaining = iter(actions)
+    return await _play(env, task, seed, lambda observation: next(remaining, None))
+
+
+async def play_random(env: WebEnv, task: Task, seed: int, chance: Random) -> float:
+    """The reward of an episode of the random agent."""
+    return await _play(env, task, seed, lambda seen: random_action(seen.view(), chance))
+
+
+def idle_actions(horizon: int) -> list[str]:
+    """Doing nothing for a whole episode, and then answering nothing."""
+    return ["noop()"] * (horizon - 1) + ['send_msg_to_user("")']
+
+
+async def trace(env: WebEnv, task: Task, seed: int, actions: Iterable[str]) -> list[str]:
+    """What is seen and earned at every step of an episode, one digest each."""
+    seen: list[str] = []
+
+    def choose(observation: Observation) -> str | None:
+        seen.append(_digest(observation))
+        return next(remaining, None)
+
+    remaining = iter(actions)
+    reward = await _play(env, task, seed, choose)
+    return [*seen, str(reward)]
+
+
+async def _play(
+    env: WebEnv, task: Task, seed: int, choose: Callable[[Observation], str | None]
+) -> float:
+    observation = await env.reset(task, seed)
+    reward = 0.0
+    while (text := choose(observation)) is not None:
+        step = await env.step(text)
+        observation, reward = step.observation, step.reward
+        if step.terminated or step.truncated:
+            break
+    return reward
+
+
+def _digest(seen: Observation) -> str:
+    text = "\0".join((seen.goal, seen.url, seen.title, seen.pruned_html, seen.last_action_error))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + seen.screenshot).hexdigest()

@@ -1,0 +1,201 @@
+"""A task is certified if its oracle solves it and nothing that is no solution does."""
+
+from __future__ import annotations
+
+import socket
+from itertools import count
+
+import pytest
+
+from webdojo.envs.certification import Effort, TaskReport, certify
+from webdojo.tasks import Outcome, Task
+from webdojo.tasks.calls import click, fill
+from webdojo.tasks.registry import Entry
+
+QUICK = Effort(seeds=2, trials=2, random=2, idle=1)
+BUTTONS = "".join(f"<button>{n}</button>" for n in range(4))
+HEARD = """<input><script>
+  document.onclick = (event) => { window.pressed = event.target.textContent }
+</script>"""
+
+
+class Press(Task):
+    """Press the button with the goal's number; the rewards of wrong ones can be changed."""
+
+    id = "check.press"
+    rewards = (0.0, 0.0)
+    """For nothing, and for a wrong button."""
+
+    async def setup(self, page, seed):
+        self.wanted = str(seed % 4)
+        await page.set_content(BUTTONS + HEARD)
+        return f"Press {self.wanted}"
+
+    async def evaluate(self, page, answer):
+        pressed = await page.evaluate("window.pressed")
+        if pressed == self.wanted:
+            return Outcome(1.0, done=True)
+        return Outcome(self.rewards[pressed is not None], done=pressed is not None)
+
+    def oracle(self, view):
+        yield click(view.bid("button", view.goal[-1]))
+
+
+async def checked(task: type[Task], effort: Effort = QUICK) -> TaskReport:
+    (found,) = await certify([Entry(task, "here")], effort, contexts=2)
+    return found
+
+
+async def test_a_sound_task_is_certified() -> None:
+    found = await checked(Press)
+    assert found.problems == ()
+    assert (found.oracle_success, found.noop_success, found.mutated_success) == (1.0, 0.0, 0.0)
+    assert (found.deterministic, found.oracle_targets_kept, found.steps) == (True, 1.0, 1.0)
+    assert (found.goals, found.instances, found.seeds) == (2, 2, 2)
+    assert list(found.to_json()) == [
+        "id", "oracle_success", "noop_success", "random_success", "mutated_success",
+        "deterministic", "oracle_targets_kept", "steps", "seconds",
+    ]  # fmt: skip
+
+
+async def test_reports_come_in_the_order_asked_for_and_as_soon_as_they_are_there() -> None:
+    class Other(Press):
+        id = "check.other"
+
+    heard: list[TaskReport] = []
+    entries = [Entry(Other, "here"), Entry(Press, "here")]
+    found = await certify(entries, QUICK, contexts=3, on_done=heard.append)
+    assert [one.id for one in found] == ["check.other", "check.press"]
+    assert sorted(one.id for one in heard) == ["check.other", "check.press"]
+
+
+async def test_an_oracle_that_fails_is_told_with_its_reason() -> None:
+    class Lost(Press):
+        def oracle(self, view):
+            yield click(view.bid("button", "9"))
+
+    found = await checked(Lost)
+    assert found.oracle_success == 0.0
+    assert "the oracle solves 0% (OracleError: no <button> with text '9'" in found.problems[0]
+
+
+async def test_a_reward_for_nothing_is_found_however_small() -> None:
+    class Generous(Press):
+        rewards = (0.1, 0.0)
+
+    assert (await checked(Generous)).problems == ("doing nothing is rewarded on 100%",)
+
+
+async def test_an_evaluator_that_takes_anything_is_found() -> None:
+    class Blind(Press):
+        rewards = (0.0, 1.0)
+
+    found = await checked(Blind)
+    assert found.mutated_success == 0.5
+    assert found.shortened_success == 0.0
+    assert found.problems == ("50% of the wrong solutions succeed",)
+
+
+async def test_typed_values_are_changed() -> None:
+    class Type(Press):
+        async def evaluate(self, page, answer):
+            typed = await page.evaluate("document.querySelector('input')?.value")
+            return Outcome(float(bool(typed)), done=bool(typed))
+
+        def oracle(self, view):
+            yield fill(view.bid("input"), view.goal[-1])
+
+    assert (await checked(Type)).mutated_success == 0.5
+
+
+async def test_chance_that_no_seed_fixes_is_found() -> None:
+    numbers = count()
+
+    class Drifting(Press):
+        async def setup(self, page, seed):
+            goal = await super().setup(page, seed)
+            await page.evaluate("n => document.body.append('visitor ' + n)", next(numbers))
+            return goal
+
+    found = await checked(Drifting)
+    assert found.deterministic is False
+    assert found.problems == ("two runs of the same actions differ",)
+
+
+async def test_seeds_that_change_nothing_are_found() -> None:
+    class Fixed(Press):
+        async def setup(self, page, seed):
+            return await super().setup(page, 1)
+
+    assert (await checked(Fixed)).problems == ("every seed gives the same goal and page",)
+
+
+async def test_a_reason_excuses_and_stays_in_sight() -> None:
+    class Excused(Press):
+        rewards = (0.0, 1.0)
+        caveats = {"mutated": "any button will do"}  # noqa: RUF012
+
+    found = await checked(Excused)
+    assert found.problems == ()
+    assert found.excuses == ("50% of the wrong solutions succeed: any button will do",)
+
+
+class NotThere(Press):
+    async def setup(self, page, seed):
+        await page.goto("file:///no/such/page.html")
+        return "Go"
+
+
+class NobodyListens(Press):
+    async def setup(self, page, seed):
+        with socket.socket() as held:  # a port that nobody listens on, once it is let go of
+            held.bind(("127.0.0.1", 0))
+            port = held.getsockname()[1]
+        await page.goto(f"http://127.0.0.1:{port}/")
+        return "Go"
+
+
+class Broken(Press):
+    async def setup(self, page, seed):
+        return f"Press {[][seed]}"
+
+
+class Speechless(Press):
+    async def setup(self, page, seed):
+        await super().setup(page, seed)
+
+
+class Careless(Press):
+    async def evaluate(self, page, answer):
+        return 1.0
+
+
+class Lavish(Press):
+    async def evaluate(self, page, answer):
+        return Outcome(2.0, done=True)
+
+
+class Unsolved(Press):
+    oracle = Task.oracle
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (NotThere, ("setup: Page.goto: net::ERR_FILE_NOT_FOUND", "no/such/page.html")),
+        (NobodyListens, ("setup: Page.goto", "no server listens there; start it first")),
+        (Broken, ("setup, line", "test_certification.py: IndexError")),
+        (Speechless, ("setup must return the goal as a text; it returned None",)),
+        (Careless, ("evaluate must return an Outcome; it returned 1.0",)),
+        (Lavish, ("evaluate: reward must lie in 0 … 1; it is 2.0",)),
+        (Unsolved, ("oracle missing; add `def oracle(self, view)`",)),
+    ],
+)
+async def test_mistakes_in_a_tasks_code_are_told_with_their_place(
+    task: type[Task], said: tuple[str, ...]
+) -> None:
+    found = await checked(task)
+    (problem,) = found.problems
+    assert problem.startswith("here: check.press: ")
+    for words in said:
+        assert words in problem

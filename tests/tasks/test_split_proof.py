@@ -1,0 +1,134 @@
+"""`prove` finds every way in which a held-out split can share what it holds back."""
+
+from __future__ import annotations
+
+import pytest
+
+from webdojo.tasks import Outcome, Task, registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.miniwob.catalogue import pages
+from webdojo.tasks.splits import (
+    HELD_OUT_SEEDS,
+    TRAIN_SEEDS,
+    Split,
+    get_split,
+    load_split,
+    prove,
+    split_names,
+)
+from webdojo.tasks.splits.split import New
+
+
+class Shop(Task):
+    async def setup(self, page, seed):
+        return "Buy."
+
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+
+
+FIELDS = {
+    "shops.buy-a": {"group": "buy", "allowed_origins": ("http://a.test/",)},
+    "shops.buy-b": {"group": "buy", "allowed_origins": ("http://b.test/",), "difficulty": "hard"},
+    "shops.pay-a": {"group": "pay", "allowed_origins": ("http://a.test/",)},
+    "shops.pay-c": {"group": "pay", "site": "c", "allowed_origins": ("http://c.test/",)},
+    "shops.sell-c": {"site": "c", "difficulty": "medium"},
+}
+
+
+@pytest.fixture(autouse=True)
+def shops():
+    for task_id, fields in FIELDS.items():
+        registry.register(type("Shop", (Shop,), {"id": task_id, **fields}))
+    yield
+    registry.forget(FIELDS)
+
+
+def leaks(trained: str, held_out: str, new: New) -> tuple[str, ...]:
+    train = Split("train", 1, (f"shops.{trained}",), TRAIN_SEEDS)
+    other = Split("test", 1, (f"shops.{held_out}",), HELD_OUT_SEEDS, new, ("train",))
+    (proof,) = prove([train, other])
+    assert (proof.train, proof.held_out) == ("train", "test")
+    return proof.leaks
+
+
+@pytest.mark.parametrize(
+    ("trained", "held_out", "new", "found"),
+    [
+        ("buy-a", "buy-a", "seeds", ()),
+        ("buy-a", "buy-a", "tasks", ("task 'shops.buy-a' (shops.buy-a)",)),
+        ("buy-a", "buy-b", "tasks", ()),
+        ("buy-a", "buy-b", "groups", ("similarity group 'buy' (shops.buy-b)",)),
+        ("buy-a", "pay-a", "groups", ()),
+        ("buy-a", "pay-a", "sites", ("site 'a.test' (shops.pay-a)",)),
+        ("buy-a", "buy-b", "sites", ("similarity group 'buy' (shops.buy-b)",)),
+        ("pay-c", "sell-c", "sites", ("site 'c' (shops.sell-c)",)),
+        ("pay-c", "sell-c", "groups", ()),
+        ("buy-a", "sell-c", "sites", ()),
+        ("buy-a", "buy-b", "difficulty", ()),
+        ("buy-a", "pay-a", "difficulty", ("difficulty 'easy' (shops.pay-a)",)),
+    ],
+)
+def test_what_is_held_back_is_not_shared(
+    trained: str, held_out: str, new: New, found: tuple[str, ...]
+) -> None:
+    assert leaks(trained, held_out, new) == found
+
+
+def test_a_shared_instance_is_a_leak_whatever_is_said_to_be_new() -> None:
+    train = Split("train", 1, ("shops.buy-a",), range(10))
+    other = Split("test", 1, ("shops.buy-a",), range(5, TRAIN_SEEDS.stop + 1))
+    (proof,) = prove([train, other])
+    assert proof.leaks == ("seeds 5 … 9 of shops.buy-a",)
+
+
+def test_our_own_splits_are_proven_to_keep_apart() -> None:
+    proofs = prove(map(get_split, split_names()))
+    assert [proof for proof in proofs if proof.leaks] == []
+    said = {(p.train, p.held_out): p.statement for p in proofs}
+    assert said["miniwob-train", "miniwob-test"] == "no (task, seed), no task, no similarity group"
+    assert said["miniwob-easier", "miniwob-hard"] == "no (task, seed), no task, no difficulty"
+    assert said["miniwob-first", "miniwob-variants"] == "no (task, seed), no task"
+
+
+def test_our_own_splits_follow_the_catalogue() -> None:
+    published = [page for page in pages() if page.side]
+    wanted = {
+        "miniwob-train": [p for p in published if p.side == "train"],
+        "miniwob-train-unseen-seeds": [p for p in published if p.side == "train"],
+        "miniwob-test": [p for p in published if p.side == "test"],
+        "miniwob-first": [p for p in published if p.side == "train" and p.name == p.group],
+        "miniwob-variants": [p for p in published if p.side == "train" and p.name != p.group],
+        "miniwob-easier": [p for p in published if p.difficulty != "hard"],
+        "miniwob-hard": [p for p in published if p.difficulty == "hard"],
+    }
+    assert set(wanted) == set(split_names())
+    for name, found in wanted.items():
+        assert set(get_split(name).task_ids) == {f"miniwob.{page.name}" for page in found}
+
+
+def test_a_proof_needs_both_sides_and_known_names() -> None:
+    train = Split("train", 1, ("shops.buy-a",), TRAIN_SEEDS)
+    with pytest.raises(UserError, match="no held-out split among train"):
+        prove([train])
+    other = Split("test", 1, ("shops.buy-b",), HELD_OUT_SEEDS, "groups", ("trian",))
+    with pytest.raises(UserError, match="against names 'trian'"):
+        prove([train, other])
+    stray = Split("test", 1, ("shops.by-b",), HELD_OUT_SEEDS, "groups", ("train",))
+    with pytest.raises(UserError, match=r"did you mean shops\.buy-b"):
+        prove([train, stray])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('new = "pages"', "new must be one of seeds, tasks, groups, sites, difficulty"),
+        ('against = "train"', "against must be a list of names of splits"),
+    ],
+)
+def test_mistakes_in_what_is_new_are_named(tmp_path, line: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\nversion = 1\nseeds = [0, 9]\ntasks = ["x.a"]\n{line}\n')
+    with pytest.raises(UserError, match=said) as raised:
+        load_split(path)
+    assert str(path) in str(raised.value)

@@ -1,0 +1,106 @@
+"""``webdojo tasks new``, ``check`` and ``splits`` as a person or a program runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webdojo.envs.certification.report import FIELDS
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "webdojo", "tasks", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def refused(*arguments: str, cwd: Path) -> str:
+    done = run(*arguments, cwd=cwd)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_new_task_passes_its_check_as_it_stands(tmp_path: Path) -> None:
+    made = run("new", "my-shop.add-to-cart", cwd=tmp_path)
+    assert made.returncode == 0
+    assert "next: webdojo tasks check add_to_cart.py" in made.stdout
+    assert len((tmp_path / "add_to_cart.py").read_text().splitlines()) <= 40
+    done = run("check", "add_to_cart.py", "--seeds", "3", "--episodes", "2", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole = json.loads(done.stdout)
+    assert list(whole) == ["tasks"]
+    (task,) = whole["tasks"]
+    assert tuple(task) == FIELDS
+    assert (task["id"], task["oracle_success"], task["mutated_success"]) == (
+        "my-shop.add-to-cart", 1.0, 0.0,
+    )  # fmt: skip
+
+
+def test_a_new_task_follows_the_style_of_the_house(tmp_path: Path) -> None:
+    run("new", "my-shop.add-to-cart", cwd=tmp_path)
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--check", "--line-length", "100", "."],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_task_that_fails_ends_in_status_one_and_says_why(tmp_path: Path) -> None:
+    run("new", "my-shop.add-to-cart", cwd=tmp_path)
+    file = tmp_path / "add_to_cart.py"
+    file.write_text(file.read_text().replace("float(in_cart == self.wanted)", "1.0"))
+    done = run("check", "add_to_cart.py", "--seeds", "2", "--episodes", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "0 of 1 certified" in done.stdout
+    assert "my-shop.add-to-cart fails: doing nothing is rewarded on 100%" in done.stdout
+
+
+def test_new_refuses_to_overwrite_and_bad_names(tmp_path: Path) -> None:
+    run("new", "my-shop.add-to-cart", cwd=tmp_path)
+    before = (tmp_path / "add_to_cart.py").read_text()
+    said = refused("new", "other.add-to-cart", cwd=tmp_path)
+    assert "add_to_cart.py is there already; name another with --file" in said
+    assert (tmp_path / "add_to_cart.py").read_text() == before
+    for name in ("AddToCart", "my_shop.add", "my-shop", "my-shop.", "a.b.c"):
+        assert 'is no task id: write "suite.name"' in refused("new", name, cwd=tmp_path)
+    assert "suite 'miniwob' is WebDojo's own" in refused("new", "miniwob.mine", cwd=tmp_path)
+    said = refused("new", "my-shop.pay", "--file", "nowhere/pay.py", cwd=tmp_path)
+    assert "there is no folder nowhere; make it first" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("miniwob.clik-button", "did you mean miniwob.click-button"),
+        ("no-such-suite", "no suite 'no-such-suite'"),
+        ("no_such_file.py", "no such file"),
+    ],
+)
+def test_check_refuses_what_is_not_there(tmp_path: Path, name: str, said: str) -> None:
+    assert said in refused("check", name, cwd=tmp_path)
+
+
+def test_splits_are_listed_and_proven(tmp_path: Path) -> None:
+    listed = run("splits", "list", cwd=tmp_path)
+    assert "miniwob-test" in listed.stdout
+    done = run("splits", "check", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "LEAK" not in done.stdout
+    said = "miniwob-train and miniwob-test share no (task, seed), no task, no similarity group"
+    assert said in done.stdout
+
+
+def test_a_leak_ends_in_status_one(tmp_path: Path) -> None:
+    form = 'name = "{0}"\nversion = 1\nseeds = [{1}]\ntasks = ["miniwob.click-test"]\n{2}'
+    (tmp_path / "mine.toml").write_text(form.format("mine", "0, 9", ""))
+    held = form.format("held", "1_000_000_000, 1_000_000_009", 'new = "tasks"\nagainst = ["mine"]')
+    (tmp_path / "held.toml").write_text(held)
+    done = run("splits", "check", "mine.toml", "held.toml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "LEAK  mine and held share task 'miniwob.click-test'" in done.stdout
+    assert "no such file" in refused("splits", "check", "gone.toml", cwd=tmp_path)

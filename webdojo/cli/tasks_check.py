@@ -1,0 +1,165 @@
+"""``webdojo tasks check``: certifying tasks in real Chromium."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from webdojo.envs.certification import TaskReport
+    from webdojo.tasks.registry import Entry
+
+EXAMPLE = "Example: webdojo tasks check miniwob.click-button    Or: webdojo tasks check my_tasks.py"
+MOST_JOBS = 16
+WIDE = 120
+"""Characters of a line of the table where no terminal says how many fit."""
+
+
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID|SUITE|FILE]...", help="What to check; all tasks if left out."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Instances that the oracle solves.")] = 5,
+    episodes: Annotated[int, typer.Option(min=0, help="Episodes of the random agent.")] = 10,
+    jobs: Annotated[
+        int, typer.Option(min=0, max=MOST_JOBS, help="Instances at a time; 0 suits the machine.")
+    ] = 0,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option("--tasks", metavar="FILE", help="A Python file with tasks of your own."),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep the figures in the suite's certificate.json.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Certify tasks: solved by their oracles, and by nothing that is no solution."""
+    import asyncio
+
+    from rich.console import Console
+
+    from webdojo.envs.certification import Effort, certify
+    from webdojo.training.progress import Progress
+
+    entries = _entries(names or (), tasks or ())
+    places = _certificates(entries) if write else {}
+    effort = Effort(seeds=seeds, random=episodes)
+    passed = 0
+    done = 0
+    with Progress(Console(stderr=True)) as progress:
+        progress.phase("check", total=len(entries), unit="tasks")
+
+        def note(found: TaskReport) -> None:
+            nonlocal passed, done
+            done += 1
+            passed += not found.problems
+            progress.update(done, certified=passed)
+
+        contexts = jobs or min(MOST_JOBS, 2 * (os.cpu_count() or 1))
+        reports = asyncio.run(certify(entries, effort, contexts, note))
+        progress.end(f"{passed} of {len(entries)} certified")
+    for place, suite in places.items():
+        _write(place, suite, reports)
+    if json:
+        typer.echo(json_format.dumps({"tasks": [found.to_json() for found in reports]}, indent=2))
+    else:
+        _print_table(reports)
+    _print_reasons(reports, to_stderr=json)
+    if passed < len(reports):
+        raise typer.Exit(1)
+
+
+def _entries(names: Sequence[str], files: Iterable[Path]) -> list[Entry]:
+    from webdojo.tasks import registry
+    from webdojo.tasks.files import load_tasks_file
+
+    for file in files:
+        load_tasks_file(file)
+    wanted: list[str] = []
+    for name in names:
+        path = Path(name)
+        wanted.extend(
+            load_tasks_file(path) if path.suffix in (".py", ".toml", ".jsonl") else [name]
+        )
+    ids = registry.select(wanted) if wanted else registry.task_ids()
+    return [registry.entry(task_id) for task_id in ids]
+
+
+def _certificates(entries: Iterable[Entry]) -> dict[Path, str]:
+    """Where the certificate of each suite lies, and the suite."""
+    import inspect
+
+    from webdojo.envs.certification.certificate import NAME
+
+    return {
+        Path(inspect.getfile(entry.task)).parent / NAME: entry.task.id.split(".", 1)[0]
+        for entry in entries
+    }
+
+
+def _write(place: Path, suite: str, reports: Iterable[TaskReport]) -> None:
+    from webdojo.envs.certification.certificate import write_certificate
+    from webdojo.tasks import registry
+
+    mine = [found for found in reports if found.id.split(".", 1)[0] == suite]
+    write_certificate(place, mine, keep=registry.task_ids(suite))
+    typer.echo(f"{place} written", err=True)
+
+
+def _print_table(reports: Sequence[TaskReport]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    for heading in ("oracle", "noop", "random", "wrong", "same", "seen", "goals", "steps", "s", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for found in reports:
+        table.add_row(
+            found.id,
+            *(
+                _percent(share)
+                for share in (
+                    found.oracle_success,
+                    found.noop_success,
+                    found.random_success,
+                    found.mutated_success,
+                )
+            ),
+            {True: "yes", False: "no", None: "–"}[found.deterministic],
+            _percent(found.oracle_targets_kept),
+            f"{found.goals}/{found.seeds}",
+            "–" if found.steps is None else f"{found.steps:.1f}",
+            "–" if found.seconds is None else f"{found.seconds:.2f}",
+            "fails" if found.problems else "passes",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDE)
+    console.print(table)
+    passed = sum(not found.problems for found in reports)
+    console.print(
+        "oracle, noop, random, wrong: share of episodes that succeed. same: two runs are identical."
+        " seen: share of the oracle's targets on the pruned page.",
+        style="dim",
+        highlight=False,
+    )
+    console.print(f"{passed} of {len(reports)} certified", highlight=False)
+
+
+def _print_reasons(reports: Iterable[TaskReport], *, to_stderr: bool) -> None:
+    for found in reports:
+        for problem in found.problems:
+            typer.echo(f"{found.id} fails: {problem}", err=to_stderr)
+        for excuse in found.excuses:
+            typer.echo(f"{found.id} passes although {excuse}", err=to_stderr)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"

@@ -1,0 +1,62 @@
+"""``webdojo tasks splits``: which splits there are, and the proof that they keep apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List splits, and prove that they do not leak.", no_args_is_help=True)
+
+
+@app.command("list", epilog="Example: webdojo tasks splits list")
+def list_splits() -> None:
+    """List the splits that come with WebDojo."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from webdojo.tasks.splits import get_split, split_names
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("split", "version", "tasks", "seeds", "new in it", "content"):
+        table.add_column(heading, overflow="fold")
+    for split in map(get_split, split_names()):
+        table.add_row(
+            split.name,
+            str(split.version),
+            str(len(split.task_ids)),
+            "training" if split.trainable else "held out",
+            split.says_what_is_new(),
+            split.content_hash[:12],
+        )
+    Console().print(table)
+
+
+@app.command("check", epilog="Example: webdojo tasks splits check my-train.toml my-test.toml")
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
+    ] = None,
+    tasks: Annotated[
+        list[Path] | None,
+        typer.Option("--tasks", metavar="FILE", help="A Python file with tasks of your own."),
+    ] = None,
+) -> None:
+    """Prove that no training split shares with a held-out one what the latter holds back."""
+    from webdojo.tasks.files import load_tasks_file
+    from webdojo.tasks.splits import get_split, prove, split_names
+
+    for file in tasks or ():
+        load_tasks_file(file)
+    splits = [get_split(name) for name in names or split_names()]
+    failed = False
+    for proof in prove(splits):
+        failed = failed or bool(proof.leaks)
+        for leak in proof.leaks:
+            typer.echo(f"LEAK  {proof.train} and {proof.held_out} share {leak}")
+        if not proof.leaks:
+            typer.echo(f"holds  {proof.train} and {proof.held_out} share {proof.statement}")
+    if failed:
+        raise typer.Exit(1)
