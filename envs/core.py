@@ -17,8 +17,9 @@ from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
-from webdojo.envs.pruning import prune, to_html
+from webdojo.envs.pruning import prune_html
 from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, Snapshot
 from webdojo.envs.tabs import Tabs
 from webdojo.tasks.task import Outcome
@@ -254,14 +255,17 @@ class WebEnv:
             page_time_ms=self.tabs.elapsed_ms - self._begun_ms,
             active_page_index=self.tabs.pages.index(page),
             boxes=snapshot.boxes() if "pruned_html" in texts else {},
+            tree=snapshot.tree,
         )
         return self._last
 
     def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
         write: Callable[[Node | None], str]
         if mode == "pruned_html":
-            write = to_html
-        elif mode == "outline":
+            return prune_html(
+                snapshot.tree, max_characters=self.spec.max_characters, viewport=self.page.size
+            )
+        if mode == "outline":
             write = partial(to_outline, without=self._goal)
         else:
             write = partial(to_axtree, title=snapshot.title)

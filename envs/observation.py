@@ -6,6 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from webdojo.envs.shown_tree import prune as shown_tree
+from webdojo.envs.snapshot import Node
+from webdojo.envs.structured_html import to_structured_html
 from webdojo.tasks.view import Box, PageView
 
 TEXT_MODES = ("pruned_html", "outline", "axtree_txt", "html")
@@ -43,6 +46,8 @@ class Observation:
     page_time_ms: int = 0
     """Page time that has passed since the episode began."""
     boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
+    tree: Node | None = field(default=None, repr=False, compare=False)
+    """All that was seen of the page, whatever forms were asked for."""
 
     @property
     def state_hash(self) -> str:
@@ -51,5 +56,6 @@ class Observation:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def view(self) -> PageView:
-        """The observation as an oracle reads it; needs ``pruned_html``."""
-        return PageView(goal=self.goal, html=self.pruned_html, url=self.url, boxes=self.boxes)
+        """The observation as an oracle reads it: the page's structure as it is."""
+        html = to_structured_html(shown_tree(self.tree)) if self.tree else self.pruned_html
+        return PageView(goal=self.goal, html=html, url=self.url, boxes=self.boxes)

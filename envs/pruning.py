@@ -1,147 +1,117 @@
 """HTML pruning: what an agent needs of a page, and nothing else.
 
-Every visible actionable element and every visible text survives; wrappers without meaning of their
-own collapse into their content; attributes are kept by salience.
+Every visible element that can be acted on survives, with its value, state and label, and every
+visible text; what is hidden, decorative or a mere wrapper does not. Works on HTML text as on live
+pages, with the same rules.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-from html import escape
+from collections.abc import Callable, Iterable
+from math import inf
 
+from webdojo.envs.compact_html import to_html
+from webdojo.envs.html_tree import read_html
+from webdojo.envs.pruning_rules import Rule, apply_rules
 from webdojo.envs.snapshot import Node
 
-STRUCTURE_TAGS = frozenset(
-    (
-        *("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "ul", "ol", "dl", "dt", "dd"),
-        *("table", "thead", "tbody", "tfoot", "tr", "th", "td", "caption"),
-        *("form", "label", "fieldset", "legend", "pre", "blockquote", "code", "iframe", "dialog"),
-        *("nav", "main", "header", "footer", "section", "article", "aside"),
+VIEWPORT = (1280, 720)
+BANDS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.0)
+"""How far around the viewport the page is shown, in viewports, as far as the budget goes."""
+ROWS = (20, 8, 3)
+"""Rows of a list that are shown where the viewport alone is too much for the budget."""
+Span = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of the viewport."""
+NOWHERE: Span = (inf, inf, -inf, -inf)
+ANYWHERE: Span = (-inf, -inf, inf, inf)
+"""The span of what has no box: it is shown wherever what holds it is."""
+CHARACTERS_PER_TOKEN = 4
+"""The rule of thumb that OpenAI publishes for its tokenizers."""
+
+
+def prune_html(
+    page: str | Node | None,
+    *,
+    rules: Iterable[Rule] = (),
+    max_tokens: int | None = None,
+    max_characters: int | None = None,
+    max_rows: int | None = None,
+    viewport: tuple[int, int] = VIEWPORT,
+) -> str:
+    """The page as pruned HTML, each element that can be acted on with its ``bid``.
+
+    ``page`` is HTML text or the tree of a live page. Without a budget nothing that is shown is
+    left out, unless ``max_rows`` is given: then elements of one kind in a row are folded after
+    that many. With a budget (``max_characters``, or ``max_tokens`` of four characters) the viewport
+    [width, height in pixels] comes first, then what lies around it; each stretch left out is one
+    line that says how much it holds and the action that brings it into view.
+    """
+    tree = read_html(page) if isinstance(page, str) else page
+    if rules and tree is not None:
+        tree = apply_rules(tree, rules)
+    if max_tokens is not None:
+        in_tokens = max_tokens * CHARACTERS_PER_TOKEN
+        max_characters = min(in_tokens, max_characters or in_tokens)
+    text = to_html(tree, max_rows=max_rows)
+    if tree is None or max_characters is None or len(text) <= max_characters:
+        return text
+    spans = _Spans(tree)
+    for rows in (max_rows, *(n for n in ROWS if max_rows is None or n < max_rows)):
+        for band in BANDS if rows == max_rows else BANDS[-1:]:
+            text = to_html(tree, shows=spans.within(viewport, band), max_rows=rows)
+            if len(text) <= max_characters:
+                return text
+    return _cut(text, max_characters)
+
+
+def _cut(text: str, max_characters: int) -> str:
+    """The first lines, and one that tells how much is left out."""
+    note = "… cut: {} more characters, {} elements to act on; scroll(0, 200) shows other parts"
+    room = max_characters - len(note) - 12
+    kept = text[: max(0, room)].rpartition("\n")[0]
+    left = text[len(kept) :]
+    return f"{kept}\n{note.format(len(left), left.count(' bid='))}".lstrip()[:max_characters]
+
+
+class _Spans:
+    """Where each element lies, with all that it holds."""
+
+    def __init__(self, tree: Node) -> None:
+        self._spans: dict[int, Span] = {}
+        self._measure(tree)
+
+    def within(self, viewport: tuple[int, int], band: float) -> Callable[[Node], bool]:
+        """Tells whether an element lies at most ``band`` viewports out of view."""
+        width, height = viewport
+        left, right = -band * width, (1 + band) * width
+        top, bottom = -band * height, (1 + band) * height
+        spans = self._spans
+
+        def shows(node: Node) -> bool:
+            x0, y0, x1, y1 = spans[id(node)]
+            return x0 < right and x1 > left and y0 < bottom and y1 > top
+
+        return shows
+
+    def _measure(self, node: Node) -> Span:
+        x, y, width, height = node.box
+        seen = width > 0 and height > 0
+        span: Span = (x, y, x + width, y + height) if seen else NOWHERE
+        for child in node.children:
+            if isinstance(child, Node):
+                inner = self._measure(child)
+                if inner is not ANYWHERE:
+                    span = _around(span, inner)
+        if span is NOWHERE:
+            span = ANYWHERE
+        self._spans[id(node)] = span
+        return span
+
+
+def _around(one: Span, other: Span) -> Span:
+    return (
+        min(one[0], other[0]),
+        min(one[1], other[1]),
+        max(one[2], other[2]),
+        max(one[3], other[3]),
     )
-)
-"""Tags that tell something about their content and are kept without being actionable."""
-
-VOID_TAGS = frozenset(("input", "img", "br", "hr"))
-ALWAYS_KEPT = (
-    "id",
-    "name",
-    "type",
-    "role",
-    "aria-label",
-    "title",
-    "alt",
-    "placeholder",
-    "href",
-    "for",
-)
-FLAGS = ("checked", "selected", "disabled", "readonly", "focused", "expanded")
-MAX_ATTRIBUTE = 32
-UNTRIMMED = frozenset({"aria-label", "title", "alt", "placeholder", "value"})
-
-
-def prune(node: Node) -> Node | None:
-    """The tree without hidden, decorative and empty parts; None if nothing is left."""
-    kept = _prune(node)
-    if len(kept) == 1 and isinstance(kept[0], Node):
-        return kept[0]
-    return replace(node, tag="body", actionable=False, children=tuple(kept)) if kept else None
-
-
-def _prune(node: Node) -> list[Node | str]:
-    children: list[Node | str] = []
-    for child in node.children:
-        if isinstance(child, str):
-            if child.strip():
-                children.append(child)
-        else:
-            children.extend(_prune(child))
-    shown = node.visible and (node.actionable or (node.tag == "img" and "alt" in node.attributes))
-    if node.tag in ("option", "optgroup"):
-        shown = True
-    if shown:
-        return [replace(node, children=tuple(children))]
-    if not children:
-        return []
-    if node.tag in STRUCTURE_TAGS or _is_text_block(node, children):
-        return [replace(node, children=tuple(children))]
-    return children
-
-
-def _is_text_block(node: Node, children: list[Node | str]) -> bool:
-    # A block that holds text directly stays one line: neighbouring texts must not run together.
-    return node.tag not in ("span", "b", "i", "em", "strong", "font", "u", "small", "body") and any(
-        isinstance(child, str) for child in children
-    )
-
-
-def to_html(node: Node | None) -> str:
-    """Pruned HTML, one actionable or structural element a line."""
-    if node is None:
-        return ""
-    lines: list[str] = []
-    _write(node, lines, 0, _classes(node))
-    return "\n".join(lines)
-
-
-def _classes(tree: Node) -> Counter[str]:
-    """How many actionable elements without words have each class."""
-    return Counter(
-        name
-        for node in tree.walk()
-        if _is_wordless(node)
-        for name in set(node.attributes.get("class", "").split())
-    )
-
-
-def _is_wordless(node: Node) -> bool:
-    return node.actionable and not node.text()
-
-
-def _write(node: Node, lines: list[str], depth: int, classes: Counter[str]) -> None:
-    pad = " " * depth
-    opening = f"<{node.tag}{_attributes(node, classes)}>"
-    if node.tag in VOID_TAGS:
-        lines.append(pad + opening)
-        return
-    if all(isinstance(child, str) for child in node.children):
-        text = escape(" ".join("".join(str(c) for c in node.children).split()), quote=False)
-        if node.tag == "textarea":
-            text = escape(str(node.state.get("value", "")), quote=False)
-        lines.append(f"{pad}{opening}{text}</{node.tag}>")
-        return
-    lines.append(pad + opening)
-    for child in node.children:
-        if isinstance(child, str):
-            lines.append(f"{pad} {escape(' '.join(child.split()), quote=False)}")
-        else:
-            _write(child, lines, depth + 1, classes)
-    lines.append(f"{pad}</{node.tag}>")
-
-
-def _attributes(node: Node, classes: Counter[str]) -> str:
-    parts = [f' bid="{node.bid}"'] if node.actionable else []
-    for name in ALWAYS_KEPT:
-        value = node.attributes.get(name)
-        if not value or (name in ("id", "name") and not node.actionable):
-            continue
-        if name not in UNTRIMMED and len(value) > MAX_ATTRIBUTE:
-            value = value[:MAX_ATTRIBUTE] + "…"
-        parts.append(f' {name}="{escape(value)}"')
-    if _is_wordless(node) or node.tag == "svg":
-        told = _telling(node.attributes.get("class", ""), classes)
-        parts.append(f' class="{escape(told)}"' if told else "")
-    if "value" in node.state and node.tag != "textarea":
-        parts.append(f' value="{escape(str(node.state["value"]))}"')
-    parts.extend(f" {flag}" for flag in FLAGS if node.state.get(flag) is True)
-    return "".join(parts)
-
-
-def _telling(names: str, classes: Counter[str]) -> str:
-    """The rarest of an element's classes, as many as there is room for, in their own order."""
-    kept: list[str] = []
-    for name in sorted(set(names.split()), key=lambda n: (classes[n], names.index(n))):
-        if kept and len(" ".join((*kept, name))) > MAX_ATTRIBUTE:
-            break
-        kept.append(name)
-    return " ".join(sorted(kept, key=names.index))[: 2 * MAX_ATTRIBUTE]

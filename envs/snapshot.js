@@ -172,6 +172,13 @@
       ? Array.from(element.labels, (l) => l.innerText.trim()).filter(Boolean).join(" ")
       : "";
 
+  // A space that stands alone parts words only between what lies in one line.
+  const FLOWING_TAGS = new Set([
+    "A", "ABBR", "B", "BUTTON", "CITE", "CODE", "EM", "FONT", "I", "IMG", "INPUT", "KBD", "LABEL", "MARK", "SELECT",
+    "SMALL", "SPAN", "STRONG", "SUB", "SUP", "TIME", "U", "VAR",
+  ]);
+  const flows = (node) => node?.nodeType === Node.ELEMENT_NODE && FLOWING_TAGS.has(node.tagName);
+
   // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label].
   // flags: 1 visible, 2 actionable.
   // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
@@ -180,7 +187,8 @@
     if (depth > DEEPEST) return;
     if (node.nodeType === Node.TEXT_NODE) {
       const text = node.data.replace(/\s+/g, " ");
-      if (text.trim() && inherited.visible) out.push(text);
+      if (!inherited.visible) return;
+      if (text.trim() || (text && flows(node.previousSibling) && flows(node.nextSibling))) out.push(text);
       return;
     }
     if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;

@@ -1,0 +1,472 @@
+"""The page as compact HTML: what can be read and acted on, in few bytes.
+
+    <h1>Sign in</h1>
+    <label>Name <input bid=1 value=bob></label>
+    <button bid=2 disabled>Go</button>
+
+One line a block of the page. End tags and quotes that HTML lets one leave out are left out;
+wrappers, lists of one link an item and tables of one column leave only their lines. Any HTML
+parser reads it back (``BeautifulSoup(text, "lxml")``); ``bid`` is the id to act on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from webdojo.envs.snapshot import Node
+
+INLINE_TAGS = frozenset(
+    (
+        *("a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn"),
+        *("em", "font", "i", "img", "input", "ins", "kbd", "label", "mark", "meter", "output"),
+        *("progress", "q", "s", "samp", "select", "small", "span", "strike", "strong", "sub"),
+        *("summary", "sup", "svg", "textarea", "time", "tt", "u", "var"),
+    )
+)
+"""Tags whose content goes on in the same line."""
+STRUCTURE_TAGS = frozenset(
+    (
+        *("h1", "h2", "h3", "h4", "h5", "h6", "nav", "main", "aside", "footer", "form"),
+        *("dialog", "fieldset", "legend", "caption"),
+    )
+)
+"""Tags that tell something of their content, and are kept without being actionable."""
+NO_CONTENT = frozenset(("input", "img", "br", "hr"))
+NO_END = frozenset(("li", "tr", "td", "th", "option"))
+TOLD_ROLES = frozenset(
+    (
+        *("checkbox", "radio", "switch", "tab", "textbox", "searchbox", "combobox", "listbox"),
+        *("slider", "spinbutton", "treeitem", "menuitemcheckbox", "menuitemradio"),
+    )
+)
+"""Roles that tell what an element does besides being clicked."""
+OUTSTANDING_ROLES = frozenset(("alert", "alertdialog", "dialog"))
+"""Roles for which a wrapper is kept."""
+DEFAULT_TYPES = frozenset((("input", "text"), ("button", "submit"), ("button", "button")))
+FLAGS = ("checked", "selected", "disabled", "readonly", "focused", "expanded")
+MAX_ATTRIBUTE = 32
+"""Characters of an attribute that names something; those that hold words are never cut."""
+
+_UNQUOTED = re.compile(r"[^\s\"'=<>`&]*[^\s\"'=<>`&/]\Z")
+_AMPERSAND = re.compile(r"&(?=[A-Za-z#])")
+_LINE_ENDS = re.compile(r" *\n[ \n]*")
+_SPACES = re.compile(r"  +")
+
+
+@dataclass(slots=True)
+class Fold:
+    """What one line stands for that was left out."""
+
+    rows: int = 0
+    characters: int = 0
+    elements: int = 0
+    """Those that can be acted on."""
+    scroll_px: int = 0
+    """How far down the first of it lies; negative is up."""
+
+    def line(self) -> str:
+        """What was left out, how much of it, and the action that brings it into view."""
+        what = "row" if self.rows == 1 else "rows"
+        acts = f", {self.elements} to act on" if self.elements else ""
+        return (
+            f"… {self.rows} more {what}: {self.characters} characters{acts};"
+            f" scroll(0, {self.scroll_px}) shows more"
+        )
+
+
+def to_html(
+    tree: Node | None,
+    *,
+    shows: Callable[[Node], bool] | None = None,
+    max_rows: int | None = None,
+) -> str:
+    """The tree as compact HTML.
+
+    Elements for which ``shows`` is false, and what comes after the first ``max_rows`` of many
+    elements of the same kind in a row, are folded: a line says so.
+    """
+    if tree is None:
+        return ""
+    writer = _Writer(shows, max_rows)
+    writer.element(tree)
+    return writer.text(tree)
+
+
+class _Writer:
+    """Writes one tree; ``out`` holds pieces of text, joined and tidied at the end."""
+
+    __slots__ = (
+        *("acts", "folded_at", "folds", "hidden", "inside", "loose", "max_rows", "opened"),
+        *("out", "shows", "wordless", "words"),
+    )
+
+    def __init__(self, shows: Callable[[Node], bool] | None, max_rows: int | None) -> None:
+        self.out: list[str] = []
+        self.shows = shows
+        self.max_rows = max_rows
+        self.words = 0
+        """Texts written, and what stands for texts."""
+        self.loose = 0
+        """Those of them that lie in no actionable element."""
+        self.acts = 0
+        """Actionable elements written."""
+        self.inside = 0
+        """In how many actionable elements the writer is."""
+        self.opened = 0
+        """Length of ``out`` just after the last opening tag."""
+        self.wordless: list[tuple[int, Node]] = []
+        self.hidden: set[int] = set()
+        self.folds: dict[int, Fold] = {}
+        self.folded_at = (-1, -1)
+
+    def text(self, tree: Node) -> str:
+        """All of it, which is ``tree``."""
+        if self.wordless:
+            counts = Counter(
+                name for node in tree.walk() for name in node.attributes.get("class", "").split()
+            )
+            for place, node in self.wordless:
+                told = _telling(node, counts)
+                if told:
+                    self.out[place] = f"{self.out[place][:-1]} class={_value(told)}>"
+        for place, fold in self.folds.items():
+            self.out[place] = f"\n{fold.line()}\n"
+        return _SPACES.sub(" ", _LINE_ENDS.sub("\n", "".join(self.out))).strip()
+
+    def element(self, node: Node) -> None:
+        """Write one element, if there is anything in it."""
+        if not self.shown(node):
+            self.fold(node)
+        elif node.actionable:
+            self.actionable(node)
+        elif node.tag in _WRITERS:
+            _WRITERS[node.tag](self, node)
+        elif node.tag in INLINE_TAGS:
+            self.children(node.children)
+        elif node.attributes.get("role") in OUTSTANDING_ROLES:
+            self.wrapped(node, f" role={node.attributes['role']}")
+        else:
+            self.block(node)
+
+    def shown(self, node: Node) -> bool:
+        """Whether the element is not to be folded."""
+        return id(node) not in self.hidden and (self.shows is None or self.shows(node))
+
+    def children(self, children: Sequence[Node | str]) -> None:
+        """Write what an element holds."""
+        if self.max_rows is not None:
+            self.hide_rest(children, self.max_rows)
+        for child in children:
+            if not isinstance(child, str):
+                self.element(child)
+            elif child == " ":
+                self.out.append(" ")
+            else:
+                self.say(_text(child))
+
+    def say(self, text: str) -> None:
+        """Write words."""
+        self.words += 1
+        if not self.inside:
+            self.loose += 1
+        self.out.append(text)
+
+    def hide_rest(self, children: Sequence[Node | str], max_rows: int) -> None:
+        """Have folded what comes after the first of many elements of one kind in a row."""
+        kind, run = "", 0
+        for child in children:
+            if isinstance(child, Node) and child.tag not in INLINE_TAGS and self.shown(child):
+                run = run + 1 if child.tag == kind else 1
+                kind = child.tag
+                if run > max_rows:
+                    self.hidden.add(id(child))
+
+    def new_line(self) -> None:
+        """End the line, unless it holds but an opening tag."""
+        if len(self.out) != self.opened:
+            self.out.append("\n")
+
+    def open(self, tag: str) -> int:
+        """Write an opening tag; returns its place."""
+        self.out.append(tag)
+        self.opened = len(self.out)
+        return self.opened - 1
+
+    def end_line(self) -> None:
+        """Take back line ends, so that a tag closes on the line on which its content ends."""
+        while len(self.out) > self.opened and self.out[-1] in _BLANK:
+            self.out.pop()
+
+    def strip(self, place: int) -> bool:
+        """Take the space away with which the piece at ``place`` begins; whether there was one."""
+        if place < len(self.out) and self.out[place].startswith(" "):
+            self.out[place] = self.out[place].lstrip()
+            return True
+        return False
+
+    def block(self, node: Node) -> None:
+        """An element that leaves nothing but lines of its own."""
+        self.new_line()
+        self.children(node.children)
+        self.new_line()
+
+    def wrapped(self, node: Node, attributes: str = "") -> None:
+        """An element kept for what it tells; nothing if it is empty."""
+        before = self.words + self.acts
+        if node.tag not in INLINE_TAGS:
+            self.new_line()
+        place = self.open(f"<{node.tag}{attributes}>")
+        self.children(node.children)
+        if self.words + self.acts == before:
+            del self.out[place:]
+            return
+        self.end_line()
+        if node.tag not in INLINE_TAGS:
+            self.strip(place + 1)
+            self.out[-1] = self.out[-1].rstrip()
+            self.out.append(f"</{node.tag}>\n")
+        else:
+            self.out.append(f"</{node.tag}>")
+
+    def structure(self, node: Node) -> None:
+        """A tag that tells something of its content."""
+        if self.inside:
+            self.block(node)
+            return
+        name = node.attributes.get("aria-label", "")
+        self.wrapped(node, f" aria-label={_value(name)}" if name else "")
+
+    def label(self, node: Node) -> None:
+        """A label tells which control it names, or holds it."""
+        control = node.attributes.get("for", "")
+        if control:
+            self.wrapped(node, f" for={_value(_cut(control))}")
+        elif any(inner.actionable for inner in node.walk()):
+            self.wrapped(node)
+        else:
+            self.children(node.children)
+
+    def image(self, node: Node) -> None:
+        """An image that means something."""
+        words = node.attributes.get("alt", "").strip()
+        if words and node.visible:
+            self.say(f"<img alt={_value(words)}>")
+
+    def items(self, node: Node) -> None:
+        """A list; just its lines where no item holds text besides what can be acted on."""
+        self.new_line()
+        place = self.open(f"<{node.tag}>")
+        before = self.words + self.acts
+        loose = self.loose
+        self.children(node.children)
+        if self.words + self.acts == before:
+            del self.out[place:]
+            return
+        marks = [i for i in range(place, len(self.out)) if self.out[i] in _ITEM]
+        if self.loose > loose and marks:
+            self.end_line()
+            self.out.append(f"</{node.tag}>")
+        else:
+            for i in (place, *marks):
+                self.out[i] = "\n"
+        self.out.append("\n")
+
+    def item(self, node: Node) -> None:
+        """A list's item."""
+        self.new_line()
+        place = self.open("<li>")
+        before = self.words + self.acts
+        self.children(node.children)
+        self.strip(place + 1)
+        if self.words + self.acts == before:
+            del self.out[place:]
+        else:
+            self.new_line()
+
+    def table(self, node: Node) -> None:
+        """A table; just its lines if it has one column."""
+        self.new_line()
+        place = self.open("<table>")
+        before = self.words + self.acts
+        self.children(node.children)
+        if self.words + self.acts == before:
+            del self.out[place:]
+            return
+        self.end_line()
+        rows = [i for i in range(place, len(self.out)) if self.out[i] == "<tr>"]
+        cells = [i for i in range(place, len(self.out)) if self.out[i] in _CELL]
+        if len(cells) <= len(rows):
+            for i in (place, *rows, *cells):
+                self.out[i] = "\n"
+        else:
+            self.out.append("</table>")
+        self.out.append("\n")
+
+    def row(self, node: Node) -> None:
+        """A table's row: all its cells on one line, empty ones too."""
+        self.out.append("\n")
+        place = self.open("<tr>")
+        before = self.words + self.acts
+        self.children(node.children)
+        if self.words + self.acts == before:
+            del self.out[place:]
+        self.end_line()
+
+    def cell(self, node: Node) -> None:
+        """A table's cell."""
+        self.end_line()
+        place = self.open(f"<{node.tag}>")
+        self.children(node.children)
+        self.strip(place + 1)
+
+    def actionable(self, node: Node) -> None:
+        """An element that can be acted on, with all that tells it from others."""
+        tag = node.tag
+        self.acts += 1
+        if tag in _CELLS:
+            self.end_line()
+        elif tag not in INLINE_TAGS:
+            self.new_line()
+        before = self.words
+        place = self.open("")
+        self.inside += 1
+        if tag == "select":
+            self.options(node)
+        elif tag == "textarea":
+            self.out.append(_text(str(node.state.get("value", ""))).replace("\n", "&#10;"))
+        elif tag not in NO_CONTENT:
+            self.children(node.children)
+            self.end_line()
+        self.inside -= 1
+        spoken = self.words > before
+        opening = f"<{tag}{_attributes(node, spoken)}>"
+        self.out[place] = f" {opening}" if self.strip(place + 1) else opening
+        if not spoken and not _is_named(node) and not node.state.get("value"):
+            self.wordless.append((place, node))
+        if tag not in NO_CONTENT and tag not in NO_END:
+            last = self.out[-1]
+            if last.endswith(" "):
+                self.out[-1] = last.rstrip()
+                self.out.append(f"</{tag}> ")
+            else:
+                self.out.append(f"</{tag}>")
+        self.opened = -1
+        if tag not in INLINE_TAGS and tag not in _CELLS:
+            self.out.append("\n")
+
+    def options(self, node: Node) -> None:
+        """The options of a select; the chosen ones are marked."""
+        options = [inner for inner in node.walk() if inner.tag == "option"]
+        many = len(options) if self.max_rows is None else 2 * self.max_rows
+        for option in options[:many]:
+            marks = "".join(f" {flag}" for flag in FLAGS if option.state.get(flag) is True)
+            self.say(f"<option{marks}>{_text(option.text())}")
+        if len(options) > many:
+            self.say(f"<option disabled>… {len(options) - many} more options")
+
+    def fold(self, node: Node) -> None:
+        """Leave an element out; one line says so for all that are left out here."""
+        characters, elements = measure(node)
+        if not characters and not elements:
+            return
+        if self.folded_at == (self.words, self.acts):
+            fold = self.folds[max(self.folds)]
+        else:
+            self.say("")
+            fold = self.folds[len(self.out) - 1] = Fold(scroll_px=node.box[1])
+            self.folded_at = (self.words, self.acts)
+        fold.rows += 1
+        fold.characters += characters
+        fold.elements += elements
+
+
+def measure(node: Node) -> tuple[int, int]:
+    """How many characters of text and actionable elements a node holds."""
+    characters = elements = 0
+    for inner in node.walk():
+        elements += inner.actionable
+        characters += sum(len(child.strip()) for child in inner.children if isinstance(child, str))
+    return characters, elements
+
+
+_BLANK = frozenset(("\n", " "))
+_ITEM = frozenset(("<li>",))
+_CELL = frozenset(("<td>", "<th>"))
+_CELLS = frozenset(("td", "th"))
+_WRITERS: dict[str, Callable[[_Writer, Node], None]] = {
+    **dict.fromkeys(STRUCTURE_TAGS, _Writer.structure),
+    **{"ul": _Writer.items, "ol": _Writer.items, "li": _Writer.item},
+    **{"table": _Writer.table, "tr": _Writer.row, "td": _Writer.cell, "th": _Writer.cell},
+    **{"label": _Writer.label, "img": _Writer.image},
+}
+
+
+def _attributes(node: Node, spoken: bool) -> str:
+    """What the opening tag of an actionable element tells; ``spoken``: it holds words."""
+    given, state = node.attributes, node.state
+    parts = [f" bid={node.bid}"]
+    value = state.get("value")
+    if given.get("id") and not (spoken and node.tag == "a"):  # a link's is where others lead
+        parts.append(f" id={_value(_cut(given['id']))}")
+    elif given.get("name") and not spoken:
+        parts.append(f" name={_value(_cut(given['name']))}")
+    kind = given.get("type", "")
+    if kind and (node.tag, kind) not in DEFAULT_TYPES:
+        parts.append(f" type={_value(_cut(kind))}")
+    if given.get("role") in TOLD_ROLES:
+        parts.append(f" role={given['role']}")
+    for words in ("aria-label", "placeholder", "alt"):
+        if given.get(words):
+            parts.append(f" {words}={_value(given[words])}")
+    if not spoken:
+        if given.get("title") and not given.get("aria-label"):
+            parts.append(f" title={_value(given['title'])}")
+        if not _is_named(node) and not given.get("href", "#").startswith(("#", "javascript:")):
+            parts.append(f" href={_value(_cut(given['href']))}")
+    if value and node.tag == "input":
+        parts.append(f" value={_value(str(value))}")
+    parts.extend(f" {flag}" for flag in FLAGS if state.get(flag) is True)
+    return "".join(parts)
+
+
+def _is_named(node: Node) -> bool:
+    """Whether something besides its content tells what an element is."""
+    given = node.attributes
+    return node.tag in ("select", "textarea") or any(
+        given.get(name) for name in ("aria-label", "title", "alt", "placeholder", "id", "name")
+    )
+
+
+def _telling(node: Node, counts: Counter[str]) -> str:
+    """Those of its class names that are rarest on the page; an icon in it tells more than it."""
+    icons = " ".join(
+        inner.attributes.get("class", "") for inner in node.walk() if inner is not node
+    )
+    names = list(dict.fromkeys(icons.split() or node.attributes.get("class", "").split()))
+    rarest = min((counts[name] for name in names), default=0)
+    kept = ""
+    for name in names:
+        if counts[name] == rarest and (not kept or len(kept) + 1 + len(name) <= MAX_ATTRIBUTE):
+            kept = f"{kept} {name}" if kept else name
+    return kept[: 2 * MAX_ATTRIBUTE]
+
+
+def _cut(value: str) -> str:
+    return value if len(value) <= MAX_ATTRIBUTE else value[:MAX_ATTRIBUTE] + "…"
+
+
+def _value(value: str) -> str:
+    """An attribute's value, in quotes if it needs them."""
+    if _UNQUOTED.match(value):
+        return value
+    value = _AMPERSAND.sub("&amp;", value).replace("\n", "&#10;")
+    return '"' + value.replace('"', "&quot;") + '"'
+
+
+def _text(text: str) -> str:
+    if "&" in text:
+        text = _AMPERSAND.sub("&amp;", text)
+    return text.replace("<", "&lt;") if "<" in text else text
