@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.certification.guard import guarded
-from webdojo.envs.certification.mutations import targets_kept, with_changed_value, without_last
+from webdojo.envs.certification.mutations import with_changed_value, without_last
 from webdojo.envs.certification.oracle import OracleRun, play_oracle
 from webdojo.envs.certification.report import TaskReport, report
 from webdojo.envs.certification.scripts import idle_actions, play_random, play_script, trace
+from webdojo.envs.certification.targets import targets_kept
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Task
 
 if TYPE_CHECKING:
+    from webdojo.envs.observation import Observation
     from webdojo.tasks.registry import Entry
     from webdojo.tasks.view import PageView
 
@@ -127,13 +129,19 @@ async def _play_all(
     chance = Random(f"{task.id} {seed}")
     if number < effort.seeds and _has_oracle(entry):
         views: list[PageView] = []
+        pruned: list[str] = []
+
+        def watch(seen: Observation, view: PageView) -> None:
+            views.append(view)
+            pruned.append(seen.pruned_html)
+
         began = time.perf_counter()
-        found.oracle = run = await play_oracle(env, task, seed, views.append)
+        found.oracle = run = await play_oracle(env, task, seed, watch)
         found.seconds = time.perf_counter() - began
         if views:
             found.instance = (views[0].goal, f"{views[0].html}{views[0].layout}")
-        for action, view in zip(run.actions, views, strict=True):
-            found.kept.extend(targets_kept(action, view))
+        for action, view, shown in zip(run.actions, views, pruned, strict=True):
+            found.kept.extend(targets_kept(action, view.boxes, shown))
         if number < effort.trials and run.reward >= 1:
             wrong = without_last(run.actions)
             found.shortened = await play_script(env, task, seed, wrong)

@@ -29,8 +29,10 @@ FAR_PX = 40.0
 
 
 def without_last(actions: Sequence[str]) -> list[str]:
-    """The solution without its last step; nothing is done instead."""
-    return [*actions[:-1], "noop()"]
+    """The solution without its last step that does anything; nothing is done instead."""
+    acting = [i for i, text in enumerate(actions) if parse_action(text).name != "noop"]
+    last = acting[-1] if acting else len(actions) - 1
+    return [*actions[:last], "noop()", *actions[last + 1 :]]
 
 
 def with_changed_value(
@@ -38,14 +40,19 @@ def with_changed_value(
 ) -> list[str] | None:
     """The solution with one value changed: what is typed, chosen or answered.
 
-    Where there is none, one click goes to another element, or to another point. None if nothing
-    can be changed. ``views[i]`` is the page on which ``actions[i]`` was done, ``size`` its
-    viewport's in CSS pixels.
+    Where there is none, the last point goes elsewhere, or else one click to another element. None
+    if nothing can be changed. ``views[i]`` is the page on which ``actions[i]`` was done, ``size``
+    its viewport's in CSS pixels.
     """
     parsed = [parse_action(text) for text in actions]
-    for verbs in (frozenset({*TEXTS, "select_option"}), frozenset({*TARGETS, *POINTS})):
-        places = [i for i, action in enumerate(parsed) if action.name in verbs]
-        chance.shuffle(places)
+    texts, targets, points = (
+        [i for i, action in enumerate(parsed) if action.name in verbs]
+        for verbs in ((*TEXTS, "select_option"), TARGETS, POINTS)
+    )
+    chance.shuffle(texts)
+    chance.shuffle(targets)
+    # A point is often set anew, and then the last one decides.
+    for places in (texts, points[::-1], targets):
         for place in places:
             changed = _changed(parsed[place], views[place], size, chance)
             if changed is not None:
@@ -73,7 +80,7 @@ def _changed(
         arguments[name] = bid
     else:
         x, y = POINTS[action.name]
-        arguments[x], arguments[y] = _another_point(arguments[x], arguments[y], size)
+        arguments[x], arguments[y] = _another_point(view, arguments[x], arguments[y], size)
     return Action(action.name, arguments)
 
 
@@ -115,34 +122,27 @@ def _another_element(view: PageView, bid: str, chance: Random) -> str | None:
     return str(chance.choice(chosen)["bid"]) if chosen else None
 
 
-def _another_point(x: float, y: float, size: tuple[int, int]) -> tuple[float, float]:
-    """The point opposite of the viewport's middle, or one well away from a point near it."""
-    width, height = size
-    if abs(width - 1 - 2 * x) + abs(height - 1 - 2 * y) >= FAR_PX:
-        return (max(width - 1 - x, 0.0), max(height - 1 - y, 0.0))
-    return (max(x - FAR_PX, 0.0), y)
+def _another_point(
+    view: PageView, x: float, y: float, size: tuple[int, int]
+) -> tuple[float, float]:
+    """A point far away within the smallest thing around that is large enough to have one.
 
-
-def targets_kept(action_text: str, view: PageView) -> list[bool]:
-    """For each element that an action is about, whether the pruned page shows it.
-
-    A point is about the smallest element there that can be acted on; where there is none, the
-    action draws on the page and has no target.
+    It is the point opposite of that thing's middle, or one beside a point near the middle.
     """
-    action = parse_action(action_text)
-    names = [name for name in ("bid", "from_bid", "to_bid") if name in action.arguments]
-    found = [bool(view.all(bid=str(action.arguments[name]))) for name in names]
-    for x, y in (("x", "y"), ("from_x", "from_y"), ("to_x", "to_y")):
-        if x in action.arguments:
-            bid = _element_at(view, action.arguments[x], action.arguments[y])
-            found.extend([bool(view.all(bid=bid))] if bid else [])
-    return found
+    boxes = [(0.0, 0.0, float(size[0]), float(size[1]))]
+    boxes.extend(_box(tag) for tag in view.scene.find_all(True, attrs={"box": True}))
+    around = [b for b in boxes if b[0] <= x < b[0] + b[2] and b[1] <= y < b[1] + b[3]]
+    left, top, width, height = min(
+        (b for b in around if min(b[2], b[3]) >= 2 * FAR_PX), key=lambda b: b[2] * b[3]
+    )
+    right, bottom = left + width - 1, top + height - 1
+    if abs(left + right - 2 * x) + abs(top + bottom - 2 * y) >= FAR_PX:
+        x, y = left + right - x, top + bottom - y
+    else:
+        x, y = x - FAR_PX, y - FAR_PX
+    return (min(max(x, 0.0), size[0] - 1), min(max(y, 0.0), size[1] - 1))
 
 
-def _element_at(view: PageView, x: float, y: float) -> str:
-    hits = [
-        (width * height, bid)
-        for bid, (left, top, width, height) in view.boxes.items()
-        if left <= x < left + width and top <= y < top + height
-    ]
-    return min(hits)[1] if hits else ""
+def _box(tag: Tag) -> tuple[float, float, float, float]:
+    x, y, width, height = map(float, str(tag["box"]).split())
+    return x, y, width, height

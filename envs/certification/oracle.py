@@ -13,8 +13,11 @@ from webdojo.envs.layout import look
 from webdojo.tasks.view import OracleError
 
 if TYPE_CHECKING:
+    from webdojo.envs.observation import Observation
     from webdojo.tasks.task import Task
     from webdojo.tasks.view import PageView
+
+    Watch = Callable[[Observation, PageView], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,11 @@ class OracleRun:
 
 
 async def play_oracle(
-    env: WebEnv, task: Task, seed: int, watch: Callable[[PageView], None] = lambda view: None
+    env: WebEnv, task: Task, seed: int, watch: Watch = lambda seen, view: None
 ) -> OracleRun:
-    """Let the oracle of ``task`` act until the episode is over; ``watch`` sees what it acts on.
+    """Let the oracle of ``task`` act until the episode is over.
+
+    ``watch`` is told before each action what an agent is shown and what the oracle reads.
 
     Raises BrowserDiedError if the browser or the page was lost.
     """
@@ -45,7 +50,7 @@ async def play_oracle(
         oracle = task.oracle(view)
         text = next(oracle)
         while True:
-            watch(view)
+            watch(observation, view)
             step = await env.step(text)
             actions.append(text)
             observation, reward = step.observation, step.reward

@@ -2,15 +2,17 @@
 
 Split and similarity groups are those that BrowserGym publishes (benchmark metadata of
 ``browsergym-experiments`` 0.14): 62 pages to train on and 63 to test on, related pages always on
-the same side. The three flight pages are not in it.
+the same side. The timing pages, which the package carries as well, are on neither side.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
-from webdojo.tasks.task import Difficulty
+from webdojo.tasks.task import Check, Difficulty
 
 Side = Literal["train", "test", ""]
 
@@ -99,7 +101,67 @@ terminal
 tic-tac-toe
 use-spinner
 """
-FLIGHTS = "flight-aa flight-alaska flight-alaska-auto"
+TIMING = """
+button-delay
+chase-circle
+hover-shape
+moving-items
+simon-says
+"""
+UNSOLVED = {
+    "chase-circle": (
+        "the circle moves on between two looks, half a second apart, by more than its radius, and"
+        " a tenth of the time outside of it is already too much"
+    ),
+    "hover-shape": "the page never ends an episode and gives no reward",
+    "simon-says": (
+        "the first button lights up 0.6 s after the start and is dark again at 0.85 s; looks are at"
+        " 0.5 s and from 1 s on"
+    ),
+}
+"""Pages without an oracle, because single actions with a look after each cannot solve them."""
+
+# What more than one page has in common.
+_NEAR = "a colour near the wanted one counts"
+_HIDDEN = "instances differ in what is hidden until it is found"
+CAVEATS: dict[str, dict[Check, str]] = {
+    "click-pie-nodelay": {
+        "oracle": (
+            "the slice that the page selects at the start is taken out of the document and put back"
+            " at every move of the mouse over it, so that no click on it ever ends"
+        )
+    },
+    "click-widget": {"mutated": "any widget of the named kind will do"},
+    "drag-circle": {"mutated": "any drag in the named direction will do"},
+    "drag-items": {"mutated": "only how high an item is dropped counts"},
+    "drag-sort-numbers": {"mutated": "only how high a number is dropped counts"},
+    "email-inbox-forward-nl-turk": {
+        "oracle": "one of its 146 sentences is used for both directions"
+    },
+    "form-sequence-3": {"mutated": "the list opens at its field as well as at its arrow"},
+    "generate-number": {"mutated": "one more or one less may fit as well: numbers are random"},
+    "guess-number": {
+        "mutated": "a wrong guess may be followed by the right one",
+        "goals": _HIDDEN,
+    },
+    "hot-cold": {"goals": _HIDDEN},
+    "resize-textarea": {"mutated": "dragging further the same way is as right"},
+    "terminal": {"mutated": "listing the files first is prudent, not needed"},
+    "text-editor": {
+        "mutated": "any marking that takes in the text and any shade of the colour will do"
+    },
+    "tic-tac-toe": {
+        "oracle": (
+            "the page moves at random about half the time, and plays well enough otherwise to draw"
+        ),
+        "mutated": "more than one way of playing wins",
+    },
+    "use-autocomplete": {"mutated": "any beginning that brings the suggestion up will do"},
+    "use-autocomplete-nodelay": {"mutated": "any beginning that brings the suggestion up will do"},
+    "use-colorwheel": {"mutated": _NEAR},
+    "use-colorwheel-2": {"mutated": _NEAR},
+}
+"""Checks that a page cannot pass in full, with the reason."""
 
 HORIZON = 10
 LONGER = {
@@ -111,6 +173,7 @@ LONGER = {
     "drag-cube": 30,
     "draw-circle": 20,
     "hot-cold": 20,
+    "moving-items": 20,
     "number-checkboxes": 20,
     "stock-market": 20,
 }
@@ -156,6 +219,7 @@ HARD = frozenset(
         "drag-cube",
         "draw-circle",
         "hot-cold",
+        "moving-items",
         "number-checkboxes",
         "stock-market",
     }
@@ -163,6 +227,7 @@ HARD = frozenset(
 """Pages whose oracle takes seven actions or more on average."""
 FRESH_PAGE = frozenset(
     {
+        *TIMING.split(),
         "book-flight",
         "book-flight-nodelay",
         "click-pie",
@@ -196,11 +261,12 @@ class Page:
     difficulty: Difficulty
     horizon: int
     reuse_page: bool
+    caveats: Mapping[Check, str] = field(default_factory=dict)
 
 
 def pages() -> list[Page]:
     """All pages, sorted by name."""
-    sides: tuple[tuple[Side, str], ...] = (("train", TRAIN), ("test", TEST))
+    sides: tuple[tuple[Side, str], ...] = (("train", TRAIN), ("test", TEST), ("", TIMING))
     found = [
         _page(name, group[0], side)
         for side, text in sides
@@ -212,6 +278,15 @@ def pages() -> list[Page]:
 
 def _page(name: str, group: str, side: Side) -> Page:
     difficulty: Difficulty = "hard" if name in HARD else "medium" if name in MEDIUM else "easy"
+    caveats = dict(CAVEATS.get(name, {}))
+    if name in UNSOLVED:
+        caveats["oracle"] = UNSOLVED[name]
     return Page(
-        name, group, side, difficulty, LONGER.get(name, HORIZON), reuse_page=name not in FRESH_PAGE
+        name,
+        group,
+        side,
+        difficulty,
+        LONGER.get(name, HORIZON),
+        reuse_page=name not in FRESH_PAGE,
+        caveats=MappingProxyType(caveats),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from webdojo.tasks.miniwob.catalogue import Page, pages
+from webdojo.tasks.miniwob.catalogue import UNSOLVED, Page, pages
 from webdojo.tasks.miniwob.task import MiniWobTask
+from webdojo.tasks.task import Task
 
 
 def _task_class(page: Page) -> type[MiniWobTask]:
@@ -18,7 +19,10 @@ def _task_class(page: Page) -> type[MiniWobTask]:
         "difficulty": page.difficulty,
         "horizon": page.horizon,
         "reuse_page": page.reuse_page,
+        "caveats": page.caveats,
     }
+    if page.name in UNSOLVED:
+        fields["oracle"] = Task.oracle
     return type(name, (MiniWobTask,), fields)
 
 

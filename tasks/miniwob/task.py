@@ -60,8 +60,6 @@ class MiniWobTask(Task):
     page_name: str
     """File name of the page, without ``.html``."""
     folder = "miniwob"
-    group: str = ""
-    """Name of the similarity group; pages of one group must not be split between train and test."""
     side: Side = ""
     """Side of the published split."""
 

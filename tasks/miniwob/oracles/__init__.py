@@ -15,6 +15,7 @@ from webdojo.tasks.miniwob.oracles import (
     sliders,
     social,
     text,
+    timing,
 )
 from webdojo.tasks.miniwob.oracles.oracle import ORACLES
 
@@ -34,4 +35,5 @@ __all__ = [
     "sliders",
     "social",
     "text",
+    "timing",
 ]

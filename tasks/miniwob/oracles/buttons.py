@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from webdojo.tasks.calls import call, click, fill, mouse_click
+from webdojo.tasks.calls import click, fill, mouse_click
 from webdojo.tasks.miniwob.oracles.oracle import solves
 from webdojo.tasks.miniwob.oracles.reading import bid_of, button, match, quoted
 from webdojo.tasks.task import Oracle
@@ -152,18 +150,6 @@ def _number_fits(view: PageView) -> bool:
             return fits
     comparison, limit = match(r"(less|greater) than (\d+)", view.goal)
     return numbers[0] < int(limit) if comparison == "less" else numbers[0] > int(limit)
-
-
-@solves("stock-market")
-def stock_market(view: PageView) -> Oracle:
-    """Wait until the price is low enough, then buy."""
-    limit = float(match(r"\$([\d.]+\d)", view.goal)[0])
-    while True:
-        shown = re.search(r"Stock price: ?\$([\d.]+)", text_of(view.soup))
-        if shown is not None and float(shown[1]) <= limit:
-            break
-        view = yield call("noop", 1)
-    yield click(view.bid("button", "Buy"))
 
 
 @solves("phone-book")

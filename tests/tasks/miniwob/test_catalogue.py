@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webdojo.tasks import registry
-from webdojo.tasks.miniwob.catalogue import pages
+from webdojo.tasks.miniwob.catalogue import CAVEATS, UNSOLVED, pages
 from webdojo.tasks.miniwob.oracles import ORACLES
 from webdojo.tasks.miniwob.task import MiniWobTask, html_folder
 
@@ -15,7 +15,12 @@ def test_every_page_exists_in_the_package() -> None:
 
 def test_the_published_split_has_62_and_63_pages() -> None:
     sides = [page.side for page in pages()]
-    assert (sides.count("train"), sides.count("test"), len(sides)) == (62, 63, 125)
+    assert (sides.count("train"), sides.count("test")) == (62, 63)
+
+
+def test_every_page_of_the_package_has_a_task() -> None:
+    there = {path.stem for path in (html_folder() / "miniwob").glob("*.html")}
+    assert {page.name for page in pages()} == there
 
 
 def test_a_similarity_group_is_on_one_side() -> None:
@@ -25,8 +30,13 @@ def test_a_similarity_group_is_on_one_side() -> None:
     assert {len(found) for found in sides.values()} == {1}
 
 
-def test_every_page_has_an_oracle_and_every_oracle_a_page() -> None:
-    assert set(ORACLES) == {page.name for page in pages()}
+def test_every_page_has_an_oracle_or_a_reason_and_every_oracle_a_page() -> None:
+    assert set(ORACLES) | set(UNSOLVED) == {page.name for page in pages()}
+    assert not set(ORACLES) & set(UNSOLVED)
+
+
+def test_reasons_are_given_for_pages_that_are_there() -> None:
+    assert set(CAVEATS) | set(UNSOLVED) <= {page.name for page in pages()}
 
 
 def test_a_task_tells_its_group_and_side() -> None:
