@@ -12,6 +12,7 @@ from webdojo.tasks.evaluators.network import Request
 from webdojo.tasks.evaluators.numbers import Number
 from webdojo.tasks.evaluators.python import Python, condition
 from webdojo.tasks.evaluators.recording import Recorder
+from webdojo.tasks.evaluators.rubric import Rubric
 from webdojo.tasks.evaluators.state import State
 from webdojo.tasks.evaluators.strings import Contains, Exact, Text
 from webdojo.tasks.evaluators.urls import PageUrl, Url
@@ -38,6 +39,7 @@ __all__ = [
     "Python",
     "Recorder",
     "Request",
+    "Rubric",
     "State",
     "Text",
     "Url",

@@ -64,7 +64,10 @@ class EvaluatedTask(Task):
                 f"task {self.id!r}: start must set self.checks to an evaluator, such as"
                 ' `self.checks = Dom(selector="#done")`'
             )
-        self._looks = any(evaluator.needs_screenshots for evaluator in inner(self.checks))
+        parts = list(inner(self.checks))
+        for part in parts:
+            part.ready()
+        self._looks = any(part.needs_screenshots for part in parts)
         return self._goal
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:

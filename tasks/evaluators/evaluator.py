@@ -56,6 +56,9 @@ class Evaluator(BaseModel, ABC):
     async def judge(self, evidence: Evidence) -> Verdict:
         """Decide. What cannot be decided has not passed: an evaluator fails closed."""
 
+    def ready(self) -> None:
+        """Raise UserError if something that it needs outside the episode is missing."""
+
     @property
     def reads_answer(self) -> bool:
         """Whether it judges what the agent said, so that saying it ends the episode."""

@@ -1,0 +1,171 @@
+"""WebGym's rubric (arXiv 2601.02439): an answer is right if a judge finds every part of it so.
+
+1. Of the episode's screenshots those that bear on the task are kept.
+2. Grounding: every claim of the answer must be visible in them.
+3. Every fact of the rubric is judged by itself.
+4. If there is a reference answer, the answer must agree with it.
+
+Success only if all hold. No answer, no relevant screenshot, a judge that fails: no success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import ClassVar
+
+from pydantic import Field
+
+from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Verdict
+from webdojo.tasks.evaluators.judge import (
+    Judge,
+    JudgeFailedError,
+    JudgeSettings,
+    Question,
+    judge_of,
+)
+from webdojo.tasks.evaluators.normalise import visible
+
+RELEVANT = (
+    "You look at one screenshot of a web browser. Decide whether it shows anything that bears on"
+    " the task or on one of the facts that are asked for. Key: relevant."
+)
+GROUNDED = (
+    "You check an answer for invention. Find every claim that the answer makes: names, numbers,"
+    " prices, dates, conditions. Decide whether each of them is visible in the screenshots. One"
+    " claim that cannot be seen makes the whole false, however likely it is. An answer that offers"
+    " several alternatives, or says nothing that can be checked, is false. Key: grounded."
+)
+HOLDS = (
+    "You check one fact about an answer that was given for a task. Decide whether the screenshots"
+    " and the answer together show that the fact holds. Judge this fact alone. If the answer"
+    " contradicts it, leaves it open, or lists alternatives instead of deciding, it does not hold."
+    " Key: holds."
+)
+AGREES = (
+    "You compare an answer with a reference answer that is known to be right. Decide whether they"
+    " say the same: wording and order do not count, a missing, further or different item does."
+    " Key: agrees."
+)
+
+
+class Rubric(Evaluator):
+    """What the agent said is right, as a judge sees it from the screenshots.
+
+    The judge is found in ``WEBDOJO_JUDGE_URL``, ``WEBDOJO_JUDGE_MODEL``, ``WEBDOJO_JUDGE_API_KEY``.
+    Example: ``Rubric(facts=("The price of the red mug is given",), reference_answer="$12")``.
+    """
+
+    kind: ClassVar[str] = "rubric"
+    facts: tuple[str, ...] = Field(min_length=1)
+    reference_answer: str = ""
+    max_characters: int = Field(2000, gt=0)
+    """A longer answer is not judged: it is stuffed."""
+    max_screenshots: int = Field(8, gt=0)
+    """Of the relevant ones the latest so many are shown to the judge."""
+    limit_s: float = Field(300.0, gt=0)
+    """Real time for the whole verdict."""
+    settings: JudgeSettings | None = None
+    """Where the judge is, if not where the environment says."""
+
+    @property
+    def reads_answer(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def needs_screenshots(self) -> bool:
+        """It looks at them."""
+        return True
+
+    @property
+    def patience_s(self) -> float:
+        """As ``limit_s``."""
+        return self.limit_s
+
+    async def judge(self, evidence: Evidence) -> Verdict:
+        """Ask the judge, if there is anything to ask."""
+        answer = visible(evidence.answer or "")
+        reason = self._unfit(answer)
+        if reason:
+            return Verdict(False, reason)
+        if evidence.recorder is None or not evidence.recorder.screenshots:
+            return Verdict(False, "there is no screenshot to judge by")
+        judge = judge_of(self.settings or JudgeSettings.from_environment())
+        images = tuple(shot.content for shot in evidence.recorder.screenshots)
+        try:
+            return await self._ask(judge, evidence.goal, answer, images)
+        except JudgeFailedError as error:
+            return Verdict(False, f"the judge failed: {error}")
+
+    def ready(self) -> None:
+        """Raise UserError now if the environment names no judge."""
+        _ = self.settings or JudgeSettings.from_environment()
+
+    def _unfit(self, answer: str) -> str:
+        if not answer:
+            return "there is no answer"
+        if len(answer) > self.max_characters:
+            return f"the answer has {len(answer)} characters, more than {self.max_characters}"
+        if speaks_to_judge(answer):
+            return "the answer speaks to the judge"
+        return ""
+
+    async def _ask(
+        self, judge: Judge, goal: str, answer: str, images: tuple[bytes, ...]
+    ) -> Verdict:
+        relevant = await self._relevant(judge, goal, images)
+        if not relevant:
+            return Verdict(False, "no screenshot shows anything that bears on the task")
+        task = (("Task", goal), ("Answer", answer))
+        grounded = Question(GROUNDED, task, relevant, ("grounded",))
+        if not (await judge.ask(grounded))["grounded"]:
+            return Verdict(False, "the answer claims what no screenshot shows")
+        if self.reference_answer:
+            material = (*task, ("Reference answer", self.reference_answer))
+            if not (await judge.ask(Question(AGREES, material, (), ("agrees",))))["agrees"]:
+                return Verdict(False, "the answer does not agree with the reference answer")
+        asked = [Question(HOLDS, (*task, ("Fact", fact)), relevant) for fact in self.facts]
+        verdicts = await _all(judge, asked)
+        missed = [fact for fact, v in zip(self.facts, verdicts, strict=True) if not v["holds"]]
+        told = f"{len(missed)} of {len(self.facts)} facts do not hold: {'; '.join(missed)[:300]}"
+        return Verdict(not missed, told if missed else "")
+
+    async def _relevant(
+        self, judge: Judge, goal: str, images: tuple[bytes, ...]
+    ) -> tuple[bytes, ...]:
+        wanted = "\n".join(self.facts)
+        material = (("Task", goal), ("Facts", wanted))
+        verdicts = await _all(
+            judge, [Question(RELEVANT, material, (image,), ("relevant",)) for image in images]
+        )
+        kept = [image for image, v in zip(images, verdicts, strict=True) if v["relevant"]]
+        return tuple(kept[-self.max_screenshots :])
+
+
+async def _all(judge: Judge, questions: list[Question]) -> list[dict[str, bool]]:
+    """Ask at once; the first failure ends the rest."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(judge.ask(question)) for question in questions]
+    except* JudgeFailedError as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in asked]
+
+
+_SPEAKS = re.compile(
+    r"<\|?/?(?:im_start|im_end|system|assistant|think|s)\|?>"
+    r"|\[/?inst\]"
+    r"|(?:^|\n|\. )\s*(?:assistant|judge|evaluator|grader)\s*:"
+    r"|[\"'](?:grounded|holds|agrees|relevant)[\"']\s*:"
+    r"|\b(?:ignore|disregard|forget|override)\b[^.]{0,40}"
+    r"\b(?:instructions?|prompts?|rules?|rubrics?|above|previous)\b"
+    r"|\b(?:mark|grade|rate|score|judge|evaluate)\b[^.]{0,30}"
+    r"\bas\s+(?:correct|true|success|successful|passed|a pass)\b",
+    re.IGNORECASE,
+)
+
+
+def speaks_to_judge(answer: str) -> bool:
+    """Whether an answer, as a reader sees it, gives orders to whoever judges it."""
+    return _SPEAKS.search(visible(answer)) is not None
