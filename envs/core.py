@@ -70,6 +70,8 @@ class Step:
     truncated: bool
     message: str = ""
     """What the evaluator said; for people."""
+    blocked: bool = False
+    """Whether the site would not have the agent, so that the episode says nothing about it."""
 
 
 class WebEnv:
@@ -183,12 +185,22 @@ class WebEnv:
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
-        return Step(observation, float(outcome.reward), terminated, truncated, outcome.message)
+        return Step(
+            observation,
+            float(outcome.reward),
+            terminated,
+            truncated,
+            outcome.message,
+            outcome.blocked,
+        )
 
     async def _judge(self, task: Task, tabs: Tabs) -> Outcome:
         from playwright.async_api import Error
 
         page = tabs.pages[0]
+        if task.evaluation_s and self._deadline is not None and not self._lost:
+            ends_s = self._deadline.when() or asyncio.get_running_loop().time()
+            self._deadline.reschedule(ends_s + task.evaluation_s)
         try:
             async with page.clock.running(after_s=SAFETY_NET_S):
                 return await task.evaluate(page.page, self._answer)

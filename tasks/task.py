@@ -25,12 +25,15 @@ class Outcome:
     """What an evaluation found.
 
     ``reward`` lies in [0, 1]; ``done`` says that nothing the agent could still do changes it;
-    ``message`` is for people (why it failed), never shown to the agent.
+    ``message`` is for people (why it failed), never shown to the agent. ``blocked`` says that the
+    site would not have the agent (a captcha, say): such an episode is counted apart, never as a
+    failure.
     """
 
     reward: float
     done: bool
     message: str = ""
+    blocked: bool = False
 
 
 class Task(ABC):
@@ -68,6 +71,8 @@ class Task(ABC):
     """Name of the site that the task plays on, where others play on it too."""
     caveats: Mapping[Check, str] = MappingProxyType({})
     """Checks of the certification that this task cannot pass in full, each with the reason."""
+    evaluation_s: float = 0.0
+    """Real time that ``evaluate`` may take beyond a step's own, where it asks another machine."""
     reuse_page: bool = False
     """True if ``setup`` can start afresh on a page it set up before, leaving no trace of it."""
 

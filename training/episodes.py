@@ -133,7 +133,7 @@ async def run_episode(
             )
             observation, reward = step.observation, step.reward
             if step.terminated:
-                ending = "success" if reward > 0 else "failure"
+                ending = "success" if reward > 0 else "blocked" if step.blocked else "failure"
                 break
             if step.truncated:
                 break

@@ -93,6 +93,8 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
             interval = f"{rate['low']:.2f} – {rate['high']:.2f}"
             table.add_row(name, f"{rate['success']:.2f}", interval, str(rate["episodes"]))
         Console().print(table)
+        if result["blocked"]:
+            Console().print(f"{result['blocked']} episodes blocked by their sites, in no rate")
 
 
 def _play(
@@ -125,7 +127,11 @@ def _play(
             seed=config.seed,
             on_episode=count,
         )
-    return {"all": result.splits[split.name], "tasks": dict(result.tasks[split.name])}
+    return {
+        "all": result.splits[split.name],
+        "tasks": dict(result.tasks[split.name]),
+        "blocked": result.blocked,
+    }
 
 
 def _check_policy(name: str, layout: str | None) -> None:

@@ -50,6 +50,12 @@ class EvaluationResult:
     tasks: Mapping[str, Mapping[str, Rate]]
     """By split, then by task."""
 
+    @property
+    def blocked(self) -> int:
+        """Episodes that the site would not have: they are in ``records`` and in no rate."""
+        once = {(r["task_id"], r["seed"]) for r in self.records if r["ending"] == "blocked"}
+        return len(once)
+
 
 def evaluate(
     rollouts: RolloutProcess,
@@ -132,7 +138,9 @@ def _rates(
 ) -> tuple[dict[str, Rate], dict[str, dict[str, Rate]]]:
     outcomes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        outcomes[record["split"]][record["task_id"]].append(record["success"])
+        of_task = outcomes[record["split"]][record["task_id"]]
+        if record["ending"] != "blocked":
+            of_task.append(record["success"])
     splits = {}
     tasks = {}
     for split, by_task in outcomes.items():

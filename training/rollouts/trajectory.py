@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Ending = Literal["success", "failure", "horizon", "overflow", "deadline"]
+Ending = Literal["success", "failure", "horizon", "overflow", "deadline", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,10 @@ MOST_GIVEN_UP = 8
 """Episodes given up in a row after which something must be wrong with more than they."""
 
 
+class BlockedEpisodeError(Exception):
+    """The site would not have the agent: nothing to learn from."""
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
     """What the rollout process needs to know at its start."""
@@ -218,7 +222,10 @@ class Worker:
                 request.attempt,
             )
             agent_seed = episode_seed(seed, which)
-            return await self._run(which, envs, make_agent, agent_seed, request.progress)
+            played = await self._run(which, envs, make_agent, agent_seed, request.progress)
+            if played.ending == "blocked":
+                raise BlockedEpisodeError(f"{which.task_id} with seed {which.seed} was blocked")
+            return played
 
         async def keep(trajectory: Trajectory) -> None:
             log.append(trajectory)
