@@ -116,7 +116,11 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         except BrowserDiedError as died:
             return self._shown(self._last), 0.0, False, True, {"browser_died": str(died)}
         self._last = step.observation
-        info = {"message": step.message, "notices": step.observation.notices}
+        info = {
+            "message": step.message,
+            "notices": step.observation.notices,
+            "blocked": step.blocked,
+        }
         return self._shown(self._last), step.reward, step.terminated, step.truncated, info
 
     def render(self) -> PixelArray | None:

@@ -165,6 +165,7 @@ def test_eval_on_the_command_line_repeats_them_too(
                     "miniwob.click-dialog-2"
                 ]["before"]["greedy"]
             },
+            "blocked": 0,
         }
     }
 
