@@ -1,10 +1,13 @@
-"""How fast an environment steps, beside what Chromium needs for the same round trips.
+"""How fast an environment steps and resets, and what memory it takes, beside BrowserGym.
 
-    python benchmarks/env.py [--contexts 1,8,16] [--episodes 10] [--json]
+    python benchmarks/env.py [--environments 1,16] [--steps 40] [--browsergym 1,2,4] [--json]
+    python benchmarks/env.py --soak 10000
 
-Plays MiniWoB's log-in (fill, fill, click) with outlines only, as rollouts do, and with a
-screenshot a step. The floor is one trivial evaluation over the protocol, times the round trips
-that a step cannot do without: input, time, look.
+A step is a click on a checkbox of a MiniWoB page, settling, the pruned HTML, and a screenshot where
+it says so. BrowserGym runs the same step from PyPI (scripts/setup-browsergym.sh), each environment
+in a process of its own, with its own delays and with its delays at zero. The floor is what the same
+Chromium needs when driven by Playwright alone, for the same input, one evaluation that reads the
+page, and the screenshot; and for a reset, opening the page in a context that is there.
 """
 
 from __future__ import annotations
@@ -12,99 +15,215 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import platform
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psutil
 
-from webdojo.envs.browser import Chromium
+from webdojo.envs.browser import Chromium, find_chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
+from webdojo.tasks.miniwob.task import START, MiniWobTask, html_folder
+from webdojo.tasks.task import Task
 
-TASK = "miniwob.login-user"
-ROUND_TRIPS = 3
+TASK = "miniwob.click-checkboxes"
+ROOT = Path(__file__).resolve().parents[1]
+BROWSERGYM = ROOT / ".venv-browsergym" / "bin" / "python"
+RESETS = 8
+WITH, WITHOUT = "pruned HTML + JPEG", "pruned HTML"
+SPECS = {WITH: EnvSpec(screenshot=ScreenshotSpec()), WITHOUT: EnvSpec()}
 
 
 @dataclass(frozen=True)
 class Figures:
     """One way of running, measured."""
 
+    system: str
     observation: str
-    contexts: int
+    environments: int
     steps_per_s: float
-    """Resets counted in the time, not as steps."""
-    reset_ms: float
+    """Of all environments together, resets not counted."""
     step_ms: float
-    floor_ms: float
-    """Of one step: round trips that cannot be done without, with as many contexts at once."""
-    browser_cpu_ms: float
-    """Processor time of browser and driver for each step."""
-    mib_per_context: float
-    """Proportional memory of browser and driver, shared by the contexts."""
+    reset_ms: float
+    """Of one environment alone."""
+    mib_each: float
+    """Proportional memory of all processes, Python's included, shared by the environments."""
+    floor_step_ms: float | None = None
+    floor_reset_ms: float | None = None
 
 
-async def measure(observation: str, spec: EnvSpec, contexts: int, episodes: int) -> Figures:
-    """Play ``episodes`` episodes in each of ``contexts`` contexts at once."""
+def long_task() -> Task:
+    """The task, with room for all the steps."""
     task = registry.get(TASK)
-    resets: list[float] = []
-    steps: list[float] = []
+    task.horizon = 1_000_000
+    return task
 
-    async def play(env: WebEnv, first: int) -> None:
-        for seed in range(first, first + episodes):
-            begun = time.perf_counter()
-            seen = await env.reset(task, seed)
-            resets.append(time.perf_counter() - begun)
-            name, password = re.findall(r'"(.*?)"', seen.goal)
-            fields = re.findall(r"\[(\d+)\]", seen.outline)
-            for action in (
-                f'fill("{fields[0]}", "{name}")',
-                f'fill("{fields[1]}", "{password}")',
-                f'click("{fields[2]}")',
-            ):
-                begun = time.perf_counter()
-                done = await env.step(action)
-                steps.append(time.perf_counter() - begun)
-            assert done.reward == 1.0, done
 
+async def measure(name: str, environments: int, steps: int) -> Figures:
+    """Step ``environments`` environments at once in one browser."""
+    task = long_task()
     async with Chromium() as chromium:
-        envs = [WebEnv(chromium, spec) for _ in range(contexts)]
-        await together(lambda env: play(env, 0), envs)  # warm
-        resets.clear()
-        steps.clear()
-        processor = busy_s()
+        envs = [WebEnv(chromium, SPECS[name]) for _ in range(environments)]
+
+        async def step(env: WebEnv, count: int) -> None:
+            bid = next(
+                iter(re.findall(r"<input bid=(\d+)", (await env.reset(task, 1)).pruned_html))
+            )
+            await ready.wait()
+            for _ in range(count):
+                done = await env.step(f'click("{bid}")')
+                assert not done.observation.last_action_error, done
+
+        await envs[0].reset(task, 0)
+        reset_ms = await timed_ms(lambda n: envs[0].reset(task, n), RESETS)
+        await together(lambda env: first(env, task), envs)
+        ready = asyncio.Barrier(environments + 1)
+        stepping = asyncio.gather(*(step(env, steps) for env in envs))
+        await ready.wait()
         begun = time.perf_counter()
-        await together(lambda env: play(env, 1000), envs)
+        await stepping
         seconds = time.perf_counter() - begun
-        processor = busy_s() - processor
-        memory = sum(p.memory_full_info().pss for p in psutil.Process().children(recursive=True))
-        floor = await floor_s(envs)
+        mib = tree_mib() / environments
         await together(WebEnv.close, envs)
+    floor = await floor_ms(environments, steps, screenshot=SPECS[name].screenshot is not None)
     return Figures(
-        observation,
-        contexts,
-        round(len(steps) / seconds, 1),
-        round(1e3 * sum(resets) / len(resets), 2),
-        round(1e3 * sum(steps) / len(steps), 2),
-        round(1e3 * floor, 2),
-        round(1e3 * processor / len(steps), 2),
-        round(memory / contexts / 2**20, 1),
+        "webdojo",
+        name,
+        environments,
+        round(environments * steps / seconds, 1),
+        round(1e3 * seconds / steps, 2),
+        round(reset_ms, 2),
+        round(mib, 1),
+        round(floor[0], 2),
+        round(floor[1], 2),
     )
 
 
-async def floor_s(envs: list[WebEnv], calls: int = 50) -> float:
-    """Seconds that the bare round trips of one step take, with all contexts at once."""
+async def first(env: WebEnv, task: Task) -> None:
+    """Start an episode."""
+    await env.reset(task, 0)
 
-    async def ask(env: WebEnv) -> None:
-        for _ in range(calls):
-            await env.page.evaluate("1")
 
+async def timed_ms(work: Callable[[int], Awaitable[object]], times: int) -> float:
+    """Mean milliseconds of what is done again and again."""
     begun = time.perf_counter()
-    await together(ask, envs)
-    return ROUND_TRIPS * (time.perf_counter() - begun) / calls
+    for number in range(times):
+        await work(number)
+    return 1e3 * (time.perf_counter() - begun) / times
+
+
+async def floor_ms(environments: int, steps: int, *, screenshot: bool) -> tuple[float, float]:
+    """Milliseconds of one bare step and one bare reset, with as many pages at once."""
+    task = registry.get(TASK)
+    assert isinstance(task, MiniWobTask)
+    async with Chromium() as chromium:
+        contexts = [await chromium.new_context(task.viewport) for _ in range(environments)]
+        pages = [await context.new_page() for context in contexts]
+        sessions = [
+            await context.new_cdp_session(page)
+            for context, page in zip(contexts, pages, strict=True)
+        ]
+        reset_ms = await timed_ms(lambda n: _open(pages[0], task.url, n), RESETS)
+        for page in pages:
+            await _open(page, task.url, 0)
+        mouse = {"x": 30, "y": 80, "button": "left", "clickCount": 1}
+        image = {"format": "jpeg", "quality": 80, "optimizeForSpeed": True}
+        asked = {"expression": "document.body.outerHTML", "returnByValue": True}
+
+        async def step(place: int) -> None:
+            cdp = sessions[place]
+            for _ in range(steps):
+                await cdp.send("Input.dispatchMouseEvent", {"type": "mousePressed", **mouse})
+                await cdp.send("Input.dispatchMouseEvent", {"type": "mouseReleased", **mouse})
+                await cdp.send("Runtime.evaluate", asked)
+                if screenshot:
+                    await cdp.send("Page.captureScreenshot", image)
+
+        begun = time.perf_counter()
+        await asyncio.gather(*(step(place) for place in range(environments)))
+        step_ms = 1e3 * (time.perf_counter() - begun) / steps
+        for context in contexts:
+            await context.close()
+    return step_ms, reset_ms
+
+
+async def _open(page, url: str, seed: int) -> None:  # type: ignore[no-untyped-def]
+    await page.goto(url)
+    await page.evaluate(START, seed)
+
+
+def browsergym(environments: int, delays: str, steps: int) -> Figures:
+    """The same with BrowserGym, a process an environment."""
+    folder = (html_folder() / "miniwob").as_uri() + "/"
+    command = [
+        *(str(BROWSERGYM), str(Path(__file__).with_name("browsergym_env.py"))),
+        *(str(find_chromium()), TASK, str(steps), "2" if environments > 1 else "4", delays),
+    ]
+    runs = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "MINIWOB_URL": folder},
+        )
+        for _ in range(environments)
+    ]
+    for run in runs:
+        assert run.stdout
+        assert run.stdout.readline() == "ready\n", "BrowserGym does not start"
+    for run in runs:
+        assert run.stdin
+        run.stdin.write("\n")
+        run.stdin.flush()
+    found = []
+    for run in runs:
+        assert run.stdout
+        found.append(json.loads(run.stdout.readline()))
+        run.stdout.read()
+        run.wait()
+    errors = [one["error"] for one in found if one["error"]]
+    assert not errors, errors
+    return Figures(
+        f"browsergym, delays {delays}",
+        "pruned HTML + raw RGB",
+        environments,
+        round(sum(one["steps"] / one["seconds"] for one in found), 2),
+        round(sum(one["step_ms"] for one in found) / len(found), 1),
+        round(sum(one["reset_ms"] for one in found) / len(found), 1),
+        round(sum(one["mib"] for one in found) / len(found), 1),
+    )
+
+
+async def soak(episodes: int, environments: int) -> list[dict[str, float]]:
+    """Memory while many episodes are played: a record every twentieth of them."""
+    task = registry.get(TASK)
+    records = []
+    left = list(range(episodes))
+    async with Chromium() as chromium:
+
+        async def play(env: WebEnv) -> None:
+            while left:
+                seed = left.pop()
+                await env.reset(task, seed)
+                await env.step('click("1")')
+                if len(left) % max(1, episodes // 20) == 0:
+                    mib = round(tree_mib(), 1)
+                    records.append({"episodes": episodes - len(left), "mib": mib})
+
+        envs = [WebEnv(chromium, SPECS[WITH]) for _ in range(environments)]
+        await together(play, envs)
+        await together(WebEnv.close, envs)
+    return records
 
 
 async def together(work: Callable[[WebEnv], Awaitable[None]], envs: list[WebEnv]) -> None:
@@ -112,37 +231,68 @@ async def together(work: Callable[[WebEnv], Awaitable[None]], envs: list[WebEnv]
     await asyncio.gather(*(work(env) for env in envs))
 
 
-def busy_s() -> float:
-    """Processor seconds of all child processes so far."""
-    times = (process.cpu_times() for process in psutil.Process().children(recursive=True))
-    return sum(t.user + t.system for t in times)
+def tree_mib() -> float:
+    """Proportional memory of this process and all its children."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(process.memory_full_info().pss for process in processes) / 2**20
+
+
+def ratios(runs: list[Figures]) -> dict[str, float]:
+    """How many times better; what the bars are about."""
+    ours = {(run.observation, run.environments): run for run in runs if run.system == "webdojo"}
+    theirs = [run for run in runs if run.system != "webdojo"]
+    told: dict[str, float] = {}
+    alone = ours.get((WITH, 1))
+    for run in theirs:
+        if alone and run.environments == 1:
+            told[f"step: {run.system}"] = round(run.step_ms / alone.step_ms, 1)
+            told[f"reset: {run.system}"] = round(run.reset_ms / alone.reset_ms, 1)
+    many = max((run for run in ours.values()), key=lambda run: run.environments, default=None)
+    if many and theirs:
+        best = max(run.steps_per_s for run in theirs)
+        most = max(r.steps_per_s for r in ours.values() if r.observation == WITH)
+        told["steps/s: browsergym's best total"] = round(most / best, 1)
+    return told
 
 
 def main() -> None:
     """Print a table, or JSON with ``--json``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--contexts", default="1,8,16", help="how many at once, e.g. 1,8,16")
-    parser.add_argument("--episodes", type=int, default=10, help="episodes in each context")
+    parser.add_argument("--environments", default="1,16", help="how many at once, e.g. 1,8,16")
+    parser.add_argument("--steps", type=int, default=40, help="steps of each environment")
+    parser.add_argument(
+        "--browsergym", default="1,2,4", help="how many of BrowserGym's at once; empty for none"
+    )
+    parser.add_argument("--soak", type=int, default=0, help="play so many episodes, tell memory")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    specs = {
-        "outline": EnvSpec(modes=("outline",)),
-        "outline + jpeg": EnvSpec(modes=("outline",), screenshot=ScreenshotSpec()),
-    }
-    found = [
-        asyncio.run(measure(name, spec, int(contexts), options.episodes))
-        for contexts in options.contexts.split(",")
-        for name, spec in specs.items()
-    ]
     machine = f"{psutil.cpu_count()} cores, {platform.system()}, load {psutil.getloadavg()[0]:.1f}"
+    if options.soak:
+        records = asyncio.run(soak(options.soak, 16))
+        print(json.dumps({"machine": machine, "soak": records}, indent=None if options.json else 1))
+        return
+    runs = [
+        asyncio.run(measure(name, int(environments), options.steps))
+        for environments in options.environments.split(",")
+        for name in SPECS
+    ]
+    if options.browsergym and not BROWSERGYM.exists():
+        print("no BrowserGym; run scripts/setup-browsergym.sh", file=sys.stderr)
+    elif options.browsergym:
+        steps = max(5, options.steps // 4)
+        runs.append(browsergym(1, "default", steps))
+        runs += [browsergym(int(n), "zero", steps) for n in options.browsergym.split(",")]
     if options.json:
-        print(json.dumps({"machine": machine, "runs": [asdict(f) for f in found]}))
+        found = {"machine": machine, "task": TASK, "runs": [asdict(run) for run in runs]}
+        print(json.dumps({**found, "times_better": ratios(runs)}))
         return
     print(f"{machine}; {TASK}")
-    columns = list(asdict(found[0]))
-    print("  ".join(f"{column:>15}" for column in columns))
-    for figures in found:
-        print("  ".join(f"{value!s:>15}" for value in asdict(figures).values()))
+    columns = list(asdict(runs[0]))
+    print("  ".join(f"{column:>21}" for column in columns))
+    for run in runs:
+        print("  ".join(f"{value!s:>21}" for value in asdict(run).values()))
+    for what, times in ratios(runs).items():
+        print(f"{times:>8}x  {what}")
 
 
 if __name__ == "__main__":
