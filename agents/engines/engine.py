@@ -45,6 +45,10 @@ class ContextOverflowError(ValueError):
     """The prompt leaves no room for a response in the model's context."""
 
 
+class EngineDeadError(RuntimeError):
+    """The engine no longer serves: it was closed, or what decodes in it failed."""
+
+
 class Engine(Protocol):
     """Serves one policy to many episodes at once."""
 

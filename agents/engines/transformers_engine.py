@@ -9,25 +9,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Request
-from webdojo.agents.engines.engine import Completion, ContextOverflowError, Sampling
+from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
+from webdojo.agents.engines.limits import response_limit
+from webdojo.agents.engines.reply import Reply
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
-
-T = TypeVar("T")
-
-
-class EngineDeadError(RuntimeError):
-    """The engine no longer serves: it was closed, or its decode thread failed."""
 
 
 class TransformersEngine:
@@ -78,12 +74,12 @@ class TransformersEngine:
         )
         self._changed = threading.Condition()
         # Guarded by _changed: what the event loop hands to the thread, and why it no longer may.
-        self._arrivals: deque[tuple[Request, _Reply[Completion]]] = deque()
-        self._updates: deque[tuple[Mapping[str, Tensor], int, _Reply[None]]] = deque()
+        self._arrivals: deque[tuple[Request, Reply[Completion]]] = deque()
+        self._updates: deque[tuple[Mapping[str, Tensor], int, Reply[None]]] = deque()
         self._closed = False
         self._failure: BaseException | None = None
         # Touched by the thread only.
-        self._replies: dict[Request, _Reply[Completion]] = {}
+        self._replies: dict[Request, Reply[Completion]] = {}
         self._thread = threading.Thread(target=self._serve, name="webdojo-decode", daemon=True)
         self._thread.start()
 
@@ -127,7 +123,7 @@ class TransformersEngine:
         the engine no longer serves. Cancelling the call frees its slot before the next step.
         """
         request = self._request(prompt_ids, sampling, constraint)
-        reply: _Reply[Completion] = _Reply()
+        reply: Reply[Completion] = Reply()
         with self._changed:
             self._check_alive()
             self._arrivals.append((request, reply))
@@ -147,7 +143,7 @@ class TransformersEngine:
         """
         if isinstance(source, Path):
             source = await asyncio.to_thread(read_safetensors, source)
-        reply: _Reply[None] = _Reply()
+        reply: Reply[None] = Reply()
         with self._changed:
             self._check_alive()
             self._updates.append((source, version, reply))
@@ -165,27 +161,8 @@ class TransformersEngine:
         self, prompt_ids: Sequence[int], sampling: Sampling, constraint: Constraint | None
     ) -> Request:
         prompt = tuple(prompt_ids)
-        room = self._context - len(prompt)
-        if room < 1:
-            raise ContextOverflowError(
-                f"the prompt has {len(prompt)} tokens, which leaves no room for a response in a "
-                f"context of {self._context}; shorten the observation or the history"
-            )
-        if not prompt:
-            raise ValueError("the prompt is empty; give at least one token")
-        strange = next((t for t in prompt if not 0 <= t < self._vocabulary), None)
-        if strange is not None:
-            raise ValueError(
-                f"the prompt holds token {strange}, but the vocabulary has {self._vocabulary}; "
-                "encode it with the tokenizer of this checkpoint"
-            )
-        if sampling.max_tokens < 1:
-            raise ValueError(f"max_tokens is {sampling.max_tokens}; it must be at least 1")
-        if not 0 <= sampling.temperature < float("inf"):
-            raise ValueError(
-                f"temperature is {sampling.temperature}; it must be 0 (greedy) or positive"
-            )
-        return Request(prompt, sampling, min(sampling.max_tokens, room), constraint)
+        limit = response_limit(prompt, sampling, vocabulary=self._vocabulary, context=self._context)
+        return Request(prompt, sampling, limit, constraint)
 
     def _check_alive(self) -> None:
         if self._failure is not None:
@@ -257,7 +234,7 @@ class TransformersEngine:
         with self._changed:
             self._failure = failure
             self._closed = True
-            replies: list[_Reply[Any]] = [
+            replies: list[Reply[Any]] = [
                 *self._replies.values(),
                 *(reply for _, reply in self._arrivals),
                 *(reply for *_, reply in self._updates),
@@ -272,31 +249,6 @@ class TransformersEngine:
                 error = _death(failure)
                 error.__cause__ = failure
                 reply.fail(error)
-
-
-class _Reply(Generic[T]):
-    """A future of the running event loop that another thread may settle."""
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    def give(self, value: T) -> None:
-        self._settle(lambda: self.future.set_result(value))
-
-    def fail(self, error: Exception) -> None:
-        self._settle(lambda: self.future.set_exception(error))
-
-    def cancel(self) -> None:
-        self._settle(self.future.cancel)
-
-    def _settle(self, settle: Callable[[], object]) -> None:
-        def unless_done() -> None:
-            if not self.future.done():
-                settle()
-
-        loop = self.future.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(unless_done)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:

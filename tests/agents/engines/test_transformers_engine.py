@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from webdojo.agents.engines.engine import ContextOverflowError, Sampling
-from webdojo.agents.engines.transformers_engine import EngineDeadError, TransformersEngine
+from webdojo.agents.engines.engine import ContextOverflowError, EngineDeadError, Sampling
+from webdojo.agents.engines.transformers_engine import TransformersEngine
 
 # One thread: more only wait for one another on matrices of this size.
 torch.set_num_threads(1)
