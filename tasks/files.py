@@ -1,4 +1,8 @@
-"""Tasks in a user's own Python file: ``--tasks my_tasks.py``."""
+"""Tasks in a user's own files: ``--tasks my_tasks.py``, ``--tasks my_tasks.toml``.
+
+A Python file is executed, and its task classes are registered. TOML, JSON and JSON-lines files are
+only read: they describe tasks (``declared``) or are task sets of others (``imports``).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,11 @@ from types import ModuleType
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.sites.site import shared_sites
+from webdojo.tasks.task import Task
+
+DATA_FILES = frozenset({".toml", ".json", ".jsonl"})
+"""Endings of files that are read and never executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ _loaded: dict[Path, LoadedFile] = {}
 
 
 def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Register every Task subclass with an id that a Python file defines; their ids.
+    """Register every task that a file defines or describes; their ids.
 
     A file that was loaded before and has not changed since is left alone; one that has changed
     replaces its own tasks. Raises UserError naming file, line or field, and the fix.
@@ -40,18 +49,13 @@ def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
     known = _loaded.get(file)
     if known is not None and known.content == content:
         return known.task_ids
-    module = _execute(file, source)
-    classes = registry.classes_of(module.__name__)
-    if not classes:
-        raise UserError(
-            f'{file}: no task in it; define a subclass of webdojo.tasks.Task with id = "suite.name"'
-        )
+    classes = _classes(file, source)
     if known is not None:
         registry.forget(known.task_ids)
     ids: list[str] = []
     try:
         for task in classes:
-            registry.register(task, source=f"{file}, class {task.__name__}")
+            registry.register(task, source=_place(file, task))
             ids.append(task.id)
     except UserError:
         registry.forget(ids)
@@ -72,15 +76,36 @@ def load_files(files: Iterable[str]) -> None:
         load_tasks_file(file)
 
 
+def _classes(file: Path, source: bytes) -> list[type[Task]]:
+    if file.suffix in DATA_FILES:
+        from webdojo.tasks.imports import read_tasks
+
+        return read_tasks(file, source)
+    before = shared_sites()
+    module = _execute(file, source)
+    classes = registry.classes_of(module.__name__)
+    if not classes and shared_sites() == before:
+        raise UserError(
+            f'{file}: no task in it; define a subclass of webdojo.tasks.Task with id = "suite.name"'
+        )
+    return classes
+
+
+def _place(file: Path, task: type[Task]) -> str:
+    return str(file) if file.suffix in DATA_FILES else f"{file}, class {task.__name__}"
+
+
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError:
         raise UserError(
-            f"{file}: no such file; give the path of a Python file with tasks"
+            f"{file}: no such file; give the path of a Python, TOML or JSON-lines file with tasks"
         ) from None
     except IsADirectoryError:
-        raise UserError(f"{file} is a folder; give the path of a Python file with tasks") from None
+        raise UserError(
+            f"{file} is a folder; give the path of a Python, TOML or JSON-lines file with tasks"
+        ) from None
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}") from None
 

@@ -67,6 +67,7 @@ class EvaluatedTask(Task):
         parts = list(inner(self.checks))
         for part in parts:
             part.ready()
+        self.evaluation_s = self.checks.patience_s
         self._looks = any(part.needs_screenshots for part in parts)
         return self._goal
 

@@ -146,7 +146,8 @@ def parse_value_match(data: Any) -> Match:
 
 def first_problem(error: ValidationError) -> str:
     """The first problem of a validation: the field, and what is wrong with it."""
-    first = error.errors()[0]
+    # A field that is not known is often one that is missing, misspelt.
+    first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"{field}: there is no such field"

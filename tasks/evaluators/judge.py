@@ -228,7 +228,8 @@ class Judge:
         """The reply's text; its cost is counted whether it is of use or not."""
         if not isinstance(reply, dict):
             raise ValueError("the reply is no JSON object")
-        usage = reply.get("usage") if isinstance(reply.get("usage"), dict) else {}
+        told = reply.get("usage")
+        usage = told if isinstance(told, dict) else {}
         read, written = (
             count if isinstance(count := usage.get(name), int) else 0
             for name in ("prompt_tokens", "completion_tokens")

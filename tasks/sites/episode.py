@@ -119,7 +119,8 @@ class SiteEpisode:
             )
 
     async def _on_server(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._server.loop))
+        loop = await asyncio.to_thread(lambda: self._server.loop)  # the first time takes a while
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
     def _ask(self, method: str, path: str, content: Any = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=ANSWER_S)

@@ -92,19 +92,24 @@ class Site:
         return made
 
 
-_known: dict[str, tuple[Site, str]] = {}
+_known: dict[str, Site] = {}
 
 
-def share_site(site: Site, place: str = "") -> Site:
-    """Let task files name this site; one that is shared again is replaced."""
-    _known[site.name] = (site, place)
+def share_site(site: Site) -> Site:
+    """Let task files name this site; one of the same name takes its place."""
+    _known[site.name] = site
     return site
+
+
+def shared_sites() -> tuple[Site, ...]:
+    """The sites that task files can name."""
+    return tuple(_known.values())
 
 
 def shared_site(name: str) -> Site:
     """A site by its name; raises UserError naming the nearest."""
     if name in _known:
-        return _known[name][0]
+        return _known[name]
     near = get_close_matches(name, _known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "none is shared yet;"
     raise UserError(

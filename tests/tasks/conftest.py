@@ -10,19 +10,20 @@ import pytest
 import pytest_asyncio
 
 from webdojo.envs.browser import Chromium
-from webdojo.envs.core import WebEnv
+from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.tasks import registry
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def chromium() -> AsyncIterator[Chromium]:
     async with Chromium() as browser:
+        await browser.process_id()  # started now, not in the time of the first episode
         yield browser
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def env(chromium: Chromium) -> AsyncIterator[WebEnv]:
-    async with WebEnv(chromium) as made:
+    async with WebEnv(chromium, EnvSpec(step_timeout_s=60)) as made:
         yield made
 
 

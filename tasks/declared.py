@@ -1,0 +1,269 @@
+"""Tasks described in a file, TOML or JSON lines: read, checked, and never executed.
+
+    [sites.my-shop]                       # a folder of files, served for every episode anew
+    folder = "shop"
+
+    [[tasks]]
+    id = "my-shop.buy"
+    site = "my-shop"
+    url = "/index.html"                   # or a whole address, where the page is served already
+    goal = "Buy the {colour} mug."
+    choices = { colour = ["red", "blue"] }
+    evaluators = [{ type = "dom", selector = "#thanks", text = "One {colour} mug" }]
+    oracle = ['click("css=#{colour}")', 'click("text=Buy")']
+
+A field in braces is replaced by the seed's choice, in every text of the task. A JSON-lines file has
+the same fields, one task a line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from webdojo.tasks.declared_oracle import check_call, play_calls
+from webdojo.tasks.declared_template import choose, fill_in, placeholders
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.evaluators.combining import AllOf
+from webdojo.tasks.evaluators.evaluated_task import EvaluatedTask
+from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem, parse_evaluator
+from webdojo.tasks.sites.site import Site, shared_site
+from webdojo.tasks.task import Difficulty, Oracle, Task
+from webdojo.tasks.view import PageView
+
+Row = tuple[str, dict[str, Any]]
+"""Where a task stands in its file, for people, and what stands there."""
+
+
+class Declaration(BaseModel):
+    """The fields of one task in a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    url: str
+    """Where the task begins: an address, or a path on ``site``."""
+    goal: str = Field(min_length=1)
+    evaluators: tuple[dict[str, Any], ...] = Field(min_length=1)
+    """All must pass; put those that cost most last."""
+    oracle: tuple[str, ...] = ()
+    """Calls that solve the task; an element is named by ``css=…``, ``text=…`` or ``label=…``."""
+    choices: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """For each name what a seed may choose from; a choice may be a table: ``{mug.price}``."""
+    site: str = ""
+    """A site of this file, or one that a Python file shares."""
+    difficulty: Difficulty = "easy"
+    horizon: int = Field(10, gt=0)
+    viewport: tuple[int, int] = (1280, 720)
+    group: str = ""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins that the page may reach besides that of ``url``."""
+    ends: Literal["success", "answer"] | None = None
+    """Judge after every action and end with the first success, or only at the agent's answer; by
+    default at the answer if an evaluator reads it."""
+
+    @field_validator("oracle")
+    @classmethod
+    def _calls(cls, calls: tuple[str, ...]) -> tuple[str, ...]:
+        for call in calls:
+            check_call(call)
+        return calls
+
+    @field_validator("choices")
+    @classmethod
+    def _some(cls, choices: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+        for name, options in choices.items():
+            if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+                raise ValueError(f"{name!r} is no name: use lower-case letters, digits and _")
+            if not options:
+                raise ValueError(f"{name!r} has nothing to choose from")
+        return choices
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Declaration:
+        if not self.site and urlsplit(self.url).scheme not in ("http", "https", "file"):
+            raise ValueError(f"url {self.url!r}: give a whole address, or name a site for a path")
+        if self.site and not self.url.startswith("/"):
+            raise ValueError(f"url {self.url!r}: on a site it is a path, such as '/index.html'")
+        for field in ("goal", "url", "evaluators", "oracle"):
+            for name in placeholders(getattr(self, field)):
+                _check_placeholder(field, name, self.choices)
+        # Every kind of choice is tried once, so that a wrong evaluator shows when it is read.
+        most = max(map(len, self.choices.values()), default=1)
+        for index in range(most):
+            chosen = {name: options[index % len(options)] for name, options in self.choices.items()}
+            self.checks(chosen)
+        return self
+
+    def checks(self, chosen: Mapping[str, Any]) -> Evaluator:
+        """The evaluators of one instance."""
+        made = []
+        for place, data in enumerate(self.evaluators):
+            try:
+                made.append(parse_evaluator(fill_in(data, chosen)))
+            except ValueError as error:
+                told = first_problem(error) if isinstance(error, ValidationError) else str(error)
+                raise ValueError(f"evaluators.{place}: {told}") from None
+        return made[0] if len(made) == 1 else AllOf(evaluators=tuple(made))
+
+
+class DeclaredTask(EvaluatedTask):
+    """A task made from a ``Declaration``."""
+
+    declaration: Declaration
+
+    async def start(self, page: Any, seed: int) -> str:
+        """Choose by the seed, open the page, say the goal."""
+        declared = self.declaration
+        self._chosen = choose(declared.choices, Random(f"{declared.id}/{seed}"))
+        self.checks = declared.checks(self._chosen)
+        url = fill_in(declared.url, self._chosen)
+        await page.goto(url if self.serves is None else self.serves.url(url))
+        return str(fill_in(declared.goal, self._chosen))
+
+    def oracle(self, view: PageView) -> Oracle:
+        """Make the declared calls; raises NotImplementedError if there are none."""
+        if not self.declaration.oracle:
+            raise NotImplementedError(f"task {self.id!r} has no oracle; add the field oracle")
+        yield from play_calls(fill_in(list(self.declaration.oracle), self._chosen), view)
+
+
+def declared_tasks(file: Path, source: bytes) -> list[type[Task]]:
+    """The tasks of a TOML or JSON-lines file; raises UserError naming line, task and field."""
+    sites, rows = _read_toml(file, source) if file.suffix == ".toml" else _read_lines(file, source)
+    return tasks_of_rows(file, rows, sites)
+
+
+def tasks_of_rows(file: Path, rows: list[Row], sites: Mapping[str, Site]) -> list[type[Task]]:
+    """Task classes for what stands in a file; raises UserError if there is none, or one twice."""
+    if not rows:
+        raise UserError(f'{file}: no task in it; begin one with [[tasks]], or {{"id": …}} a line')
+    seen: dict[object, str] = {}
+    for place, data in rows:
+        task_id = str(data.get("id"))
+        if task_id in seen:
+            raise UserError(f"{file}, {place}: id {task_id!r} is taken by {seen[task_id]}")
+        seen[task_id] = place
+    return [_task(file, place, data, sites) for place, data in rows]
+
+
+def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site]) -> type[Task]:
+    try:
+        declared = Declaration.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{file}, {place}: {first_problem(error)}") from None
+    site = None
+    if declared.site:
+        try:
+            site = sites.get(declared.site) or shared_site(declared.site)
+        except UserError as error:
+            raise UserError(f"{file}, {place}: site: {error}") from None
+    fields = {
+        # Not of this module, whose tasks are WebDojo's own.
+        "__module__": f"webdojo_tasks_of.{file.stem}",
+        "__doc__": declared.goal,
+        "declaration": declared,
+        "serves": site,
+        "id": declared.id,
+        "difficulty": declared.difficulty,
+        "horizon": declared.horizon,
+        "viewport": declared.viewport,
+        "group": declared.group,
+        "allowed_origins": declared.allowed_origins,
+        "at_answer": None if declared.ends is None else declared.ends == "answer",
+    }
+    name = "".join(part.title() for part in re.split(r"[^a-z0-9]+", declared.id)) or "Declared"
+    return type(name, (DeclaredTask,), fields)
+
+
+def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
+    try:
+        data = tomllib.loads(source.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not valid TOML: {error}") from None
+    unknown = data.keys() - {"sites", "tasks", "defaults"}
+    if unknown:
+        raise UserError(
+            f"{file}: there is no section {min(unknown)!r}; write [sites.NAME], [defaults] and"
+            " [[tasks]]"
+        )
+    tasks, defaults = data.get("tasks", []), data.get("defaults", {})
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise UserError(f"{file}: tasks must be a list: begin each with a line [[tasks]]")
+    if not isinstance(defaults, dict):
+        raise UserError(f"{file}: defaults must be a section: [defaults]")
+    lines = [n for n, line in enumerate(source.decode().splitlines(), 1) if _HEADING.match(line)]
+    rows = []
+    for number, task in enumerate(tasks):
+        where = f"line {lines[number]}" if len(lines) == len(tasks) else f"task {number + 1}"
+        rows.append((_place(where, task), {**defaults, **task}))
+    return dict(_sites(file, data.get("sites", {}))), rows
+
+
+_HEADING = re.compile(r"\s*\[\[\s*tasks\s*\]\]")
+
+
+def _read_lines(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
+    sites: dict[str, Site] = {}
+    rows: list[Row] = []
+    for number, data in json_lines(file, source):
+        if data.keys() == {"sites"}:
+            sites |= dict(_sites(file, data["sites"]))
+        else:
+            rows.append((_place(f"line {number}", data), data))
+    return sites, rows
+
+
+def json_lines(file: Path, source: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers and objects of a JSON-lines file; raises UserError for what is none."""
+    for number, line in enumerate(source.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{file}, line {number} is not valid JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise UserError(f'{file}, line {number}: a task is an object: {{"id": …}}')
+        yield number, data
+
+
+def _sites(file: Path, data: Any) -> Iterator[tuple[str, Site]]:
+    if not isinstance(data, dict):
+        raise UserError(f"{file}: sites must be a section for each site: [sites.NAME]")
+    for name, fields in data.items():
+        if not isinstance(fields, dict) or fields.keys() != {"folder"}:
+            raise UserError(
+                f'{file}, sites.{name}: a site in a file is a folder: folder = "…"; one that is a'
+                " program is shared by a Python file (share_site) and named by tasks without this"
+            )
+        try:
+            yield name, Site(name, folder=file.parent / str(fields["folder"]))
+        except UserError as error:
+            raise UserError(f"{file}, sites.{name}: {error}") from None
+
+
+def _place(where: str, data: Mapping[str, Any]) -> str:
+    return f"{where} ({data['id']})" if isinstance(data.get("id"), str) else where
+
+
+def _check_placeholder(field: str, name: str, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    first, _, rest = name.partition(".")
+    options = choices.get(first)
+    if options is None:
+        raise ValueError(
+            f"{field}: {{{name}}} is not among choices ({', '.join(choices) or 'there are none'});"
+            f" write {{{{{name}}}}} for the braces themselves"
+        )
+    if rest and not all(isinstance(option, dict) and rest in option for option in options):
+        raise ValueError(f"{field}: {{{name}}}: not every choice of {first!r} has {rest!r}")
+    if not rest and any(isinstance(option, dict) for option in options):
+        raise ValueError(f"{field}: {{{name}}}: choices of {first!r} are tables; name a field")

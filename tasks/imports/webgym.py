@@ -1,0 +1,133 @@
+"""WebGym's task sets (arXiv 2601.02439): questions on live sites, judged by the rubric.
+
+Each line of the file is an object with ``task_name`` (the goal), ``website``, ``domain``,
+``subdomain``, ``evaluator_reference`` (``[{"description": …, "facts": […]}]``),
+``reference_answer`` and ``difficulty``. Beside ``tasks.jsonl`` a file ``tasks.blocklist.txt`` may
+name hosts whose tasks are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.evaluators.evaluator import first_problem
+from webdojo.tasks.evaluators.rubric import Rubric
+from webdojo.tasks.imports.blocking import Blocklist
+from webdojo.tasks.imports.live import LiveTask
+from webdojo.tasks.task import Difficulty, Task
+
+HORIZONS: dict[Difficulty, int] = {"easy": 10, "medium": 20, "hard": 30}
+"""WebGym's training horizons."""
+MARK = frozenset({"task_name", "evaluator_reference"})
+"""Fields by which such a file is known."""
+
+
+class FactGroup(BaseModel):
+    """Facts that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    description: str = ""
+    facts: tuple[str, ...] = Field(min_length=1)
+
+
+class WebGymRow(BaseModel):
+    """One task as WebGym writes it; fields of no use here are let pass."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task_name: str = Field(min_length=1)
+    website: str
+    evaluator_reference: tuple[FactGroup, ...] = Field(min_length=1)
+    domain: str = ""
+    subdomain: str = ""
+    reference_answer: str | None = None
+    difficulty: str | int | None = None
+    task_id: str | int | None = None
+
+    @field_validator("website")
+    @classmethod
+    def _address(cls, website: str) -> str:
+        url = website if "://" in website else f"https://{website}"
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise ValueError(f"{website!r} is no web address")
+        return url
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """All facts, in order."""
+        return tuple(fact for group in self.evaluator_reference for fact in group.facts)
+
+    @property
+    def level(self) -> Difficulty:
+        """Difficulty by name, or else by the number of facts: 1–3 easy, 4–6 medium, more hard."""
+        if self.difficulty in HORIZONS:
+            return self.difficulty  # type: ignore[return-value]  # it is one of the three
+        count = len(self.facts)
+        return "easy" if count <= 3 else "medium" if count <= 6 else "hard"
+
+
+class WebGymTask(LiveTask):
+    """A task made from a row."""
+
+    row: WebGymRow
+
+    async def start(self, page: Any, seed: int) -> str:
+        """Open the site; every seed is the same task."""
+        row = self.row
+        self.checks = Rubric(facts=row.facts, reference_answer=row.reference_answer or "")
+        await self.open(page, row.website)
+        return row.task_name
+
+
+def webgym_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[type[Task]]:
+    """The tasks of numbered rows; raises UserError naming line and field."""
+    blocklist = Blocklist.read(file.with_suffix(".blocklist.txt"))
+    suite = _word(file.stem) or "webgym"
+    tasks: dict[str, type[Task]] = {}
+    for number, data in rows:
+        try:
+            row = WebGymRow.model_validate(data)
+        except ValidationError as error:
+            raise UserError(f"{file}, line {number}: {first_problem(error)}") from None
+        if blocklist.holds(row.website):
+            continue
+        task_id = f"{suite}.{_name(row)}"
+        if task_id in tasks:
+            raise UserError(f"{file}, line {number}: the task is there twice; take one out")
+        tasks[task_id] = _task(file, task_id, row)
+    return list(tasks.values())
+
+
+def _task(file: Path, task_id: str, row: WebGymRow) -> type[Task]:
+    fields = {
+        "__module__": f"webdojo_tasks_of.{file.stem}",
+        "__doc__": row.task_name,
+        "row": row,
+        "id": task_id,
+        "difficulty": row.level,
+        "horizon": HORIZONS[row.level],
+        "site": urlsplit(row.website).hostname or "",
+        "group": "/".join(filter(None, (row.domain, row.subdomain))),
+    }
+    return type("WebGymTask", (WebGymTask,), fields)
+
+
+def _name(row: WebGymRow) -> str:
+    if row.task_id is not None and _word(str(row.task_id)):
+        return _word(str(row.task_id))
+    content = sha256(f"{row.website}\n{row.task_name}".encode()).hexdigest()[:10]
+    host = _word((urlsplit(row.website).hostname or "").removeprefix("www."))
+    return f"{host}-{content}"
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,226 @@
+"""Tasks in TOML and JSON-lines files: played in a browser, refused with place and fix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from webdojo.envs.certification import play_oracle
+from webdojo.envs.core import WebEnv
+from webdojo.tasks import UserError, registry
+from webdojo.tasks.files import load_tasks_file
+from webdojo.training.episodes import EpisodeId
+from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.worker import WorkerSettings
+
+Write = Callable[..., Path]
+
+SHOP = """<!doctype html><title>Shop</title>
+<form action="thanks.html" method="post">
+<label>Colour <select name="colour"><option>white</option><option>red</option><option>blue</option>
+</select></label><label>Name <input name="name"></label><button>Buy</button></form>"""
+THANKS = "<!doctype html><h1 id=thanks>Thank you</h1>"
+
+TASKS = """
+[defaults]
+horizon = 5
+
+[sites.declared-shop]
+folder = "shop"
+
+[[tasks]]
+id = "declared-tests.buy"
+site = "declared-shop"
+url = "/index.html"
+goal = "Buy a {mug.colour} mug as {name}."
+choices.mug = [{ colour = "red", code = 1 }, { colour = "blue", code = 2 }]
+choices.name = ["Ada", "Bo", "Cy"]
+oracle = [
+  'select_option("label=Colour", "{mug.colour}")',
+  'fill("label=Name", "{name}")',
+  'click("text=Buy")',
+]
+
+[[tasks.evaluators]]
+type = "request"
+method = "POST"
+url = "/thanks.html"
+form = { colour = "{mug.colour}", name = "{name}" }
+
+[[tasks.evaluators]]
+type = "dom"
+selector = "#thanks"
+
+[[tasks]]
+id = "declared-tests.how-much"
+site = "declared-shop"
+url = "/"
+difficulty = "medium"
+goal = "How much is {{n}}, if n is {n}?"
+choices = { n = [1, 2, 3] }
+oracle = ['send_msg_to_user("It is {n}.")']
+evaluators = [{ type = "number", value = "{n}" }]
+"""
+
+
+@pytest.fixture
+def tasks_file(write: Write) -> Path:
+    write(SHOP, "shop/index.html")
+    write(THANKS, "shop/thanks.html")
+    return write(TASKS, "tasks.toml")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_declared_tasks_are_played(env: WebEnv, tasks_file: Path) -> None:
+    assert load_tasks_file(tasks_file) == ("declared-tests.buy", "declared-tests.how-much")
+    buy = registry.get("declared-tests.buy")
+    assert (buy.horizon, buy.difficulty, buy.site) == (5, "easy", "declared-shop")
+    assert buy.allowed_origins == ("http://declared-shop.localhost",)
+    goals = set()
+    for seed in range(6):
+        goals.add((await env.reset(buy, seed)).goal)
+        run = await play_oracle(env, buy, seed)
+        assert (run.reward, run.steps) == (1.0, 3), run.trouble
+    assert len(goals) > 2
+    observation = await env.reset(buy, 0)
+    assert observation.url == "http://declared-shop.localhost/index.html"
+    step = await env.step('send_msg_to_user("done")')
+    assert (step.reward, step.terminated) == (0.0, True)
+    assert "no such request was made" in step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_answer_ends_a_question(env: WebEnv, tasks_file: Path) -> None:
+    load_tasks_file(tasks_file)
+    task = registry.get("declared-tests.how-much")
+    assert (await env.reset(task, 1)).goal.startswith("How much is {n}, if n is ")
+    step = await env.step("noop()")
+    assert (step.reward, step.terminated) == (0.0, False)
+    step = await env.step('send_msg_to_user("1, 2 or 3")')
+    assert (step.reward, step.terminated) == (0.0, True)
+    assert (await play_oracle(env, task, 1)).reward == 1.0
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_json_lines_say_the_same(env: WebEnv, tasks_file: Path, write: Write) -> None:
+    rows = [
+        {"sites": {"lines-shop": {"folder": "shop"}}},
+        {
+            "id": "declared-lines.buy",
+            "site": "lines-shop",
+            "url": "/",
+            "goal": "Buy a mug.",
+            "evaluators": [{"type": "dom", "selector": "#thanks"}],
+            "oracle": ['click("text=Buy")'],
+        },
+    ]
+    file = write("\n\n".join(map(json.dumps, rows)), "tasks.jsonl")
+    assert load_tasks_file(file) == ("declared-lines.buy",)
+    assert (await play_oracle(env, registry.get("declared-lines.buy"), 1)).reward == 1.0
+
+
+def test_a_spawned_rollout_process_plays_them_on_their_site(tasks_file: Path) -> None:
+    settings = WorkerSettings(task_files=(str(tasks_file),), slots=3)
+    ids = ("declared-tests.buy", "declared-tests.how-much")
+    episodes = [EpisodeId(f"{task}-{seed}", task, seed) for task in ids for seed in range(3)]
+    with RolloutProcess(settings) as rollouts:
+        found = list(
+            rollouts.stream("play", player="oracle", episodes=episodes, temperature=0.0, seed=0)
+        )
+    assert sorted((t.episode_id, t.ending) for t in found) == [
+        (episode.episode_id, "success") for episode in sorted(episodes, key=lambda e: e.episode_id)
+    ]
+
+
+def test_a_program_of_ones_own_is_shared_by_a_python_file(write: Write) -> None:
+    write(
+        "from webdojo.tasks.sites import Site, share_site\n"
+        "def application():\n"
+        "    kept = []\n"
+        "    def shop(environ, start_response):\n"
+        "        kept.append(environ['PATH_INFO'])\n"
+        "        start_response('200 OK', [('Content-Type', 'application/json')])\n"
+        "        return [str(len(kept)).encode()]\n"
+        "    return shop\n"
+        "share_site(Site('shared-shop', application=application))\n",
+        "site.py",
+    )
+    task = {
+        "id": "declared-shared.look",
+        "site": "shared-shop",
+        "url": "/",
+        "goal": "Look.",
+        "evaluators": [{"type": "state", "query": "@", "expected": 2}],
+        "oracle": ["noop()"],
+    }
+    file = write(json.dumps(task), "tasks.jsonl")
+    assert "no site 'shared-shop'" in failure(file)
+    load_tasks_file(file.with_name("site.py"))
+    assert load_tasks_file(file) == ("declared-shared.look",)
+
+
+def failure(path: Path) -> str:
+    with pytest.raises(UserError) as raised:
+        load_tasks_file(path)
+    said = str(raised.value)
+    assert said.startswith(str(path)), said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('id = "declared-tests.buy"', "", "line 8: id: Field required"),
+        ('id = "declared-tests.buy"', 'id = "Buy"', 'id must be "suite.name"'),
+        ('id = "declared-tests.buy"', 'id = "miniwob.buy"', "suite 'miniwob' is WebDojo's own"),
+        (
+            'id = "declared-tests.how-much"',
+            'id = "declared-tests.buy"',
+            "line 31 (declared-tests.buy): id 'declared-tests.buy' is taken by line 8",
+        ),
+        ('url = "/index.html"', 'url = "index.html"', "on a site it is a path"),
+        ('site = "declared-shop"\nurl = "/"', 'url = "/"', "give a whole address, or name a site"),
+        ('site = "declared-shop"\nurl = "/"', 'site = "shp"\nurl = "/"', "no site 'shp'"),
+        ('folder = "shop"', 'folder = "shp"', "there is no folder"),
+        ('folder = "shop"', 'application = "os:getcwd"', "a site in a file is a folder"),
+        ("{mug.colour} mug as", "{mug.size} mug as", "goal: {mug.size}: not every choice of 'mug'"),
+        ("{mug.colour} mug as", "{mug} mug as", "goal: {mug}: choices of 'mug' are tables"),
+        ("as {name}.", "as {nobody}.", "goal: {nobody} is not among choices (mug, name)"),
+        ('selector = "#thanks"', "", "evaluators.1: selector: Field required"),
+        ('type = "dom"', 'type = "don"', "no evaluator of type 'don': did you mean 'dom'"),
+        ('value = "{n}"', 'value = "n"', "(declared-tests.how-much): evaluators.0: value:"),
+        ("evaluators = [{", "evaluator = [{", "evaluator: there is no such field"),
+        ("'click(\"text=Buy\")'", "'import os'", "oracle: 'import os' is no call"),
+        ("'click(\"text=Buy\")'", "'click(open(1))'", "is no call with plain values"),
+        ("n = [1, 2, 3]", "n = []", "'n' has nothing to choose from"),
+        ('difficulty = "medium"', 'difficulty = "tough"', "difficulty: Input should be 'easy'"),
+        ("[[tasks]]", "[[task]]", "there is no section 'task'"),
+        ("[defaults]", "[defaults", "is not valid TOML"),
+    ],
+)
+def test_mistakes_name_the_place_and_the_fix(
+    tasks_file: Path, old: str, new: str, said: str
+) -> None:
+    assert old in TASKS
+    tasks_file.write_text(TASKS.replace(old, new))
+    assert said in failure(tasks_file)
+
+
+def test_mistakes_in_json_lines_name_the_line(write: Write) -> None:
+    good = {
+        "id": "a.b",
+        "url": "http://a.test/",
+        "goal": "Do.",
+        "evaluators": [{"type": "dom", "selector": "a"}],
+    }
+    file = write(f"{json.dumps(good)}\n{{", "tasks.jsonl")
+    assert "line 2 is not valid JSON" in failure(file)
+    file.write_text(f"{json.dumps(good)}\n\n{json.dumps({**good, 'id': 'a.c', 'goal': ''})}")
+    assert "line 3 (a.c): goal:" in failure(file)
+    file.write_text("[1]")
+    assert "line 1: a task is an object" in failure(file)
+    file.write_text("\n")
+    assert "no task in it" in failure(file)
