@@ -57,7 +57,8 @@ class WebGymRow(BaseModel):
     @classmethod
     def _address(cls, website: str) -> str:
         url = website if "://" in website else f"https://{website}"
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        host = urlsplit(url).hostname or ""
+        if urlsplit(url).scheme not in ("http", "https") or not re.fullmatch(r"[\w.:-]+", host):
             raise ValueError(f"{website!r} is no web address")
         return url
 
@@ -70,7 +71,7 @@ class WebGymRow(BaseModel):
     def level(self) -> Difficulty:
         """Difficulty by name, or else by the number of facts: 1–3 easy, 4–6 medium, more hard."""
         if self.difficulty in HORIZONS:
-            return self.difficulty  # type: ignore[return-value]  # it is one of the three
+            return self.difficulty
         count = len(self.facts)
         return "easy" if count <= 3 else "medium" if count <= 6 else "hard"
 

@@ -1,0 +1,346 @@
+"""Task sets of WebGym and in WebArena's manner: small files of our own, on sites of our own."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from scripted_endpoint import ScriptedEndpoint, images_of
+
+from webdojo.envs.browser import Chromium
+from webdojo.envs.core import WebEnv
+from webdojo.tasks import UserError, registry
+from webdojo.tasks.files import load_tasks_file
+from webdojo.tasks.imports.blocking import Blocklist, blocked_by
+from webdojo.tasks.imports.webarena import Response
+from webdojo.tasks.splits import Split
+from webdojo.training.evaluation import evaluate
+from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.worker import WorkerSettings
+
+Write = Callable[..., Path]
+
+PAGES = {
+    "/": (200, "<title>Mugs</title><h1>Red mug</h1><p>$12</p><a href='/order'>Order</a>"),
+    "/order": (
+        200,
+        "<title>Order</title><form method=post action='/orders?draft=0'>"
+        "<input name=sku value=R1 aria-label=Sku><button>Send</button></form>",
+    ),
+    "/orders": (302, ""),
+    "/thanks": (200, "<title>Thanks</title>Thank you"),
+    "/blocked": (403, "<title>Attention</title><p>Please verify you are human.</p>"),
+    "/quiet": (429, "<p>Come back later</p>"),
+    "/captcha": (200, "<p>One more thing</p><div class='h-captcha'>?</div>"),
+    "/article": (200, "<h1>Why captchas ask to verify you are human</h1>" + "<p>Words. " * 500),
+    "/hidden": (200, "<h1>Shop</h1><div class='g-recaptcha' style='display:none'>?</div>"),
+    "/missing": (404, "<h1>Not found</h1>"),
+}
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[str]:
+    """A real web server on this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, body = PAGES.get(self.path.partition("?")[0], (404, ""))
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/thanks")
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEndpoint]:
+    served = ScriptedEndpoint()
+    monkeypatch.setenv("WEBDOJO_JUDGE_URL", served.url)
+    monkeypatch.setenv("WEBDOJO_JUDGE_MODEL", "scripted")
+    yield served
+    served.close()
+
+
+def webgym_row(website: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "task_name": "What does the red mug cost?",
+        "domain": "Shopping",
+        "subdomain": "Kitchen",
+        "website": website,
+        "evaluator_reference": [
+            {"description": "Price", "facts": ["A price is given.", "It is $12."]},
+            {"description": "Thing", "facts": ["It is about the red mug."]},
+        ],
+        "reference_answer": "$12",
+        "difficulty": "easy",
+        **fields,
+    }
+
+
+def write_lines(write: Write, *rows: dict[str, Any], name: str = "gym-tests.jsonl") -> Path:
+    return write("\n".join(map(json.dumps, rows)), name)
+
+
+# WebGym ------------------------------------------------------------------------------------------
+
+
+def test_webgyms_fields_become_a_tasks(write: Write) -> None:
+    many = [{"description": "", "facts": [f"Fact {n}." for n in range(5)]}]
+    file = write_lines(
+        write,
+        webgym_row("https://www.mugs.test/shop"),
+        webgym_row("plates.test", evaluator_reference=many, difficulty=None, task_id=17),
+    )
+    ids = load_tasks_file(file)
+    assert ids[0].startswith("gym-tests.mugs-test-")
+    assert ids[1] == "gym-tests.17"
+    first, second = map(registry.get, ids)
+    assert (first.difficulty, first.horizon) == ("easy", 10)
+    assert (second.difficulty, second.horizon) == ("medium", 20)
+    assert (first.site, first.group) == ("www.mugs.test", "Shopping/Kitchen")
+    assert second.site == "plates.test"
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_webgym_task_is_played_and_judged(
+    env: WebEnv, write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    (task_id,) = load_tasks_file(write_lines(write, webgym_row(shop)))
+    task = registry.get(task_id)
+    observation = await env.reset(task, 1)
+    assert observation.goal == "What does the red mug cost?"
+    step = await env.step("noop()")
+    assert (step.reward, step.terminated, step.blocked) == (0.0, False, False)
+    assert endpoint.requests == []
+    step = await env.step('send_msg_to_user("It costs $12.")')
+    assert (step.reward, step.terminated) == (1.0, True), step.message
+    assert len(endpoint.asked("holds")) == 3
+    assert images_of(endpoint.asked("grounded")[0])[0].startswith("data:image/jpeg;base64,/9j/")
+    endpoint.script = lambda key, request: 500
+    await env.reset(task, 2)
+    step = await env.step('send_msg_to_user("It costs $13.")')
+    assert (step.reward, step.terminated) == (0.0, True)
+    assert "the judge failed" in step.message
+
+
+def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
+    write("# no mugs\nmugs.test  # rude\n", "gym-tests.blocklist.txt")
+    rows = [webgym_row(host, task_name=host) for host in ("https://www.mugs.test", "plates.test")]
+    (kept,) = load_tasks_file(write_lines(write, *rows))
+    assert "plates" in kept
+    blocklist = Blocklist(["mugs.test"])
+    assert blocklist.holds("https://a.b.mugs.test/x")
+    assert not blocklist.holds("https://othermugs.test/mugs.test")
+    write("https://mugs.test/\n", "gym-other.blocklist.txt")
+    with pytest.raises(UserError, match=r"line 1: 'https://mugs\.test/' is no host"):
+        load_tasks_file(write_lines(write, webgym_row("a.test"), name="gym-other.jsonl"))
+
+
+# Blocked pages -----------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def page(chromium: Chromium) -> Any:
+    context = await chromium.new_context((800, 600))
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/blocked", "verify you are human"),
+        ("/quiet", "status 429"),
+        ("/captcha", "captcha"),
+        ("/", ""),
+        ("/article", ""),
+        ("/hidden", ""),
+        ("/missing", ""),
+    ],
+)
+async def test_pages_that_turn_visitors_away(page: Any, shop: str, path: str, said: str) -> None:
+    response = await page.goto(shop + path)
+    reason = await blocked_by(page, response.status)
+    assert said in reason if said else not reason
+
+
+def test_blocked_episodes_are_counted_apart(
+    write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    rows = [
+        webgym_row(shop + path, task_id=path[1:], difficulty="easy")
+        for path in ("/blocked", "/open")
+    ]
+    # A server that is not there is no failure of the agent's either.
+    rows.append(webgym_row("http://127.0.0.1:9/", task_id="away"))
+    PAGES["/open"] = PAGES["/"]
+    file = write_lines(write, *rows, name="gym-blocked.jsonl")
+    ids = load_tasks_file(file)
+    split = Split("live", 1, ids, range(100, 110))
+    with RolloutProcess(WorkerSettings(task_files=(str(file),), slots=2)) as rollouts:
+        result = evaluate(rollouts, [split], per_task=1, player="random", mode="greedy", seed=1)
+    endings = {record["task_id"]: record["ending"] for record in result.records}
+    assert endings["gym-blocked.blocked"] == endings["gym-blocked.away"] == "blocked"
+    assert endings["gym-blocked.open"] != "blocked"
+    assert result.blocked == 2
+    assert result.splits["live"]["episodes"] == 1
+    assert result.tasks["live"]["gym-blocked.blocked"]["episodes"] == 0
+
+
+# WebArena-Verified's manner ----------------------------------------------------------------------
+
+
+def answer(kind: str, data: Any = None, status: str = "SUCCESS") -> str:
+    return json.dumps({"task_type": kind, "status": status, "retrieved_data": data})
+
+
+def response(kind: str, data: Any = None, status: str = "SUCCESS") -> dict[str, Any]:
+    expected = {"task_type": kind, "status": status, "retrieved_data": data}
+    return {"evaluator": "AgentResponseEvaluator", "expected": expected}
+
+
+ORDER = {
+    "evaluator": "NetworkEventEvaluator",
+    "ignored_query_params": ["draft"],
+    "expected": {
+        "url": "__SHOP__/orders",
+        "http_method": "POST",
+        "post_data": {"sku": "R1"},
+        "headers": {"referer": "__SHOP__/order"},
+        "response_status": 302,
+    },
+}
+
+
+def arena_row(number: int, *evaluators: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {
+        "task_id": number,
+        "sites": ["shop"],
+        "intent_template_id": 7,
+        "start_urls": ["__SHOP__/order"],
+        "intent": "Order a red mug.",
+        "eval": list(evaluators),
+        "revision": 2,
+        **fields,
+    }
+
+
+def load_arena(write: Write, shop: str, *rows: dict[str, Any]) -> tuple[str, ...]:
+    write(f'shop = "{shop}/"', "arena-tests.sites.toml")
+    return load_tasks_file(write(json.dumps(rows), "arena-tests.json"))
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_mutation_needs_its_request_and_its_answer(
+    env: WebEnv, write: Write, shop: str
+) -> None:
+    (task_id,) = load_arena(write, shop, arena_row(3, response("mutate"), ORDER))
+    task = registry.get(task_id)
+    assert (task.id, task.site, task.group) == ("arena-tests.3", "shop", "arena-tests-7")
+    said = f"send_msg_to_user({answer('mutate')!r})"
+    observation = await env.reset(task, 1)
+    assert observation.goal.startswith("Order a red mug.\nAnswer with one JSON object")
+    step = await env.step(said)
+    assert (step.reward, step.terminated) == (0.0, True)
+    assert "no such request" in step.message
+    observation = await env.reset(task, 1)
+    button = observation.view().bid("button")
+    step = await env.step(f'click("{button}")')
+    assert (step.reward, step.terminated) == (0.0, False)
+    assert step.observation.url == f"{shop}/thanks"
+    step = await env.step(said)
+    assert (step.reward, step.terminated) == (1.0, True), step.message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (response("retrieve", ["Red mug"]), answer("retrieve", ["red  mug"])),
+        (response("retrieve", [6]), answer("RETRIEVE", ["6.0"])),
+        (response("retrieve", ["a", "b"]), answer("retrieve", ["B", "A"])),
+        (response("retrieve", ["a", ["b", "c"]]), answer("retrieve", ["c", "a"])),
+        (response("retrieve", [{"n": 1, "s": "x"}]), answer("retrieve", [{"s": "X", "n": 1}])),
+        (
+            response("retrieve", None, "NOT_FOUND_ERROR"),
+            answer("retrieve", None, "not_found_error"),
+        ),
+        (response("navigate"), answer("navigate", [])),
+        (response("mutate"), '{"performed_operation": "MUTATE", "status": "SUCCESS"}'),
+    ],
+)
+def test_answers_that_must_match(wanted: dict[str, Any], said: str) -> None:
+    assert Response(**wanted["expected"]).mismatch(said) == ""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (response("retrieve", ["Red mug"]), "Red mug"),
+        (response("retrieve", ["Red mug"]), ""),
+        (response("retrieve", ["Red mug"]), None),
+        (response("retrieve", ["Red mug"]), "[" * 9000),
+        (response("retrieve", ["Red mug"]), answer("retrieve", ["Red mug"] * 9000)),
+        (response("retrieve", ["Red mug"]), answer("retrieve", ["Red mug", "Blue mug"])),
+        (response("retrieve", ["Red mug"]), answer("retrieve", ["Rеd mug"])),  # Cyrillic
+        (response("retrieve", ["Red mug"]), answer("retrieve", [["Red mug", "Blue mug"]])),
+        (response("retrieve", ["Red mug"]), answer("mutate", ["Red mug"])),
+        (response("retrieve", ["Red mug"]), answer("retrieve", ["Red mug"], "UNKNOWN_ERROR")),
+        (response("retrieve", ["a", ["b", "c"]]), answer("retrieve", ["a", "b", "c"])),
+        (response("retrieve", [6]), answer("retrieve", [True])),
+        (response("retrieve", [1]), answer("retrieve", [True])),
+        (response("retrieve", None, "NOT_FOUND_ERROR"), answer("retrieve", ["Red mug"])),
+        (response("navigate"), answer("navigate", ["Red mug"])),
+    ],
+)
+def test_answers_that_must_not_match(wanted: dict[str, Any], said: str | None) -> None:
+    assert Response(**wanted["expected"]).mismatch(said) != ""
+
+
+def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: str) -> None:
+    def failure(path: Path) -> str:
+        with pytest.raises(UserError) as raised:
+            load_tasks_file(path)
+        return str(raised.value)
+
+    row = arena_row(3, response("mutate"), ORDER)
+    file = write(json.dumps([row]), "arena-wrong.json")
+    assert 'write shop = "http://…" into the .sites.toml' in failure(file)
+    write(f'shop = "{shop}"', "arena-wrong.sites.toml")
+    file.write_text(json.dumps([{**row, "intent": ""}]))
+    assert "task 3: intent:" in failure(file)
+    file.write_text(json.dumps([{**row, "eval": [{"evaluator": "X", "expected": {}}]}]))
+    assert "task 3: eval.0.evaluator:" in failure(file)
+    file.write_text(json.dumps([row, row]))
+    assert "task 3: the task is there twice" in failure(file)
+    file.write_text("{}")
+    assert "a task set is a list" in failure(file)
+    file.write_text("[{}]")
+    assert "no task set that is known here" in failure(file)
+    gym = write_lines(write, webgym_row("not an address"), name="gym-wrong.jsonl")
+    assert "line 1: website:" in failure(gym)
+    gym.write_text(json.dumps(webgym_row("a.test", evaluator_reference=[])))
+    assert "line 1: evaluator_reference:" in failure(gym)
+    gym.write_text(f"{json.dumps(webgym_row('a.test'))}\n{json.dumps(row)}")
+    assert "tasks of several kinds (webarena, webgym)" in failure(gym)
