@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.sampling import Sampling
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
 
@@ -89,7 +90,9 @@ class RolloutConfig(Section):
     staleness: int = Field(2, ge=0)
     """Versions that the oldest token may lie behind the learner; 0 is synchronous training."""
     collection: Literal["completion", "submission"] = "completion"
-    sampler: Literal["uniform", "adaptive"] = "uniform"
+    sampler: Sampling = "uniform"
+    """How tasks are drawn: every task equally often, every difficulty equally often, what is half
+    learned most (adaptive), or short tasks before long ones (curriculum)."""
     temperature: float = Field(1.0, gt=0)
     deadline_s: float = Field(60.0, gt=0)
     """Real time after which an episode is given up and run again."""

@@ -27,6 +27,7 @@ from webdojo.envs.pool import EnvPool
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
+from webdojo.tasks.sampling import make_sampler
 from webdojo.training.episodes import (
     EpisodeId,
     MakeAgent,
@@ -203,12 +204,10 @@ class Worker:
     ) -> None:
         """Set the everlasting rollouts going, from ``state`` if there is one."""
         from webdojo.training.rollouts.pool import RolloutPool
-        from webdojo.training.rollouts.sampler import AdaptiveSampler, UniformSampler
 
         make_agent = self._agents("policy", rollout.temperature)
         envs = self._envs(make_agent(registry.get(task_ids[0]), 0).modes)
-        sampler_kind = UniformSampler if rollout.sampler == "uniform" else AdaptiveSampler
-        sampler = sampler_kind(task_ids, seeds, seed)
+        sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
         finished = list(read_trajectories(log_path)) if state is not None else []
         self.log = log = TrajectoryLog(log_path)
 
