@@ -7,6 +7,7 @@ its own attributes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
@@ -26,10 +27,15 @@ INTERACTIVE_ROLES = frozenset(
 SKIPPED_TAGS = frozenset(
     ("script", "style", "noscript", "template", "head", "meta", "link", "base", "svg", "iframe")
 )
-HANDLERS = ("onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick")
-KEPT_ATTRIBUTES = (
-    *("id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for"),
-    "class",
+HANDLERS = frozenset(
+    ("onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick")
+)
+STATEFUL_TAGS = frozenset(("input", "textarea", "select"))
+KEPT_ATTRIBUTES = frozenset(
+    (
+        *("id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href"),
+        *("for", "class"),
+    )
 )
 FLOWING_TAGS = frozenset(
     (
@@ -38,6 +44,8 @@ FLOWING_TAGS = frozenset(
     )
 )
 """Between two of these a space that stands alone parts words."""
+EDITABLE = frozenset((("contenteditable", ""), ("contenteditable", "true"), ("draggable", "true")))
+ARIA_STATES = frozenset(("aria-checked", "aria-selected", "aria-expanded", "aria-disabled"))
 MAX_VALUE = 200
 DEEPEST = 300
 """Levels below which nothing is read."""
@@ -73,16 +81,15 @@ class _Reader:
 
     def node(self, element: HtmlElement, depth: int, pointing: bool) -> Node:
         """One element that is shown, with all that is shown in it."""
-        given = element.attrib
         tag = element.tag
-        points = "style" in given and _POINTING.search(given["style"]) is not None
+        given = element.attrib
+        attributes: dict[str, str] = {}
+        points, handled = _described(given, attributes) if given else (False, False)
         actionable = tag not in ("option", "body") and (
             tag in INTERACTIVE_TAGS
-            or given.get("role") in INTERACTIVE_ROLES
+            or handled
             or (points and not pointing)
-            or any(name in given for name in HANDLERS)
-            or given.get("contenteditable") in ("", "true")
-            or given.get("draggable") == "true"
+            or attributes.get("role") in INTERACTIVE_ROLES
         )
         bid = ""
         if actionable:
@@ -97,14 +104,22 @@ class _Reader:
                     children.append(self.node(child, depth + 1, pointing or points))
                 if child.tail:
                     _add_text(children, child.tail, child, child.getnext())
-        attributes = (
-            {name: given[name][:MAX_VALUE] for name in KEPT_ATTRIBUTES if given.get(name)}
-            if given
-            else {}
-        )
-        return Node(
-            tag, bid, True, actionable, attributes, _state(element), NOWHERE, tuple(children)
-        )
+        state = _state(element, tag, given) if given or tag in STATEFUL_TAGS else {}
+        return Node(tag, bid, True, actionable, attributes, state, NOWHERE, tuple(children))
+
+
+def _described(given: Mapping[str, str], attributes: dict[str, str]) -> tuple[bool, bool]:
+    """Keep what tells something; whether the element shows a hand, and whether it listens."""
+    points = handled = False
+    for name, value in given.items():
+        if name in KEPT_ATTRIBUTES:
+            if value:
+                attributes[name] = value[:MAX_VALUE]
+        elif name == "style":
+            points = _POINTING.search(value) is not None
+        elif name in HANDLERS or (name, value) in EDITABLE:
+            handled = True
+    return points, handled
 
 
 def _add_text(
@@ -128,13 +143,12 @@ def _is_hidden(element: HtmlElement) -> bool:
     given = element.attrib
     return bool(given) and (
         "hidden" in given
-        or (element.tag == "input" and given.get("type") == "hidden")
         or ("style" in given and _HIDING.search(given["style"]) is not None)
+        or (element.tag == "input" and given.get("type") == "hidden")
     )
 
 
-def _state(element: HtmlElement) -> dict[str, Any]:
-    tag, given = element.tag, element.attrib
+def _state(element: HtmlElement, tag: str, given: Mapping[str, str]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     if tag == "input":
         if given.get("type") in ("checkbox", "radio"):
@@ -151,12 +165,9 @@ def _state(element: HtmlElement) -> dict[str, Any]:
         state["value"] = " ".join("".join(chosen[0].itertext()).split()) if chosen else ""
     elif tag == "option" and "selected" in given:
         state["selected"] = True
-    if given:
-        for name in ("disabled", "readonly"):
-            if name in given:
-                state[name] = True
-        for name in ("checked", "selected", "expanded", "disabled"):
-            said = given.get(f"aria-{name}")
-            if said in ("true", "false"):
-                state[name] = said == "true"
+    for name, value in given.items():
+        if name in ("disabled", "readonly"):
+            state[name] = True
+        elif name in ARIA_STATES and value in ("true", "false"):
+            state[name[5:]] = value == "true"
     return state

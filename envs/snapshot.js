@@ -13,9 +13,12 @@
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
   const POINTER_EVENTS = new Set(["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"]);
   const HANDLERS = Array.from(POINTER_EVENTS, (type) => "on" + type);
-  const KEPT_ATTRIBUTES = [
+  const KEPT_ATTRIBUTES = new Set([
     "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
-  ];
+  ]);
+  const FORM_TAGS = new Set([
+    "BUTTON", "FIELDSET", "INPUT", "METER", "OPTGROUP", "OPTION", "OUTPUT", "PROGRESS", "SELECT", "TEXTAREA",
+  ]);
 
   const listening = new WeakSet();
   const addEventListener = EventTarget.prototype.addEventListener;
@@ -201,17 +204,21 @@
     const actionable = visible && isActionable(node, style, inherited.pointer);
     const id = actionable ? idOf(node) : "";
     const attributes = {};
-    for (const name of KEPT_ATTRIBUTES) {
-      const value = node.getAttribute(name);
-      if (value) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
+    const described = node.hasAttributes();
+    if (described) {
+      for (const { name, value } of node.attributes) {
+        if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
+      }
     }
+    // Most elements of a long page are none of these: reading properties they lack takes time.
+    const control = FORM_TAGS.has(node.tagName) || node.tagName.includes("-");
     const nested = level < NESTED_AT || (actionable && level < NESTED_AT + 50);
     const children = nested ? [] : out;
     const below = nested ? level + 1 : level;
     const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
     if (node.tagName !== "TEXTAREA") {
-      const roots = node.shadowRoot ? [node.shadowRoot, node] : [node];
-      for (const root of roots) for (const child of root.childNodes) walk(child, children, mine, offset, depth + 1, below);
+      for (let child = node.shadowRoot?.firstChild; child; child = child.nextSibling) walk(child, children, mine, offset, depth + 1, below);
+      for (let child = node.firstChild; child; child = child.nextSibling) walk(child, children, mine, offset, depth + 1, below);
     }
     if (node.tagName === "IFRAME" || node.tagName === "FRAME") {
       let inner = null;
@@ -222,8 +229,9 @@
       }
     }
     out.push([
-      node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, state(node),
-      [box.x + offset.x, box.y + offset.y, box.width, box.height].map(Math.round), nested ? children : [], labelOf(node),
+      node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes,
+      control || described || node === focused ? state(node) : {},
+      [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)], nested ? children : [], control ? labelOf(node) : "",
     ]);
   };
 
