@@ -13,6 +13,7 @@ from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
 from webdojo.envs.axtree import to_axtree
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.budget import within
+from webdojo.envs.marks import draw_marks
 from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
@@ -96,6 +97,8 @@ class WebEnv:
         self._begun_ms = 0
         self._over = True
         self._last: Observation | None = None
+        self._pictured: tuple[DrivenPage, str] | None = None
+        """The page shown last and what its picture was known by."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,6 +143,7 @@ class WebEnv:
             self._goal = await task.setup(page.page, seed)
         self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
+        self._pictured = None
         await page.clock.run(self.spec.settle_ms)
         self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business
@@ -244,11 +248,7 @@ class WebEnv:
         )
         image = b""
         if self.spec.screenshot is not None:
-            # The look above has laid the page out anew, and so asked for images not there yet.
-            await page.clock.fetch()
-            image = await page.screenshot(
-                self.spec.screenshot.image_format, self.spec.screenshot.quality
-            )
+            image = await self._picture(page, snapshot, self.spec.screenshot)
             changed = changed or (last is not None and last.screenshot != image)
         self._last = Observation(
             goal=self._goal,
@@ -270,6 +270,18 @@ class WebEnv:
             tree=snapshot.tree,
         )
         return self._last
+
+    async def _picture(self, page: DrivenPage, snapshot: Snapshot, spec: ScreenshotSpec) -> bytes:
+        """The page as it looks; the last picture of it where nothing can have changed that."""
+        last, before = self._last, self._pictured
+        self._pictured = (page, snapshot.picture)
+        if snapshot.picture and before == self._pictured and last and last.tree == snapshot.tree:
+            return last.screenshot
+        # The look at the page has laid it out anew, and so asked for images not there yet.
+        await page.clock.fetch()
+        if not spec.marks:
+            return await page.screenshot(spec.image_format, spec.quality)
+        return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)
 
     def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
         write: Callable[[Node | None], str]

@@ -14,6 +14,8 @@ class ScreenshotSpec:
 
     image_format: Literal["jpeg", "webp", "png"] = "jpeg"
     quality: int = 80
+    marks: bool = False
+    """Whether every element that can be acted on is framed and numbered with its bid."""
 
 
 class ScreenshotStore:

@@ -33,6 +33,26 @@
       if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
     }, true);
 
+  // What may have changed the picture is counted, so that a page that stands still need not be drawn
+  // again to be known to. Where that cannot be told (a canvas, a video, a frame, a shadow root, an
+  // image on its way) there is no telling.
+  const UNTOLD_TAGS = new Set(["CANVAS", "VIDEO", "IFRAME", "FRAME", "OBJECT", "EMBED", "AUDIO", "MARQUEE"]);
+  let changes = 0, pressed = 0, untold = false;
+  const observer = new MutationObserver(() => changes++);
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  for (const type of ["scroll", "focusin", "focusout", "mouseover", "mouseout", "selectionchange", "input", "change", "load",
+    "error", "toggle", "resize", "transitionrun", "animationstart", "keydown"])
+    addEventListener.call(window, type, () => changes++, true);
+  addEventListener.call(window, "mousedown", () => pressed++, true);
+  addEventListener.call(window, "mouseup", () => pressed--, true);
+  const picture = () => {
+    if (observer.takeRecords().length) changes++;
+    if (untold) return "";
+    let rules = 0;
+    try { for (const sheet of document.styleSheets) rules += sheet.cssRules.length; } catch { /* another origin's */ }
+    return [loaded, changes, pressed, rules, scrollX, scrollY, innerWidth, innerHeight].join();
+  };
+
   // The page's own time and chance: both start anew with the episode, whatever ran before. A page
   // used again learns its episode's seed and beginning from EPISODE, set before or after this runs.
   const EPISODE = Symbol.for("webdojo.episode");
@@ -195,6 +215,7 @@
       return;
     }
     if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;
+    if (UNTOLD_TAGS.has(node.tagName) || node.shadowRoot || (node.tagName === "IMG" && !node.complete)) untold = true;
     const style = getComputedStyle(node);
     const inSelect = node.tagName === "OPTION" || node.tagName === "OPTGROUP";
     if (style.display === "none" && !inSelect) return;
@@ -262,12 +283,14 @@
     // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
     if (focused === document.body || !focused?.getClientRects().length) focused = null;
     const tree = [];
+    untold = false;
     if (document.body) walk(document.body, tree, { visible: true, pointer: false }, { x: 0, y: 0 });
     return JSON.stringify({
       url: location.href,
       title: document.title,
       focused: focused ? idOf(focused) : "",
       scroll: [Math.round(scrollX), Math.round(scrollY)],
+      picture: picture(),
       tree: tree[0] ?? null,
     });
   };
@@ -410,6 +433,7 @@
 
   // A new episode on this page; tells when it began, for documents to come.
   const restart = (seed) => {
+    changes++;
     episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
     chance = episode.seed;
     document.activeElement?.blur?.();

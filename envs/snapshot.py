@@ -85,6 +85,9 @@ class Snapshot:
     """bid of the focused element; empty if none is."""
     scroll: tuple[int, int]
     tree: Node | None = field(repr=False)
+    picture: str = ""
+    """The same at two looks at one document only if nothing can have changed what it looks like;
+    empty where that cannot be told."""
 
     def boxes(self) -> dict[str, Box]:
         """Where each element is, in CSS pixels of the viewport."""
@@ -100,6 +103,7 @@ def parse_snapshot(text: str) -> Snapshot:
         focused=data["focused"],
         scroll=(data["scroll"][0], data["scroll"][1]),
         tree=_node(data["tree"]) if data["tree"] else None,
+        picture=data.get("picture", ""),
     )
 
 

@@ -1,8 +1,9 @@
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
+from webdojo.envs.marks import draw_marks
 from webdojo.envs.screenshots import ScreenshotSpec, ScreenshotStore
 
 
@@ -49,3 +50,83 @@ async def test_a_page_that_did_not_change_says_so(open_page) -> None:
     await page.look(f'focus("{bid}")')
     assert (await page.look(f'click("{bid}")')).page_changed
     assert not (await page.look(f'click("{bid}")')).page_changed
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_that_stands_still_is_not_drawn_again(open_page) -> None:
+    page = await open_page(
+        """<p id=p>text</p><button onclick="p.style.color = 'red'">Red</button>
+        <button onclick="document.styleSheets[0].insertRule('p { color: blue }')">Blue</button>
+        <style>p { margin: 9px }</style><input aria-label=Name>""",
+        screenshot=ScreenshotSpec("png"),
+    )
+
+    async def drawn_anew(action: str) -> bool:
+        before = page.env._last.screenshot
+        observation = await page.look(action)
+        full = await page.env.page.screenshot("png", 80)
+        assert observation.screenshot == full, action
+        return observation.screenshot is not before
+
+    assert not await drawn_anew("noop(1)")
+    assert not await drawn_anew('click("99")')
+    assert await drawn_anew(f'click("{page.bid("Red")}")')
+    assert await drawn_anew(f'click("{page.bid("Blue")}")')
+    assert await drawn_anew(f'fill("{page.bid("Name")}", "bob")')
+    await page.js("document.querySelector('input').value = 'set by script'")
+    assert await drawn_anew("noop(1)")
+    assert not await drawn_anew("noop(1)")
+    await page.js("p.textContent = 'other'")
+    assert await drawn_anew("noop(1)")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_with_a_canvas_is_always_drawn_again(open_page) -> None:
+    page = await open_page(
+        "<canvas id=c width=50 height=50></canvas>", screenshot=ScreenshotSpec("png")
+    )
+    await page.js("c.getContext('2d').fillRect(0, 0, 20, 20)")
+    observation = await page.look("noop(1)")
+    assert observation.screenshot != page.first.screenshot
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("image_format", ["jpeg", "webp", "png"])
+async def test_marks_frame_what_can_be_acted_on(open_page, image_format) -> None:
+    html = (
+        "<button style='position:absolute;left:100px;top:100px;width:80px;height:40px'>B</button>"
+    )
+    plain = await open_page(html, screenshot=ScreenshotSpec("png"))
+    marked = await open_page(html, screenshot=ScreenshotSpec(image_format, 95, marks=True))
+    with (
+        Image.open(io.BytesIO(plain.first.screenshot)) as before,
+        Image.open(io.BytesIO(marked.first.screenshot)) as after,
+    ):
+        assert after.size == (500, 400)
+        assert after.format == image_format.upper()
+        box = (
+            ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
+            .point(lambda value: 255 if value > 60 else 0)
+            .getbbox()
+        )
+    assert box is not None
+    assert (box[0], box[2], box[3]) == (100, 180, 140)
+    assert 80 < box[1] < 100  # the number stands above
+
+
+def test_marks_stay_in_the_picture() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (60, 40), "white").save(out, "PNG")
+    boxes = {
+        "1": (-30, -30, 40, 40),
+        "2": (50, 30, 100, 100),
+        "3": (0, 0, 60, 40),
+        "4": (90, 0, 9, 9),
+    }
+    with Image.open(io.BytesIO(draw_marks(out.getvalue(), boxes, ScreenshotSpec("png")))) as image:
+        assert image.size == (60, 40)
+        colours = {colour for _, colour in image.getcolors()}
+    assert (0xD8, 0x1B, 0x60) in colours
+    assert (0x15, 0x65, 0xC0) in colours
+    assert (0x2E, 0x7D, 0x32) not in colours
+    assert (0x6A, 0x1B, 0x9A) not in colours
