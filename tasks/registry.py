@@ -25,7 +25,10 @@ from webdojo.tasks.task import Check, Difficulty, Task
 TaskClass = TypeVar("TaskClass", bound=type[Task])
 
 ENTRY_POINT_GROUP = "webdojo.tasks"
-BUILT_IN = {"miniwob": "webdojo.tasks.miniwob.suite"}
+BUILT_IN = {
+    "miniwob": "webdojo.tasks.miniwob.suite",
+    "browsergym-miniwob": "webdojo.tasks.miniwob.browsergym",
+}
 """Suites that come with WebDojo, and the module whose ``TASKS`` holds each."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")

@@ -133,6 +133,7 @@ CAVEATS: dict[str, dict[Check, str]] = {
     },
     "click-widget": {"mutated": "any widget of the named kind will do"},
     "drag-circle": {"mutated": "any drag in the named direction will do"},
+    "drag-single-shape": {"mutated": "any drag in the named direction will do"},
     "drag-items": {"mutated": "only how high an item is dropped counts"},
     "drag-sort-numbers": {"mutated": "only how high a number is dropped counts"},
     "email-inbox-forward-nl-turk": {
@@ -145,6 +146,7 @@ CAVEATS: dict[str, dict[Check, str]] = {
         "goals": _HIDDEN,
     },
     "hot-cold": {"goals": _HIDDEN},
+    "login-user-popup": {"mutated": "the pop-up empties a field, which is then filled anew"},
     "resize-textarea": {"mutated": "dragging further the same way is as right"},
     "terminal": {"mutated": "listing the files first is prudent, not needed"},
     "text-editor": {
@@ -236,7 +238,10 @@ FRESH_PAGE = frozenset(
         "drag-items",
         "drag-items-grid",
         "drag-sort-numbers",
+        "focus-text-2",
         "form-sequence",
+        "scroll-text",
+        "scroll-text-2",
         "stock-market",
         "use-autocomplete",
         "use-autocomplete-nodelay",

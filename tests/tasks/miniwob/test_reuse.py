@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from webdojo.envs.browser import Chromium
 from webdojo.envs.certification import play_oracle
+from webdojo.envs.certification.scripts import play_random
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.tasks import registry
 
@@ -26,7 +29,8 @@ QUICK = [
 ]
 
 
-async def differences(task_ids: list[str], seed: int) -> list[str]:
+async def differences(task_ids: list[str], seed: int, wildly: int) -> list[str]:
+    """What shows on a page that its oracle and ``wildly`` random agents have played on before."""
     found = []
     async with Chromium() as chromium:
         for task_id in task_ids:
@@ -34,6 +38,8 @@ async def differences(task_ids: list[str], seed: int) -> list[str]:
                 fresh = await env.reset(registry.get(task_id), seed)
             async with WebEnv(chromium, SPEC) as env:
                 await play_oracle(env, registry.get(task_id), seed + 1)
+                for wild in range(wildly):
+                    await play_random(env, registry.get(task_id), seed + 1, Random(wild))
                 page = env.page
                 reused = await env.reset(registry.get(task_id), seed)
                 assert env.page is page, f"{task_id} was not reused"
@@ -44,11 +50,11 @@ async def differences(task_ids: list[str], seed: int) -> list[str]:
 
 
 async def test_the_first_pages_leave_no_trace() -> None:
-    assert await differences(QUICK, 7) == []
+    assert await differences(QUICK, 7, wildly=1) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [11, 12])
 async def test_no_reused_page_leaves_a_trace(seed: int) -> None:
-    assert await differences(REUSED, seed) == []
+    assert await differences(REUSED, seed, wildly=4) == []

@@ -1,0 +1,97 @@
+"""The suite ``browsergym-miniwob``: MiniWoB++ as BrowserGym plays it, to compare figures with.
+
+For the same seed the same instance, goal and reward as ``browsergym-miniwob`` 0.14, and ten actions
+for every page. What differs from the suite ``miniwob``: the page's own goal is hidden, any raw
+reward above zero counts as success, and leaving the page ends the episode.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from webdojo.tasks.miniwob.catalogue import Page, pages
+from webdojo.tasks.miniwob.task import RESULT, START, MiniWobTask
+from webdojo.tasks.task import Check, Outcome
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page as BrowserPage
+
+HORIZON = 10
+SEEDS = 1_000_000
+"""BrowserGym draws the page's seed from this many, by NumPy's generator under the episode's."""
+# BrowserGym empties the goal's place on the page. Here it is only hidden: pages read it again. An
+# icon and a patch of colour in a goal become words, as they do there.
+GOAL = """() => {
+  const query = document.getElementById("query");
+  query.style.visibility = "hidden";
+  const [name] = location.pathname.split("/").slice(-1);
+  if (name === "click-menu-2.html" && query.children.length) {
+    const [before, icon, after] = query.childNodes;
+    return `${before.textContent} "${icon.className.split(" ")[1]}" ${after.textContent}`;
+  }
+  if (name === "use-colorwheel-2.html") {
+    const [before, patch, after] = query.children;
+    const parts = patch.style.backgroundColor.match(/\\d+/g).map(Number);
+    const hex = parts.map((part) => part.toString(16).padStart(2, "0")).join("");
+    return `${before.textContent} #${hex} ${after.textContent}`;
+  }
+  const said = core.getUtterance();
+  return typeof said === "string" ? said : said.utterance;
+}"""
+
+
+class BrowserGymTask(MiniWobTask):
+    """One MiniWoB++ page under BrowserGym's rules; the reward is 1 if the raw one is above 0."""
+
+    horizon = HORIZON
+    verdict = f"[location.href, ...(window.core ? {RESULT} : [true, 0, ''])]"
+
+    async def setup(self, page: BrowserPage, seed: int) -> str:
+        """Start the instance that BrowserGym gives under ``seed``."""
+        if page.url != self.url:
+            await page.goto(self.url)
+        await page.evaluate(START, page_seed(seed))
+        return " ".join(str(await page.evaluate(GOAL)).split())
+
+    async def evaluate(self, page: BrowserPage, answer: str | None) -> Outcome:
+        """Read the page's own verdict."""
+        return self.judge(await page.evaluate(self.verdict), answer)
+
+    def judge(self, value: Any, answer: str | None) -> Outcome:
+        """Read what ``verdict`` found; another address than the page's own ends the episode."""
+        address, done, raw, reason = value
+        if address != self.url:
+            return Outcome(0.0, True, f"the page was left for {address}")
+        return Outcome(float(raw > 0), bool(done), str(reason or ""))
+
+
+def page_seed(seed: int) -> int:
+    """The seed that BrowserGym hands to the page."""
+    return int(np.random.RandomState(seed).randint(0, SEEDS))
+
+
+def _task_class(page: Page) -> type[BrowserGymTask]:
+    name = "".join(part.capitalize() for part in page.name.split("-"))
+    reason: dict[Check, str] = {
+        "oracle": "made for the other suite: it may need the goal on the page or more actions",
+        "mutated": "part marks count as success",
+        **page.caveats,
+    }
+    fields = {
+        "__doc__": f"MiniWoB++ page {page.name} as BrowserGym plays it.",
+        "__module__": __name__,
+        "id": f"browsergym-miniwob.{page.name}",
+        "page_name": page.name,
+        "group": page.group,
+        "side": page.side,
+        "difficulty": page.difficulty,
+        "reuse_page": False,
+        "caveats": reason,
+    }
+    return type(name, (BrowserGymTask,), fields)
+
+
+TASKS: list[type[BrowserGymTask]] = [_task_class(page) for page in pages() if page.side]
+"""Every page of the published split, by name."""
