@@ -8,7 +8,7 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -57,7 +57,7 @@ class SiteEpisode:
         """
         episode = cls(site)
         try:
-            await episode._on_server(episode._start())
+            await episode._on_server(episode._start)
             await episode._reset(seed)
             await context.add_cookies(
                 [
@@ -92,7 +92,7 @@ class SiteEpisode:
     async def close(self) -> None:
         """End the application and remove its folder; closing twice is fine."""
         if self._server.instances.pop(self._key, None) is not None and self._lifespan is not None:
-            await self._on_server(self._lifespan.stop())
+            await self._on_server(self._lifespan.stop)
         await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     async def _start(self) -> None:
@@ -118,9 +118,9 @@ class SiteEpisode:
                 " mend it, or leave it out: each episode has an application of its own anyway"
             )
 
-    async def _on_server(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _on_server(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         loop = await asyncio.to_thread(lambda: self._server.loop)  # the first time takes a while
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
 
     def _ask(self, method: str, path: str, content: Any = None) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=ANSWER_S)
