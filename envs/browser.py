@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -109,7 +109,7 @@ class BrowserOptions:
     """How Chromium is started."""
 
     headless: bool = True
-    network: str = "loopback"
+    network: str = field(default_factory=lambda: os.environ.get("WEBDOJO_NETWORK", "loopback"))
     """``loopback`` resolves no host but this machine; ``open`` resolves all."""
     renderer_processes: int | None = None
     """Bound on Chromium's renderer processes; None leaves the choice to Chromium."""

@@ -16,13 +16,15 @@ class Origins:
     """The origins and folders that an episode may reach.
 
     ``http://host:8000`` allows every address of that origin; ``file:///folder/`` allows what lies
-    in that folder. Nothing else is reachable.
+    in that folder; ``*`` allows the whole web, for tasks on live sites. Nothing else is reachable.
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._origins: set[tuple[str, str, int]] = set()
         self._folders: set[str] = set()
-        for address in allowed:
+        addresses = set(allowed)
+        self._whole_web = "*" in addresses
+        for address in addresses - {"*"}:
             self._add(address, whole_file=True)
 
     def add_page(self, url: str) -> None:
@@ -43,7 +45,7 @@ class Origins:
                 path == folder.rstrip("/") or path.startswith(folder) for folder in self._folders
             )
         origin = _origin(url)
-        return origin is not None and origin in self._origins
+        return origin is not None and (self._whole_web or origin in self._origins)
 
     @property
     def web(self) -> list[str]:

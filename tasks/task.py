@@ -60,7 +60,8 @@ class Task(ABC):
     viewport: tuple[int, int] = (1280, 720)
     """Width and height of the page in CSS pixels."""
     allowed_origins: tuple[str, ...] = ()
-    """Origins the page may reach, e.g. ``http://localhost:8000`` or ``file:///srv/site/``."""
+    """Origins the page may reach, e.g. ``http://localhost:8000`` or ``file:///srv/site/``; ``*`` is
+    the whole web."""
     verdict: str = ""
     """JavaScript expression that ``judge`` can decide by. It must only read the page. Where a task
     has one, it is asked together with the look at the page, which saves a round trip a step, and

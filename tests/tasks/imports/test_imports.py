@@ -41,6 +41,7 @@ PAGES = {
     "/article": (200, "<h1>Why captchas ask to verify you are human</h1>" + "<p>Words. " * 500),
     "/hidden": (200, "<h1>Shop</h1><div class='g-recaptcha' style='display:none'>?</div>"),
     "/missing": (404, "<h1>Not found</h1>"),
+    "/parts": (200, "<h1>Shop</h1><iframe src='//localhost:PORT/thanks'></iframe>"),
 }
 
 
@@ -52,6 +53,7 @@ def shop() -> Iterator[str]:
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, body = PAGES.get(self.path.partition("?")[0], (404, ""))
+            body = body.replace("PORT", str(self.server.server_address[1]))
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", "/thanks")
@@ -142,6 +144,17 @@ async def test_a_webgym_task_is_played_and_judged(
     step = await env.step('send_msg_to_user("It costs $13.")')
     assert (step.reward, step.terminated) == (0.0, True)
     assert "the judge failed" in step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_live_page_gets_its_parts_from_elsewhere(
+    env: WebEnv, write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    row = webgym_row(f"{shop}/parts")
+    (task_id,) = load_tasks_file(write_lines(write, row, name="gym-parts.jsonl"))
+    await env.reset(registry.get(task_id), 1)
+    assert env.tabs.refused == []
+    assert "Thank you" in await env.page.page.frames[1].content()
 
 
 def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
