@@ -193,7 +193,7 @@ class Chromium:
         executable = find_chromium()
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         rules = browser_rule()  # sites that tasks bring with them
-        if self.options.network == "loopback":
+        if self.options.network != "open":
             rules += f", {LOOPBACK_ONLY}"
         arguments = [*FLAGS, f"--host-resolver-rules={rules}"]
         if self.options.renderer_processes is not None:
