@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sampling import Sampling
+from webdojo.tasks.splits import get_split, require_trainable, split_names
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
 
@@ -47,7 +48,7 @@ class PolicyConfig(Section):
 
 
 class TasksConfig(Section):
-    """Which tasks play which part. Names are task ids or whole suites."""
+    """Which tasks play which part. Names are task ids, whole suites, or splits' tasks."""
 
     files: tuple[Path, ...] = ()
     """Python files that define tasks of the user's own; in a TOML file, relative to its folder."""
@@ -97,7 +98,22 @@ class RolloutConfig(Section):
     deadline_s: float = Field(60.0, gt=0)
     """Real time after which an episode is given up and run again."""
     retries: int = Field(2, ge=0)
+    rounds: int = Field(1, gt=0)
+    """Rounds of ``group_size`` episodes that a group may take until it holds both outcomes in equal
+    parts (Reinforce-Ada, which takes 4); the rest of what was drawn is not trained on."""
     engine_threads: int = Field(1, gt=0)
+    deterministic: bool = False
+    """Whether the whole course repeats bit for bit, through kills too: the engine then draws one
+    response at a time and keeps no prefixes. Needs ``staleness = 0`` and submission order."""
+
+    @model_validator(mode="after")
+    def _deterministic_is_synchronous(self) -> RolloutConfig:
+        if self.deterministic and (self.staleness or self.collection != "submission"):
+            raise ValueError(
+                f'deterministic needs staleness = 0 and collection = "submission"; they are'
+                f" {self.staleness} and {self.collection!r}"
+            )
+        return self
 
 
 class ReinforceConfig(Section):
@@ -108,6 +124,10 @@ class ReinforceConfig(Section):
     """Reinforcement stops at the next update after this, whatever ``updates`` says."""
     checkpoint_every: int = Field(10, gt=0)
     """Updates between checkpoints."""
+    keep_last: int = Field(2, gt=0)
+    """Checkpoints to go on from that are kept."""
+    keep_best: bool = True
+    """Whether the policy of the checkpoint with the highest recent success is kept, as ``best``."""
     learner_threads: int = Field(1, gt=0)
 
 
@@ -126,6 +146,8 @@ class TrainConfig(Section):
     name: str = Field("run", pattern=r"^[A-Za-z0-9][\w.-]*$")
     """Name of the run's folder under ``runs/``."""
     seed: int = Field(0, ge=0)
+    loggers: tuple[Literal["trackio", "wandb"], ...] = ()
+    """Where figures go besides ``metrics.jsonl`` and TensorBoard; each is a package of its own."""
     policy: PolicyConfig = PolicyConfig()
     tasks: TasksConfig = TasksConfig()
     warm_start: WarmStartConfig = WarmStartConfig()
@@ -177,12 +199,30 @@ def load_config(
 
 
 def with_whole_suites(config: TrainConfig) -> TrainConfig:
-    """Suites spelled out as their tasks; raises UserError for an unknown one."""
+    """Suites and splits spelled out as their tasks; raises UserError for an unknown one.
+
+    A held-out split is refused where tasks are trained on. Of a split only the tasks are taken:
+    training and evaluation have their own seeds.
+    """
     tasks = config.tasks
-    parts = ("demonstrated", "reinforced", "unseen")
-    named = {part: registry.select(getattr(tasks, part)) for part in parts}
+    named = {
+        "demonstrated": _spelled_out(tasks.demonstrated, trained=True),
+        "reinforced": _spelled_out(tasks.reinforced, trained=True),
+        "unseen": _spelled_out(tasks.unseen, trained=False),
+    }
     data = config.model_dump() | {"tasks": tasks.model_dump() | named}
     return parse_config(data, f"configuration {config.name!r}")
+
+
+def _spelled_out(names: Sequence[str], *, trained: bool) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in names:
+        if name not in registry.suites() and name.partition("@")[0] in split_names():
+            split = get_split(name)
+            found += (require_trainable(split) if trained else split).task_ids
+        else:
+            found.append(name)
+    return registry.select(found)
 
 
 def config_to_toml(config: TrainConfig) -> str:

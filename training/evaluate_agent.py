@@ -12,7 +12,7 @@ from typing import Any, cast
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
-from webdojo.training.config import TrainConfig, load_config
+from webdojo.training.config import TrainConfig, load_config, with_whole_suites
 from webdojo.training.evaluation import MODES, Mode, count_episodes, evaluate, splits_of
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
@@ -44,6 +44,7 @@ def evaluate_agent(
         raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
     settings = _config(agent, config)
     load_files(str(path) for path in (*settings.tasks.files, *task_files))
+    settings = with_whole_suites(settings)
     chosen = _find(settings, split)
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED

@@ -99,6 +99,19 @@ def count_episodes(splits: Iterable[Split], per_task: int) -> int:
     return per_task * len({task_id for split in splits for task_id in split.task_ids})
 
 
+def by_difficulty(records: Iterable[Mapping[str, Any]]) -> dict[str, Rate]:
+    """Rates by difficulty of the task, each episode once; those without an episode are left out.
+
+    Episodes that their sites blocked count in none.
+    """
+    told = (record for record in records if record["ending"] != "blocked")
+    once = {(record["task_id"], record["seed"]): record for record in told}
+    outcomes: dict[str, list[int]] = defaultdict(list)
+    for record in once.values():
+        outcomes[registry.get(record["task_id"]).difficulty].append(record["success"])
+    return {difficulty: rate(sum(s), len(s)) for difficulty, s in outcomes.items()}
+
+
 def write_records(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
     """Write one episode a line, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from webdojo.agents.engines.decoder import check_fit
 from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.lora import merged_weights
 from webdojo.training.packing import PackedBatch, response_logprobs_and_entropies
 
 _PREFIX = "causal_lm."
@@ -68,7 +69,7 @@ class GradientStepper:
         self.config = config
         self.accelerator = accelerator
         parameters = [p for p in policy.parameters() if p.requires_grad]
-        coarse = {str(p.dtype) for p in parameters} - {"torch.float32"}
+        coarse = {str(p.dtype) for p in parameters} - {"torch.float32", "torch.float64"}
         if coarse:
             raise ValueError(
                 f"trainable weights are {', '.join(sorted(coarse))}, where small updates vanish; "
@@ -92,8 +93,17 @@ class GradientStepper:
     ) -> StepResult:
         """Add up the gradient of all micro-batches and apply it, clipped, at learning rate ``lr``.
 
-        A loss or gradient that is not finite leaves weights and optimiser as they are.
+        A loss or gradient that is not finite leaves weights and optimiser as they are, and so does
+        an error such as a lack of memory.
         """
+        try:
+            return self._step(micro_batches, loss_of, lr)
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def _step(
+        self, micro_batches: Sequence[PackedBatch], loss_of: MicroLoss, lr: float
+    ) -> StepResult:
         mine = self.deal(micro_batches)
         total = torch.zeros((), device=self.accelerator.device)
         for number, (micro_batch, counts) in enumerate(mine, 1):
@@ -114,7 +124,6 @@ class GradientStepper:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         return StepResult(loss_sum, grad_norm, taken)
 
     @torch.no_grad()
@@ -141,13 +150,35 @@ class GradientStepper:
         most = -(-len(micro_batches) // ranks)
         return own + [(micro_batches[0], False)] * (most - len(own))
 
+    @property
+    def causal_lm(self) -> nn.Module:
+        """The causal language model."""
+        policy: PolicyModule = self.accelerator.unwrap_model(self.policy)
+        return policy.causal_lm
+
     def weights(self) -> dict[str, Tensor]:
-        """The causal language model's state dict."""
+        """The causal language model's state dict; adapters are merged into it."""
+        if self.config.lora is not None:
+            return merged_weights(self.causal_lm)
         state = self.accelerator.get_state_dict(self.policy)
         return {name.removeprefix(_PREFIX): value for name, value in state.items()}
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Replace the causal language model's weights; ValueError if they do not fit."""
-        policy: PolicyModule = self.accelerator.unwrap_model(self.policy)
-        check_fit(policy.causal_lm, weights)
-        policy.load_state_dict({_PREFIX + name: value for name, value in weights.items()})
+    def trained_weights(self) -> dict[str, Tensor]:
+        """What ``load_trained_weights`` takes: the state dict, or the adapters alone."""
+        return _adapters(self.causal_lm) if self.config.lora is not None else self.weights()
+
+    def load_trained_weights(self, weights: dict[str, Tensor]) -> None:
+        """Replace what is trained; ValueError, changing nothing, if it does not fit."""
+        model = self.causal_lm
+        if self.config.lora is None:
+            check_fit(model, weights)
+        elif strange := weights.keys() ^ _adapters(model).keys():
+            raise ValueError(
+                f"the adapters differ in {min(strange)}; load them into the model and with the"
+                " learner.lora that they were trained with"
+            )
+        model.load_state_dict(weights, strict=False)
+
+
+def _adapters(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}

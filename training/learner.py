@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from webdojo.tasks.errors import UserError
 from webdojo.training.gradient import GradientStepper, PolicyModule, StepResult
 from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.lora import add_adapters
 from webdojo.training.objectives.batch import Batch, RewardPool
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.objective import prepare, surrogate
 from webdojo.training.objectives.statistics import Statistics
 from webdojo.training.packing import PackedBatch, Row, pack
 from webdojo.training.rollouts.trajectory import Group, Turn
+
+Result = TypeVar("Result")
 
 
 class Learner:
@@ -32,6 +36,10 @@ class Learner:
 
     ``step`` counts calls of ``update`` and ``supervised_step``; ``skipped_steps`` counts the
     optimiser steps that were not taken because a loss or gradient was not finite.
+
+    A step for which memory runs out is begun again in micro-batches of half as many tokens, which
+    changes no result, and later steps keep to that; where a single row is too much UserError is
+    raised. With several processes the error is raised at once, as the others wait.
     """
 
     def __init__(
@@ -57,6 +65,13 @@ class Learner:
             accelerator = Accelerator(mixed_precision=precision, cpu=no_gpu)
         self.step = 0
         self.skipped_steps = 0
+        self.out_of_memory = 0
+        self._micro_batch_tokens = config.micro_batch_tokens
+        if config.lora is not None:
+            half = config.precision == "bfloat16"
+            add_adapters(model, config.lora, torch.bfloat16 if half else torch.float32)
+        if config.gradient_checkpointing:
+            _checkpoint_gradients(model)
         policy = PolicyModule(model.train(), config, self.objective.needs_entropies)
         self._stepper = GradientStepper(policy, config, accelerator)
         self._device: torch.device = accelerator.device
@@ -82,9 +97,11 @@ class Learner:
         taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
         tokens that these very weights drew), ``staleness_*`` (versions, over tokens),
         ``shared_token_rate`` (of the tokens read, the share that packing saved), ``tokens``,
-        ``seconds``, ``tokens_per_s``, ``lr``, ``optimizer_steps``, ``skipped_steps``.
+        ``seconds``, ``tokens_per_s``, ``lr``, ``optimizer_steps``, ``skipped_steps``,
+        ``out_of_memory`` (times that micro-batches were halved).
         """
         started = time.perf_counter()
+        memory_ran_out = self.out_of_memory
         batch = Batch.of(groups, pool)
         prepared = prepare(batch, self.objective)
         turns = [turn for group in groups for x in group.trajectories for turn in x.turns]
@@ -105,11 +122,20 @@ class Learner:
         results: list[StepResult] = []
         packed_tokens = 0
         for chosen in plan:
-            micro_batches = self._pack([rows[row] for row in chosen])
-            packed_tokens += sum(packed.input_ids.numel() for packed in micro_batches)
             places = batch.tokens_of(chosen).to(self._device)
             part = _Part(self.objective, whole.at(places), places, seen, first=not results)
-            results.append(self._stepper.step(micro_batches, part.loss, lr))
+            known = seen.sums.clone()
+
+            def step(
+                micro_batches: list[PackedBatch], part: _Part = part, known: Tensor = known
+            ) -> tuple[StepResult, int]:
+                seen.sums.copy_(known)
+                tokens = sum(packed.input_ids.numel() for packed in micro_batches)
+                return self._stepper.step(micro_batches, part.loss, lr), tokens
+
+            result, tokens = self._within_memory([rows[row] for row in chosen], step)
+            results.append(result)
+            packed_tokens += tokens
         metrics = self._finish(results, lr)
         metrics |= seen.statistics(self._stepper).rates()
         metrics |= seen.mismatch(self._stepper, behaviour, _drawn_by(turns, version, self._device))
@@ -117,6 +143,7 @@ class Learner:
         read = self.config.epochs * sum(len(row.input_ids) for row in rows)
         metrics["shared_token_rate"] = 1 - packed_tokens / read
         metrics |= _pace(self.config.epochs * behaviour.numel(), started)
+        metrics["out_of_memory"] = self.out_of_memory - memory_ran_out
         # A step that was skipped may have seen numbers that no log can hold.
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
@@ -126,31 +153,35 @@ class Learner:
         ``loss`` is in nats a token, before the step. Raises ValueError if no token is trained.
         """
         started = time.perf_counter()
-        micro_batches = self._pack(rows)
-        tokens = _count(micro_batches)
+        tokens = sum(sum(row.trained) for row in rows)
+        if not tokens:
+            raise _nothing_trained()
         lr = self.config.lr_at(self.step)
 
         def cross_entropy(_: PackedBatch, logprobs: Tensor, __: Tensor) -> Tensor:
             return -logprobs.sum() / tokens
 
-        result = self._stepper.step(micro_batches, cross_entropy, lr)
+        result = self._within_memory(
+            rows, lambda micro_batches: self._stepper.step(micro_batches, cross_entropy, lr)
+        )
         return self._finish([result], lr) | _pace(tokens, started)
 
     def supervised_loss(self, rows: Sequence[Row]) -> float:
         """Mean cross-entropy (nats) of the rows' trained tokens, without training on them."""
-        micro_batches = self._pack(rows)
-        logprobs = self._stepper.logprobs(micro_batches, self._stepper.policy)
-        return -float(logprobs.sum()) / _count(micro_batches)
+        tokens = sum(sum(row.trained) for row in rows)
+        if not tokens:
+            raise _nothing_trained()
+        return -float(self._logprobs(rows, self._stepper.policy).sum()) / tokens
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the model's state dict, for an engine or a file."""
+        """A copy of the model's state dict, adapters merged, for an engine or a file."""
         return {name: value.detach().clone() for name, value in self._stepper.weights().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as ``torch.save`` takes it."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {
-            "weights": self.weights(),
+            "weights": {k: v.detach().clone() for k, v in self._stepper.trained_weights().items()},
             "optimizer": self._stepper.optimizer.state_dict(),
             "step": self.step,
             "skipped_steps": self.skipped_steps,
@@ -164,7 +195,7 @@ class Learner:
 
         Raises ValueError, changing nothing, if the weights are another model's.
         """
-        self._stepper.load_weights(state["weights"])
+        self._stepper.load_trained_weights(state["weights"])
         self._stepper.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
         self.skipped_steps = state["skipped_steps"]
@@ -192,16 +223,42 @@ class Learner:
             if int(batch.token_counts[chosen].sum()):
                 yield chosen.tolist()
 
+    def _within_memory(
+        self, rows: Sequence[Row], work: Callable[[list[PackedBatch]], Result]
+    ) -> Result:
+        """Do ``work`` on packed rows, in smaller micro-batches if memory runs out."""
+        while True:
+            try:
+                return work(self._pack(rows))
+            except RuntimeError as error:
+                alone = self._stepper.accelerator.num_processes == 1
+                if not alone or not _ran_out_of_memory(error):
+                    raise
+                self._halve(rows, error)
+
+    def _halve(self, rows: Sequence[Row], error: RuntimeError) -> None:
+        longest = max(len(row.input_ids) for row in rows)
+        if self._micro_batch_tokens <= longest:
+            raise UserError(
+                f"memory ran out on a single row of {longest} tokens: set"
+                " learner.gradient_checkpointing = true, train adapters (learner.lora), or lower"
+                " policy.context_tokens"
+            ) from error
+        self._micro_batch_tokens = max(longest, self._micro_batch_tokens // 2)
+        self.out_of_memory += 1
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
     def _pack(self, rows: Sequence[Row]) -> list[PackedBatch]:
         return pack(
             rows,
-            max_tokens=self.config.micro_batch_tokens,
+            max_tokens=self._micro_batch_tokens,
             sequence_tokens=self.config.sequence_tokens,
             min_shared=self.config.min_shared_tokens,
         )
 
     def _logprobs(self, rows: Sequence[Row], policy: nn.Module) -> Tensor:
-        return self._stepper.logprobs(self._pack(rows), policy)
+        return self._within_memory(rows, lambda packed: self._stepper.logprobs(packed, policy))
 
     def _tensor(self, values: Tensor | Sequence[float]) -> Tensor:
         return torch.as_tensor(values).to(self._device, torch.float32)
@@ -318,8 +375,16 @@ def _pace(tokens: int, started: float) -> dict[str, float]:
     return {"tokens": tokens, "seconds": seconds, "tokens_per_s": tokens / seconds}
 
 
-def _count(micro_batches: Sequence[PackedBatch]) -> int:
-    tokens = sum(packed.tokens for packed in micro_batches)
-    if not tokens:
-        raise ValueError("no token of the rows is trained; mark the responses' tokens as trained")
-    return tokens
+def _checkpoint_gradients(model: Any) -> None:
+    # transformers is about to give it another name.
+    enable = getattr(model, "activation_checkpointing_enable", None)
+    (enable or model.gradient_checkpointing_enable)({"use_reentrant": False})
+
+
+def _nothing_trained() -> ValueError:
+    return ValueError("no token of the rows is trained; mark the responses' tokens as trained")
+
+
+def _ran_out_of_memory(error: RuntimeError) -> bool:
+    # The CPU's allocator has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

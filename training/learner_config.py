@@ -10,6 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
+class LoraConfig(BaseModel):
+    """Low-rank adapters (LoRA, arXiv 2106.09685): W + alpha/rank · B·A, and only A and B learn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rank: int = Field(32, gt=0)
+    """Rows of A and columns of B."""
+    alpha: int = Field(64, gt=0)
+    """Scale of what the adapters add, divided by the rank."""
+    targets: tuple[str, ...] = ("all-linear",)
+    """Names of the linear layers that get adapters; ``all-linear`` is all but the output head."""
+
+
 class LearnerConfig(BaseModel):
     """How weights are updated. A step is one batch of groups, or one supervised batch."""
 
@@ -46,7 +59,13 @@ class LearnerConfig(BaseModel):
     banned_token_ids: tuple[int, ...] = ()
     """Ids that the engine never draws, so that both sides mean the same distribution."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward pass; weights and optimiser stay in float32. bfloat16 needs a GPU."""
+    """Of the forward pass; what is trained and the optimiser stay in float32. With ``lora`` the
+    frozen weights are kept in it too, which halves them. bfloat16 is slow on most CPUs."""
+    lora: LoraConfig | None = None
+    """Train adapters in place of the weights; engines and checkpoints get the merged weights."""
+    gradient_checkpointing: bool = False
+    """Keep each layer's input alone and compute the rest again on the way back: about a third
+    more work for a fraction of the memory."""
     seed: int = 0
     """Of the order in which groups are dealt to mini-batches."""
 

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, Self
@@ -84,6 +85,13 @@ class MetricsLog:
             self._file.close()
             for logger in self._loggers:
                 logger.close()
+
+
+def check_loggers(names: Sequence[str]) -> None:
+    """Raise UserError if a logger's package is missing; imports none of them."""
+    for name in names:
+        if find_spec(name) is None:
+            raise _missing(name)
 
 
 def drop_cut_line(path: Path) -> None:
@@ -175,7 +183,8 @@ def _load(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        package = module.partition(".")[0]
-        raise UserError(
-            f"the logger {package!r} needs the package {package}: pip install {package}"
-        ) from None
+        raise _missing(module.partition(".")[0]) from None
+
+
+def _missing(package: str) -> UserError:
+    return UserError(f"the logger {package!r} needs the package {package}: pip install {package}")

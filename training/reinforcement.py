@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webdojo.agents.checkpoint import Checkpoint
+from webdojo.agents.engines.decoder import check_fit
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import TRAIN_SEEDS
+from webdojo.training.checkpoints import Checkpoints, damaged, full_disk_told
 from webdojo.training.config import TrainConfig
 from webdojo.training.metrics import MetricsLog
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Group
 from webdojo.training.run_folder import RunFolder
+from webdojo.training.update_figures import of_rollouts, trained_on
+from webdojo.training.update_log import UPDATES_FILE, UpdateLog
 
-KEPT_CHECKPOINTS = 2
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from webdojo.training.learner import Learner
+
+MOST_SKIPPED = 5
+"""Updates in a row without a finite loss after which going on is pointless."""
 
 
 class Reinforcement:
@@ -44,6 +52,9 @@ class Reinforcement:
         self._rollouts = rollouts
         self._metrics = metrics
         self._progress = progress
+        self._checkpoints = Checkpoints(folder, config.reinforce.keep_last)
+        self._skipped = 0
+        """Updates since the last one whose loss was finite."""
         self._waited_s = 0.0
         self._trained_s = 0.0
         self._began = time.monotonic()
@@ -56,37 +67,17 @@ class Reinforcement:
 
     def run(self, start: Checkpoint, target: Path) -> dict[str, Any]:
         """Train from ``start`` and leave the last policy in ``target``; returns throughput."""
-        import torch
-        from safetensors.torch import save_file
-
-        from webdojo.training.learner import Learner
-
         config = self._config
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(config.reinforce.learner_threads)
-        model = start.model()
-        tokenizer = start.tokenizer()
-        learner_config = config.learner.model_copy(
-            update={"temperature": config.rollout.temperature}
-        )
-        learner = Learner(model, learner_config, config.objective)
+        self._start = start
+        learner = self._learner()
         version, pool_state = self._restore(learner)
+        self._updates = UpdateLog(self._folder.path / UPDATES_FILE, version)
         updates = config.reinforce.updates
         self._began = time.monotonic()
         limit_s = 60 * config.reinforce.max_minutes
         self._progress.phase("reinforce", updates, "updates", version)
-        with tempfile.TemporaryDirectory(
-            prefix="webdojo-weights-", dir=_shared_memory()
-        ) as passing:
-            weights = Path(passing) / "weights.safetensors"
-
-            def publish() -> None:
-                partial = weights.with_suffix(".partial")
-                save_file(learner.weights(), partial)
-                partial.replace(weights)
-                self._rollouts.call("publish", weights=weights, version=version)
-
-            publish()
+        with self._publishing(learner) as publish:
+            publish(version)
             self._rollouts.call(
                 "start_pool",
                 rollout=config.rollout,
@@ -105,64 +96,116 @@ class Reinforcement:
                 groups: list[Group] | None = self._rollouts.call(
                     "next_batch", version=version, patience_s=left_s
                 )
-                waited = time.monotonic() - mark
+                waited_s = time.monotonic() - mark
                 if groups is None:
-                    self._waited_s += waited
+                    self._waited_s += waited_s
                     self._progress.note("time is up before enough groups whose rewards differ came")
                     break
-                mark = time.monotonic()
-                figures = learner.update(groups, version)
-                version += 1
-                publish()
-                trained = time.monotonic() - mark
-                self._waited_s += waited
-                self._trained_s += trained
-                self._tell(version, groups, figures, waited, trained)
+                version = self._update(learner, version, groups, publish, waited_s)
                 if version % config.reinforce.checkpoint_every == 0 and version < updates:
                     self._save(learner, version)
             last = self._rollouts.call("stop_pool")
-        start.save(model, tokenizer, target)
+        start.save(policy_of(start, learner), start.tokenizer(), target)
         self._progress.end(f"{version} updates")
         return self._throughput(last, version, self._elapsed_s)
 
+    def _learner(self) -> Learner:
+        import torch
+
+        from webdojo.training.learner import Learner
+
+        config = self._config
+        torch.manual_seed(config.seed)
+        torch.set_num_threads(config.reinforce.learner_threads)
+        if config.rollout.deterministic:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        return Learner(
+            self._start.model(),
+            config.learner.model_copy(update={"temperature": config.rollout.temperature}),
+            config.objective,
+            reference=self._start.model() if config.objective.needs_reference else None,
+        )
+
+    @contextmanager
+    def _publishing(self, learner: Learner) -> Iterator[Callable[[int], None]]:
+        """What hands the learner's weights, under a version, to the engine."""
+        from safetensors.torch import save_file
+
+        shared = Path("/dev/shm")  # noqa: S108  # memory, where there is one
+        with tempfile.TemporaryDirectory(
+            prefix="webdojo-weights-", dir=shared if shared.is_dir() else None
+        ) as passing:
+            weights = Path(passing) / "weights.safetensors"
+
+            def publish(version: int) -> None:
+                partial = weights.with_suffix(".partial")
+                with full_disk_told(partial.parent):
+                    save_file(learner.weights(), partial)
+                partial.replace(weights)
+                self._rollouts.call("publish", weights=weights, version=version)
+
+            yield publish
+
+    def _update(
+        self,
+        learner: Learner,
+        version: int,
+        groups: Sequence[Group],
+        publish: Callable[[int], None],
+        waited_s: float,
+    ) -> int:
+        """Train on one batch of groups; returns the version that it made."""
+        mark = time.monotonic()
+        figures = learner.update(groups, version)
+        self._check_progress(figures)
+        version += 1
+        self._updates.append(version, groups)
+        publish(version)
+        trained_s = time.monotonic() - mark
+        self._waited_s += waited_s
+        self._trained_s += trained_s
+        self._tell(version, groups, figures, waited_s, trained_s)
+        return version
+
+    def _check_progress(self, figures: dict[str, float]) -> None:
+        """Raise UserError if one update after another took no step."""
+        self._skipped = 0 if figures["optimizer_steps"] else self._skipped + 1
+        if self._skipped >= MOST_SKIPPED:
+            raise UserError(
+                f"the loss or its gradient was not finite in {self._skipped} updates in a row:"
+                " lower learner.lr or learner.max_grad_norm in the run's config.toml, and go on"
+                " from its last checkpoint"
+            )
+
     # Checkpoints ---------------------------------------------------------------------------------
 
-    def _save(self, learner: Any, version: int) -> None:
-        """Learner and pool ledger of one version, whole or not at all."""
-        import torch
-
-        target = self._folder.checkpoint(f"update-{version:06d}")
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        torch.save(learner.state_dict(), partial / "learner.pt")
+    def _save(self, learner: Learner, version: int) -> None:
+        """Learner and pool ledger of one version, and the policy if it is the best so far."""
         pool = self._rollouts.call("pool_state")
-        state = {"version": version, "elapsed_s": round(self._elapsed_s, 3), "pool": pool}
-        (partial / "pool.json").write_text(json.dumps(state), encoding="utf-8")
-        partial.replace(target)
-        for old in sorted(target.parent.glob("update-[0-9]*[0-9]"))[:-KEPT_CHECKPOINTS]:
-            shutil.rmtree(old)
+        self._checkpoints.save(version, learner.state_dict(), pool, self._elapsed_s)
+        success = self._rollouts.figures.get("recent_success")
+        if self._config.reinforce.keep_best and version and success is not None:
+            self._checkpoints.keep_if_best(
+                version, success, lambda folder: self._write_policy(learner, folder)
+            )
 
-    def _restore(self, learner: Any) -> tuple[int, dict[str, Any] | None]:
-        import torch
+    def _write_policy(self, learner: Learner, folder: Path) -> None:
+        self._start.write(policy_of(self._start, learner), self._start.tokenizer(), folder)
 
-        found = self._folder.latest_update()
-        if found is None:
+    def _restore(self, learner: Learner) -> tuple[int, dict[str, Any] | None]:
+        saved = self._checkpoints.latest()
+        if saved is None:
             # Episodes of a run that was stopped before its first checkpoint were drawn for a
             # learner that is gone.
             self._folder.rollouts.unlink(missing_ok=True)
             return 0, None
         try:
-            learner.load_state_dict(torch.load(found / "learner.pt", weights_only=True))
-            state = json.loads((found / "pool.json").read_text(encoding="utf-8"))
-        except Exception as error:  # unpickling raises whatever the bytes lead it to
-            raise UserError(
-                f"the checkpoint {found} is damaged ({type(error).__name__}); remove it to go on"
-                " from the one before"
-            ) from error
-        self._progress.note(f"going on from update {state['version']}")
-        self._before_s = float(state["elapsed_s"])
-        return int(state["version"]), state["pool"]
+            learner.load_state_dict(saved.learner)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise damaged(self._checkpoints.newest, error) from error
+        self._progress.note(f"going on from update {saved.version}")
+        self._before_s = saved.elapsed_s
+        return saved.version, saved.pool
 
     # Figures -------------------------------------------------------------------------------------
 
@@ -176,23 +219,13 @@ class Reinforcement:
     ) -> None:
         elapsed_s = self._elapsed_s
         figures = self._rollouts.figures
-        pool = figures.get("pool", {})
-        engine = figures.get("engine", {})
-        seen = dict(learner)
-        seen |= _outcomes(groups)
-        finished = pool.get("groups_finished", 0)
-        if finished:
-            seen["groups/mixed_share"] = pool["groups_mixed"] / finished
-            seen["rollout/idle_share"] = pool["idle_share"]
-            seen["rollout/retried"] = sum(pool["retried"].values())
-            seen["rollout/episodes"] = finished * self._config.rollout.group_size
+        config = self._config
+        seen = learner | trained_on(groups)
+        seen |= of_rollouts(figures, config.tasks.demonstrated, config.rollout.group_size)
+        if "rollout/episodes" in seen:
             seen["episodes_per_min"] = 60 * seen["rollout/episodes"] / elapsed_s
-        for task_id, (episodes, successes) in figures.get("tasks", {}).items():
-            seen[f"reward/{task_id}"] = successes / episodes
-        if "recent_success" in figures:
-            seen["reward/mean"] = figures["recent_success"]
         seen["learner/idle_share"] = waited_s / (waited_s + trained_s)
-        if engine:
+        if engine := figures.get("engine", {}):
             seen["engine/tokens_per_s"] = engine["drawn_tokens"] / (elapsed_s - self._before_s)
         self._metrics.write("reinforce", version, seen)
         shown = {
@@ -234,27 +267,9 @@ class Reinforcement:
         }
 
 
-def _outcomes(groups: Sequence[Group]) -> dict[str, float]:
-    """Reward, steps and tokens of the episodes trained on, for successes and failures apart."""
-    values: dict[str, list[float]] = defaultdict(list)
-    for group in groups:
-        for trajectory in group.trajectories:
-            kind = "success" if trajectory.reward > 0 else "failure"
-            values["reward/trained"].append(trajectory.reward)
-            values[f"steps/{kind}"].append(len(trajectory.turns))
-            values[f"tokens/{kind}"].append(trajectory.response_tokens)
-            values["env/step_ms"].append(
-                1000 * trajectory.env_seconds / max(1, len(trajectory.turns))
-            )
-            values["engine/turn_ms"].append(
-                1000 * trajectory.engine_seconds / max(1, len(trajectory.turns))
-            )
-            for turn in trajectory.turns:
-                values["turns/unchanged_share"].append(not turn.page_changed)
-                values["turns/error_share"].append(bool(turn.error))
-    return {name: sum(found) / len(found) for name, found in values.items()}
-
-
-def _shared_memory() -> str | None:
-    folder = Path("/dev/shm")  # noqa: S108  # memory, where there is one
-    return str(folder) if folder.is_dir() else None
+def policy_of(start: Checkpoint, learner: Learner) -> PreTrainedModel:
+    """The model as it is after training, adapters merged, ready to be written."""
+    model = start.model()
+    check_fit(model, weights := learner.weights())
+    model.load_state_dict(weights, strict=False)
+    return model

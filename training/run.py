@@ -21,13 +21,14 @@ from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     MODES,
     EvaluationResult,
+    by_difficulty,
     count_episodes,
     evaluate,
     read_result,
     splits_of,
     write_records,
 )
-from webdojo.training.metrics import MetricsLog
+from webdojo.training.metrics import MetricsLog, check_loggers
 from webdojo.training.progress import Progress
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement
@@ -74,6 +75,7 @@ def resume(path: Path) -> Path:
 
 def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     find_chromium()
+    check_loggers(config.loggers)
     _check_tasks(config)
     base = find_checkpoint(config.policy.checkpoint, config.policy.layout)
     base.check(config.policy.context_tokens)
@@ -85,6 +87,8 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
         max_response_tokens=config.policy.max_response_tokens,
         slots=config.rollout.slots,
         engine_threads=config.rollout.engine_threads,
+        precision=config.learner.precision,
+        deterministic=config.rollout.deterministic,
         deadline_s=config.rollout.deadline_s,
     )
     with RolloutProcess(settings) as rollouts:
@@ -110,7 +114,7 @@ class _Run:
         self.config = config
         self.base = base
         self.progress = Progress()
-        self.metrics = MetricsLog(folder.path)
+        self.metrics = MetricsLog(folder.path, ("tensorboard", *config.loggers))
 
     def go(self, rollouts: RolloutProcess) -> Path:
         print(f"run folder: {self.folder.path}", flush=True)
@@ -192,7 +196,7 @@ class _Run:
         import torch
 
         from webdojo.training.learner import Learner
-        from webdojo.training.learner_config import LearnerConfig
+        from webdojo.training.reinforcement import policy_of
         from webdojo.training.warm_start import count_batches, rows_of, warm_start
 
         config = self.config.warm_start
@@ -204,13 +208,15 @@ class _Run:
             steps = count_batches(rows, config.batch_tokens, config.epochs, self.config.seed)
             learner = Learner(
                 model,
-                LearnerConfig(
-                    lr=config.lr,
-                    betas=(0.9, 0.95),
-                    schedule="cosine",
-                    warmup_steps=max(1, min(20, steps // 10)),
-                    total_steps=steps + 1,
-                    seed=self.config.seed,
+                self.config.learner.model_copy(
+                    update={
+                        "lr": config.lr,
+                        "betas": (0.9, 0.95),
+                        "schedule": "cosine",
+                        "warmup_steps": max(1, min(20, steps // 10)),
+                        "total_steps": steps + 1,
+                        "seed": self.config.seed,
+                    }
                 ),
             )
             self.progress.phase("warm start", steps, "steps")
@@ -223,6 +229,7 @@ class _Run:
 
             warm_start(learner, rows, config.batch_tokens, config.epochs, self.config.seed, show)
             self.progress.end(f"{len(rows)} turns")
+            model = policy_of(self.base, learner)
         self.base.save(model, self.base.tokenizer(), target)
 
     def _evaluate(self, rollouts: RolloutProcess, moment: str, checkpoint: Path) -> None:
@@ -253,10 +260,9 @@ class _Run:
                     on_episode=show,
                 )
                 write_records(self.folder.evaluation(moment, mode), result.records)
+                rates = {**result.splits, **by_difficulty(result.records)}
                 self.metrics.write(
-                    phase,
-                    0,
-                    {f"success/{mode}/{name}": r["success"] for name, r in result.splits.items()},
+                    phase, 0, {f"success/{mode}/{name}": r["success"] for name, r in rates.items()}
                 )
                 figures = ", ".join(f"{n} {r['success']:.2f}" for n, r in result.splits.items())
                 self.progress.end(figures)

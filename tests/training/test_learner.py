@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from webdojo.tasks.errors import UserError
 from webdojo.training.learner import Learner
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
@@ -316,3 +317,49 @@ def test_bad_inputs_are_refused_with_the_way_out():
     state["weights"] = {**state["weights"], "strange": torch.zeros(1)}
     with pytest.raises(ValueError, match="unknown to the model"):
         learner.load_state_dict(state)
+
+
+class NoRoomAbove:
+    """Stands in for a GPU's memory: a pass over more than ``tokens`` tokens fails."""
+
+    def __init__(self, model, tokens):
+        self.tokens = tokens
+        self.refused = 0
+        model.model.layers[-1].register_forward_pre_hook(self.check, with_kwargs=True)
+
+    def check(self, module, args, kwargs):
+        hidden = args[0] if args else kwargs["hidden_states"]
+        if hidden.shape[0] * hidden.shape[1] > self.tokens:
+            self.refused += 1
+            raise torch.OutOfMemoryError("no room (a test's stand-in for a GPU's memory)")
+
+
+def test_a_batch_for_which_memory_runs_out_is_done_in_smaller_parts_with_the_same_result():
+    plain, tight = tiny_model(), tiny_model()
+    groups = groups_drawn_by(plain)
+    whole = Learner(plain, CONFIG)
+    expected = whole.update(groups, version=0)
+    room = NoRoomAbove(tight, 60)
+    learner = Learner(tight, CONFIG)
+    found = learner.update(groups, version=0)
+    assert expected["out_of_memory"] == 0
+    assert found["out_of_memory"] == room.refused > 0
+    for name in ("loss", "grad_norm", "entropy", "clip_rate", "effective_sample_size"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
+    # Later batches begin with what has fitted.
+    refused = room.refused
+    assert learner.update(groups, version=1)["out_of_memory"] == 0
+    assert room.refused == refused
+
+
+def test_a_row_that_fits_in_no_memory_is_a_sentence_and_changes_nothing():
+    model = tiny_model()
+    groups = groups_drawn_by(model)
+    NoRoomAbove(model, 5)
+    learner = Learner(model, CONFIG)
+    before = learner.weights()
+    with pytest.raises(UserError, match=r"memory ran out on a single row of \d+ tokens"):
+        learner.update(groups, version=0)
+    assert learner.step == 0
+    assert all(torch.equal(value, before[name]) for name, value in learner.weights().items())
+    assert all(parameter.grad is None for parameter in model.parameters())

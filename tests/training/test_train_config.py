@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.splits import get_split
 from webdojo.training.config import (
     config_to_toml,
     load_config,
     parse_config,
     presets,
     with_whole_suites,
+)
+from webdojo.training.objectives.config import (
+    ConstantK,
+    DecoupledCorrection,
+    ObjectiveConfig,
+    PpoSurrogate,
 )
 
 
@@ -102,3 +109,47 @@ def test_a_suite_stands_for_its_tasks_and_may_not_hold_what_is_trained_on() -> N
         with_whole_suites(parse_config(leaky, "test"))
     with pytest.raises(UserError, match="did you mean"):
         with_whole_suites(parse_config({"tasks": {"reinforced": ["miniwob.click-buton"]}}, "test"))
+
+
+def test_asyncwebrl_has_the_figures_of_the_paper() -> None:
+    config = load_config("asyncwebrl")
+    assert (config.policy.max_response_tokens, config.policy.context_tokens) == (4096, 16384)
+    rollout, learner = config.rollout, config.learner
+    assert (rollout.group_size, rollout.groups_per_batch) == (8, 16)
+    assert (rollout.staleness, rollout.temperature) == (2, 1.0)
+    assert (learner.lr, learner.schedule, learner.max_grad_norm) == (5e-6, "cosine", 1.0)
+    assert (learner.epochs, learner.minibatches) == (3, 2)
+    assert learner.total_steps == config.reinforce.updates
+    assert config.objective == ObjectiveConfig.from_preset("asyncwebrl")
+    surrogate, correction = config.objective.surrogate, config.objective.correction
+    assert surrogate == PpoSurrogate(clip_low=0.2, clip_high=0.2, dual_clip=3.0)
+    assert correction == DecoupledCorrection(cap=5.0)
+    assert config.objective.normalizer == ConstantK(k=10)
+    assert not config.objective.needs_reference
+
+
+def test_a_split_stands_for_its_tasks_and_a_held_out_one_is_not_trained_on() -> None:
+    config = parse_config({"tasks": {"reinforced": ["miniwob-train"]}}, "test")
+    assert with_whole_suites(config).tasks.reinforced == get_split("miniwob-train").task_ids
+    held_out = parse_config({"tasks": {"reinforced": ["miniwob-test"]}}, "test")
+    with pytest.raises(UserError, match="held out"):
+        with_whole_suites(held_out)
+    unseen = {"reinforced": ["miniwob-train"], "unseen": ["miniwob-test"]}
+    assert with_whole_suites(parse_config({"tasks": unseen}, "test")).tasks.unseen
+
+
+def test_a_deterministic_run_must_be_synchronous() -> None:
+    sentence = refusal("quickstart", "rollout.deterministic=true")
+    assert 'needs staleness = 0 and collection = "submission"' in sentence
+    assert "they are 2 and 'completion'" in sentence
+    settings = ["rollout.staleness=0", "rollout.collection=submission"]
+    config = load_config("quickstart", [*settings, "rollout.deterministic=true"])
+    assert config.rollout.deterministic
+
+
+def test_an_unknown_logger_and_a_wrong_adapter_setting_are_named() -> None:
+    assert "loggers.0: Input should be 'trackio' or 'wandb'" in refusal(
+        "quickstart", 'loggers=["tensorbord"]'
+    )
+    sentence = refusal("quickstart", "learner.lora.rnk=8")
+    assert "'learner.lora.rnk'; the nearest is 'learner.lora.rank'" in sentence

@@ -22,6 +22,19 @@ class RewardPool:
     reward_sums: Tensor
     square_sums: Tensor
 
+    @classmethod
+    def of(cls, groups: Sequence[Group]) -> RewardPool:
+        """The rewards drawn for each group; those of its trajectories if nothing else was."""
+        drawn = [group.drawn or tuple(t.reward for t in group.trajectories) for group in groups]
+        return cls(
+            counts=torch.tensor([len(rewards) for rewards in drawn], dtype=torch.float64),
+            reward_sums=torch.tensor([sum(rewards) for rewards in drawn], dtype=torch.float64),
+            square_sums=torch.tensor(
+                [sum(reward * reward for reward in rewards) for rewards in drawn],
+                dtype=torch.float64,
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -69,7 +82,12 @@ class Batch:
 
     @classmethod
     def of(cls, groups: Sequence[Group], pool: RewardPool | None = None) -> Batch:
-        """Make a batch whose rows are the turns of ``groups``, group by group, in order."""
+        """Make a batch whose rows are the turns of ``groups``, group by group, in order.
+
+        ``pool`` is by default made of what the groups say was drawn for them.
+        """
+        if pool is None and any(group.drawn for group in groups):
+            pool = RewardPool.of(groups)
         trajectories = [trajectory for group in groups for trajectory in group.trajectories]
         turns = [(i, t, turn) for i, x in enumerate(trajectories) for t, turn in enumerate(x.turns)]
         known: dict[str, int] = {"": -1}

@@ -23,7 +23,8 @@ class Counters:
     consumed: int = 0
     """Attempts whose trajectory was handed to the learner."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """Attempts that ended with their group's rejection, by Rejection."""
+    """Attempts that ended with their group's rejection, by Rejection; ``surplus`` are
+    those of consumed groups that were drawn and not kept."""
     retried: Counter[str] = field(default_factory=Counter)
     """Attempts that died and were run again, by cause (``deadline``, ``cancelled``, or the class
     of the exception)."""

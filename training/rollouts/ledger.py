@@ -36,6 +36,10 @@ class LiveGroup:
     oldest: int | None = None
     """Version of the oldest token drawn by its finished members; None if there is none."""
     rejected: Rejection | None = None
+    asked: int = 0
+    """Members asked for so far."""
+    kept: tuple[int, ...] = ()
+    """Of the finished members, those that are trained on; set when the group is ready."""
 
     def add(self, trajectory: Trajectory) -> None:
         """Take in a finished member."""
@@ -57,8 +61,26 @@ class LiveGroup:
 
     def group(self) -> Group:
         """The finished group, members in order."""
-        members = tuple(self.finished[member] for member in sorted(self.finished))
-        return Group(self.group_id, self.task_id, self.seed, members)
+        members = tuple(self.finished[member] for member in self.kept)
+        drawn: tuple[float, ...] = ()
+        if len(self.kept) < len(self.finished):
+            drawn = tuple(self.finished[member].reward for member in sorted(self.finished))
+        return Group(self.group_id, self.task_id, self.seed, members, drawn)
+
+    def balanced(self, size: int) -> bool:
+        """Whether half of ``size`` members, rounded down, succeeded and as many failed."""
+        good = sum(trajectory.reward > 0 for trajectory in self.finished.values())
+        return min(good, len(self.finished) - good) >= size // 2
+
+    def keep(self, size: int) -> None:
+        """Choose ``size`` of the finished members: both outcomes in halves, as far as there are.
+
+        Within an outcome the first members are taken, so that chance alone decides.
+        """
+        good = [m for m in sorted(self.finished) if self.finished[m].reward > 0]
+        bad = [m for m in sorted(self.finished) if self.finished[m].reward <= 0]
+        of_good = min(len(good), max(size // 2, size - len(bad)))
+        self.kept = tuple(sorted(good[:of_good] + bad[: size - of_good]))
 
 
 @dataclass(slots=True, eq=False)
@@ -97,7 +119,10 @@ class Ledger:
         reject_zero_variance: bool,
         retries: int,
         emit: Emit,
+        rounds: int = 1,
     ) -> None:
+        if rounds < 1:
+            raise ValueError(f"rounds must be at least 1, got {rounds}")
         if reject_zero_variance and pacing.group_size == 1:
             raise ValueError(
                 "group_size 1 makes every group's rewards equal, so that none would ever be "
@@ -111,6 +136,7 @@ class Ledger:
         self._collection = collection
         self._reject_zero_variance = reject_zero_variance
         self._retries = retries
+        self._rounds = rounds
         self._emit = emit
         self._next_group = 0
         self._live: dict[int, LiveGroup] = {}
@@ -186,28 +212,42 @@ class Ledger:
         self._live[group.group_id] = group
         self.pacing.open += 1
         self.counters.groups_opened += 1
-        for member in range(self.pacing.group_size):
-            if member in found:
-                self.counters.submitted += 1
-                group.add(found[member])
-            else:
-                self._waiting.append(Attempt(group, member))
-                self.pacing.waiting += 1
+        for trajectory in found.values():
+            self.counters.submitted += 1
+            group.add(trajectory)
+        # A restart finds members of later rounds only where those rounds had begun.
+        size = self.pacing.group_size
+        begun = 1 + max(found, default=0) // size
+        self._ask(group, begun * size)
         self._settle(group)
 
-    def _settle(self, group: LiveGroup) -> None:
-        """Decide on a group once its members have all finished: keep or replace.
+    def _ask(self, group: LiveGroup, members: int) -> None:
+        """Have the group's members up to that number drawn, those that are not there yet."""
+        for member in range(group.asked, members):
+            if member not in group.finished:
+                self._waiting.append(Attempt(group, member))
+                self.pacing.waiting += 1
+        group.asked = members
 
-        The place for estimators that would have more members drawn first (Reinforce-Ada).
+    def _settle(self, group: LiveGroup) -> None:
+        """Decide on a group once its members have all finished: draw more, keep, or replace.
+
+        More are drawn, round by round, until both outcomes can be kept in halves (Reinforce-Ada,
+        arXiv 2510.04996, balanced stop).
         """
-        if len(group.finished) < self.pacing.group_size:
+        size = self.pacing.group_size
+        if len(group.finished) < group.asked:
             return
+        if group.asked < self._rounds * size and not group.balanced(size):
+            self._ask(group, group.asked + size)
+            return
+        group.keep(size)
         self.pacing.open -= 1
         self.pacing.ready += 1
         self._ready[group.group_id] = group
         self.failed_in_a_row = 0
         rewards = [trajectory.reward for trajectory in group.finished.values()]
-        mixed = len(set(rewards)) > 1
+        mixed = len({group.finished[member].reward for member in group.kept}) > 1
         if group.group_id not in self._counted:
             self.counters.groups_finished += 1
             self.counters.groups_mixed += mixed
@@ -275,7 +315,9 @@ class Ledger:
         for group in batch:
             del self._live[group.group_id], self._ready[group.group_id]
             self.counters.staleness[group.staleness(version)] += 1
-            self.counters.consumed += len(group.finished)
+            self.counters.consumed += len(group.kept)
+            if surplus := len(group.finished) - len(group.kept):
+                self.counters.rejected["surplus"] += surplus
         self.counters.groups_consumed += size
         self.pacing.ready -= size
         self.pacing.next_version = version + 1

@@ -64,6 +64,10 @@ class RolloutPool:
     ``staleness`` versions behind the learner. What still runs of a replaced group is cancelled.
     A cancelled episode has ``grace_s`` to clean up before it is cancelled again.
 
+    With ``rounds`` above 1 a group whose members do not hold both outcomes in halves has
+    ``group_size`` more drawn, up to that many rounds; ``group_size`` of all are kept, in halves as
+    far as there are, and ``Group.drawn`` tells the rewards of all.
+
     If ``failure_limit`` groups in a row are given up for failed episodes (by default as many as fit
     in the slots, at least 8), ``next_batch`` raises EpisodesFailError.
 
@@ -85,6 +89,7 @@ class RolloutPool:
         reject_zero_variance: bool = True,
         deadline_s: float = 600.0,
         retries: int = 2,
+        rounds: int = 1,
         failure_limit: int | None = None,
         grace_s: float = 10.0,
         on_trajectory: OnTrajectory | None = None,
@@ -98,6 +103,7 @@ class RolloutPool:
             reject_zero_variance=reject_zero_variance,
             retries=retries,
             emit=self._emit,
+            rounds=rounds,
         )
         self._run_episode = run_episode
         self._deadline_s = deadline_s

@@ -71,6 +71,8 @@ class Group:
     task_id: str
     seed: int
     trajectories: tuple[Trajectory, ...] = field(default=())
+    drawn: tuple[float, ...] = ()
+    """Rewards of all that was drawn for the group; empty if all of it is in ``trajectories``."""
 
     @property
     def mixed(self) -> bool:

@@ -16,11 +16,12 @@ import time
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec
 from webdojo.envs.pool import EnvPool
@@ -42,6 +43,9 @@ from webdojo.training.rollouts.episode import EpisodeRequest
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 
 if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
     from webdojo.agents.engines.transformers_engine import TransformersEngine
     from webdojo.training.config import RolloutConfig
     from webdojo.training.rollouts.pool import RolloutPool
@@ -76,6 +80,11 @@ class WorkerSettings:
     max_response_tokens: int = 48
     slots: int = 16
     engine_threads: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the engine where it runs on an accelerator."""
+    deterministic: bool = False
+    """Whether the engine draws one response at a time and keeps no prefixes, so that what it gives
+    does not depend on what else it draws, even in the last bit."""
     deadline_s: float = 60.0
 
 
@@ -220,7 +229,9 @@ class Worker:
                 request.member,
                 request.attempt,
             )
-            agent_seed = episode_seed(seed, which)
+            # A repeated attempt draws the same tokens where the course is to repeat.
+            first = replace(which, episode_id=f"{which.group_id:06d}-{which.member}-1")
+            agent_seed = episode_seed(seed, first if rollout.deterministic else which)
             played = await self._run(which, envs, make_agent, agent_seed, request.progress)
             if played.ending == "blocked":
                 raise BlockedEpisodeError(f"{which.task_id} with seed {which.seed} was blocked")
@@ -243,6 +254,7 @@ class Worker:
             collection=rollout.collection,
             deadline_s=rollout.deadline_s,
             retries=rollout.retries,
+            rounds=rollout.rounds,
             on_trajectory=keep,
         )
         if state is not None:
@@ -339,13 +351,34 @@ class Worker:
             from webdojo.agents.engines.transformers_engine import TransformersEngine
 
             settings = self.settings
+            model = find_checkpoint(settings.checkpoint, settings.layout).model()
+            alone = settings.deterministic
             self.engine = TransformersEngine(
-                find_checkpoint(settings.checkpoint, settings.layout).model(),
-                slots=settings.slots,
+                on_accelerator(model, settings.precision),
+                slots=1 if alone else settings.slots,
+                kept=0 if alone else 32,
                 context_tokens=settings.context_tokens,
                 threads=settings.engine_threads,
             )
         return self.engine
+
+
+def on_accelerator(model: PreTrainedModel, precision: str) -> PreTrainedModel:
+    """The model on the last GPU, if there is one, in ``precision``; else as it is.
+
+    Learners take the first GPUs; with one GPU both share it.
+    """
+    import torch
+
+    if not torch.accelerator.is_available():
+        return model
+    device = torch.accelerator.device_count() - 1
+    kind = torch.accelerator.current_accelerator()
+    assert kind is not None
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    module: nn.Module = model
+    module.to(device=torch.device(kind.type, device), dtype=dtype)
+    return model
 
 
 def episode_seed(seed: int, which: EpisodeId) -> int:
@@ -425,8 +458,11 @@ async def _answer(
 def _told(error: Exception) -> tuple[str, Any]:
     from webdojo.training.rollouts.pool import EpisodesFailError
 
-    if isinstance(error, EpisodesFailError) and isinstance(error.__cause__, UserError):
-        error = error.__cause__
+    cause = error.__cause__ if isinstance(error, EpisodesFailError) else None
+    if isinstance(cause, UserError):
+        error = cause
+    if isinstance(cause, EngineDeadError):
+        return "user_error", f"the engine died, and with it every episode: {cause}"
     if isinstance(error, UserError | EpisodesFailError):
         return "user_error", str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

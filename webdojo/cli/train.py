@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from webdojo.training.config import TrainConfig
 
 EXAMPLE = (
     "Example: webdojo train quickstart --set seed=1        "
@@ -29,13 +32,13 @@ def train(
         Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the configuration, print it, and stop.")
+        bool, typer.Option("--dry-run", help="Check the configuration, print the plan, and stop.")
     ] = False,
 ) -> None:
     """Train a policy: demonstrations, warm start, reinforcement; measured before and after."""
     from webdojo.cli.boundary import run_folder
     from webdojo.tasks.errors import UserError
-    from webdojo.training.config import config_to_toml, load_config
+    from webdojo.training.config import load_config
 
     if resume is not None:
         if config or settings or tasks:
@@ -54,8 +57,19 @@ def train(
         )
     loaded = load_config(config, settings or (), task_files=tasks or ())
     if dry_run:
-        typer.echo(config_to_toml(loaded), nl=False)
+        typer.echo(_dry_run(loaded), nl=False)
         return
     from webdojo.training.run import train as start
 
     start(loaded, on_folder=run_folder.set)
+
+
+def _dry_run(config: TrainConfig) -> str:
+    """The plan as comments, and below it the configuration, which can be kept as a file."""
+    from webdojo.tasks.files import load_files
+    from webdojo.training.config import config_to_toml, with_whole_suites
+    from webdojo.training.plan import plan
+
+    load_files(map(str, config.tasks.files))
+    lines = plan(with_whole_suites(config))
+    return "".join(f"# {line}\n" for line in lines) + "\n" + config_to_toml(config)

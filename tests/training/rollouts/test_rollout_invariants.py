@@ -34,6 +34,7 @@ class Setting:
     collection: Collection
     reject_zero_variance: bool
     update_s: float
+    rounds: int = 1
 
 
 settings_of_pools = st.builds(
@@ -45,6 +46,7 @@ settings_of_pools = st.builds(
     collection=st.sampled_from(["completion", "submission"]),
     reject_zero_variance=st.booleans(),
     update_s=st.sampled_from([0.5, 20.0, 200.0]),
+    rounds=st.sampled_from([1, 1, 3]),
 )
 faulty_episodes = st.builds(
     ScriptedEpisodes,
@@ -74,6 +76,7 @@ def make_pool(
         staleness=setting.staleness,
         collection=setting.collection,
         reject_zero_variance=setting.reject_zero_variance,
+        rounds=setting.rounds,
         deadline_s=500.0,
         failure_limit=1000,
         **more,  # type: ignore[arg-type]
@@ -92,7 +95,8 @@ def test_consumed_groups_are_whole_and_fresh(episodes: ScriptedEpisodes, setting
         assert len(batch) == setting.groups_per_batch
         for group in batch:
             members = [trajectory.member for trajectory in group.trajectories]
-            assert members == list(range(setting.group_size))
+            assert len(set(members)) == len(members) == setting.group_size
+            assert set(members) <= set(range(setting.rounds * setting.group_size))
             assert group.mixed or not setting.reject_zero_variance
             for trajectory in group.trajectories:
                 assert (trajectory.task_id, trajectory.seed) == (group.task_id, group.seed)
@@ -151,6 +155,7 @@ def test_every_attempt_ends_in_exactly_one_way(
         rejected = {e.group_id: e.cause for e in events if e.kind == "reject"}
         running = {slot.episode_id for slot in status.slots}
         consumed = [t.episode_id for batch in batches for g in batch for t in g.trajectories]
+        consumed_groups = {group.group_id for batch in batches for group in batch}
         assert len(set(consumed)) == len(consumed)
         assert set(consumed) <= {trajectory.episode_id for trajectory in kept}
 
@@ -165,6 +170,8 @@ def test_every_attempt_ends_in_exactly_one_way(
                 fates[rejected[attempt.group_id]] += 1
             elif attempt.episode_id in consumed:
                 fates["consumed"] += 1
+            elif attempt.group_id in consumed_groups:
+                fates["surplus"] += 1
             else:
                 assert place in finished, f"{attempt} came to nothing"
                 fates["finished"] += 1

@@ -1,0 +1,123 @@
+"""The plan of a run: its arithmetic by hand, and that it needs neither torch nor a network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.training.config import load_config, parse_config, with_whole_suites
+from webdojo.training.model_shape import KNOWN, ModelShape, find_shape
+from webdojo.training.plan import estimate_memory, plan
+
+TINY = ModelShape(
+    layers=2, hidden=8, intermediate=16, heads=2, kv_heads=1, head_size=4, vocabulary=10,
+    parameters=1000,
+)  # fmt: skip
+BASE = {
+    "tasks": {"reinforced": ["miniwob.click-button"]},
+    "policy": {"context_tokens": 100, "max_response_tokens": 10},
+    "learner": {"micro_batch_tokens": 200, "sequence_tokens": 100},
+    "rollout": {"slots": 8},
+}
+
+
+def memory_of(**learner: object) -> dict[str, int]:
+    data = {**BASE, "learner": {**BASE["learner"], **learner}}
+    memory = estimate_memory(parse_config(data, "test"), TINY)
+    return {name: getattr(memory, name) for name in memory.__slots__}
+
+
+def test_memory_by_hand() -> None:
+    memory = memory_of()
+    assert (memory["weights"], memory["gradients"], memory["optimiser"]) == (4000, 4000, 8000)
+    # A layer: 200 tokens × 4 bytes × (8·8 + 4·16 + 2·(8 + 2·4)); logits: 3·4·10·200·0.1.
+    assert memory["activations"] == 2 * 200 * 4 * 160 + 2400 + 200 * 100
+    assert memory["reference"] == 0
+    assert memory["engine_weights"] == 4000
+    assert memory["kv_cache"] == 2 * 2 * 4 * 4 * 100 * (8 + 32)
+
+
+def test_adapters_half_precision_and_checkpointing_save_what_they_should() -> None:
+    # q: 8+8, k and v: 8+4 each, o: 8+8, three of 8+16, in two layers.
+    assert TINY.adapter_width == 2 * (16 + 12 + 12 + 16 + 3 * 24)
+    memory = memory_of(lora={"rank": 2}, precision="bfloat16", gradient_checkpointing=True)
+    trained = 2 * TINY.adapter_width
+    assert memory["weights"] == 2 * 1000 + 4 * trained
+    assert (memory["gradients"], memory["optimiser"]) == (4 * trained, 8 * trained)
+    assert memory["activations"] == 2 * 200 * 2 * 8 + 200 * 2 * 160 + 2400 + 200 * 100
+    assert memory_of(precision="bfloat16")["weights"] == 6 * 1000
+
+
+def test_a_shipped_policy_is_measured_from_its_files() -> None:
+    shape, download = find_shape("webdojo-nano")
+    assert shape is not None
+    assert download == 0
+    model = find_checkpoint("webdojo-nano").model()
+    assert shape.parameters == sum(p.numel() for p in model.parameters())
+    config = model.config.to_dict()
+    assert ModelShape.of_config(config).parameters == pytest.approx(shape.parameters, rel=0.01)
+
+
+def test_a_model_that_is_not_here_is_known_by_name_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    name = "Qwen/Qwen2.5-0.5B-Instruct"
+    assert find_shape(name) == (KNOWN[name], 2 * KNOWN[name].parameters)
+    assert find_shape("nobody/nothing") == (None, 0)
+    # Found in the cache it is read there, and nothing is to be downloaded.
+    snapshot = tmp_path / "models--nobody--nothing" / "snapshots" / "0"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text(
+        '{"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 10,'
+        ' "num_key_value_heads": 1, "intermediate_size": 16, "tie_word_embeddings": true}'
+    )
+    shape, download = find_shape("nobody/nothing")
+    assert download == 0
+    assert shape is not None
+    # A block: 8·(2·8 + 2·4) + 3·8·16 + 2·8; the last norm 8; the table 10·8.
+    assert shape.parameters == 2 * (192 + 384 + 16) + 8 + 80
+
+
+@pytest.mark.parametrize("name", ["qwen3-vl-2b-1gpu", "qwen3-vl-8b-8gpu"])
+def test_presets_fit_the_gpus_that_they_are_for(name: str) -> None:
+    config = with_whole_suites(load_config(name))
+    memory = estimate_memory(config, KNOWN[config.policy.checkpoint])
+    gpu = 80 * 2**30
+    together = memory.learner + memory.engine
+    assert (together if "1gpu" in name else max(memory.learner, memory.engine)) < gpu
+
+
+def test_the_plan_tells_batches_splits_and_downloads() -> None:
+    text = "\n".join(plan(with_whole_suites(load_config("asyncwebrl"))))
+    assert "16 groups × 8 = 128 episodes" in text
+    assert "3 epochs × 2 mini-batches = 6 optimiser steps" in text
+    assert "200 updates = 25,600 episodes" in text
+    assert "unseen_tasks, 63 tasks × 5 held-out seeds" in text
+    assert "Qwen/Qwen3-VL-8B-Instruct" in text
+
+
+def test_a_dry_run_works_without_torch_leaves_nothing_and_is_a_configuration(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'accelerate', 'peft'):\n"
+        "    sys.modules[name] = None\n"
+        "from webdojo.cli import main\n"
+        "sys.argv[1:] = ['train', 'quickstart', '--set', 'seed=5', '--dry-run']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("# warm start: ")
+    assert "# to be downloaded: nothing" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine.toml").write_text(done.stdout)
+    assert load_config(str(tmp_path / "mine.toml")) == load_config("quickstart", ["seed=5"])

@@ -1,0 +1,165 @@
+"""Checkpoints of the reinforcement: what a killed run goes on from, whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.run_folder import RunFolder
+
+LEARNER_FILE = "learner.pt"
+POOL_FILE = "pool.json"
+BEST = "best"
+BEST_FILE = "best.json"
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint as it was read."""
+
+    version: int
+    learner: Mapping[str, Any]
+    """Weights or adapters, optimiser, steps of the schedule, and random generators."""
+    pool: dict[str, Any]
+    """The pool's ledger and its sampler."""
+    elapsed_s: float
+    """Seconds of reinforcement until then."""
+
+
+class Checkpoints:
+    """The ``keep_last`` newest checkpoints of a run, and the policy of the best one.
+
+    A checkpoint is a folder ``update-000010`` that gets its name when everything in it is on disk,
+    so a kill or a power cut leaves the one before. ``best`` holds a policy alone: a folder like
+    ``final``, with the figures that made it the best in ``best.json``.
+    """
+
+    def __init__(self, folder: RunFolder, keep_last: int = 2) -> None:
+        self._folder = folder
+        self._keep_last = keep_last
+
+    def save(
+        self,
+        version: int,
+        learner: Mapping[str, Any],
+        pool: Mapping[str, Any],
+        elapsed_s: float,
+    ) -> None:
+        """Write one checkpoint and remove what is too old; OSError if the disk is full."""
+        import torch
+
+        target = self._folder.checkpoint(f"update-{version:06d}")
+        state = {"version": version, "elapsed_s": round(elapsed_s, 3), "pool": pool}
+        with _replacing(target) as partial:
+            with full_disk_told(partial):
+                torch.save(dict(learner), partial / LEARNER_FILE)
+            (partial / POOL_FILE).write_text(json.dumps(state), encoding="utf-8")
+        for old in sorted(target.parent.glob("update-[0-9]*[0-9]"))[: -self._keep_last]:
+            shutil.rmtree(old)
+
+    def latest(self) -> Saved | None:
+        """The newest checkpoint; None if there is none. Raises UserError if it is damaged."""
+        import torch
+
+        self._tidy()
+        found = self._folder.latest_update()
+        if found is None:
+            return None
+        try:
+            learner = torch.load(found / LEARNER_FILE, weights_only=True, map_location="cpu")
+            state = json.loads((found / POOL_FILE).read_text(encoding="utf-8"))
+            return Saved(
+                int(state["version"]), learner, dict(state["pool"]), float(state["elapsed_s"])
+            )
+        except Exception as error:  # unpickling raises whatever the bytes lead it to
+            raise damaged(found, error) from error
+
+    def _tidy(self) -> None:
+        """Finish or remove what a kill left half-way."""
+        for partial in self._folder.checkpoint(BEST).parent.glob("*.partial"):
+            target = partial.with_suffix("")
+            if target.name == BEST and not target.exists() and _best_success(partial) >= 0:
+                partial.replace(target)
+            else:
+                shutil.rmtree(partial)
+
+    @property
+    def newest(self) -> Path:
+        """Folder of the newest checkpoint."""
+        found = self._folder.latest_update()
+        assert found is not None
+        return found
+
+    def keep_if_best(self, version: int, success: float, write: Callable[[Path], object]) -> bool:
+        """Let ``write`` put the policy into ``best`` if ``success`` is the highest so far.
+
+        Of equal ones the later is kept. Returns whether it was.
+        """
+        target = self._folder.checkpoint(BEST)
+        if success < _best_success(target):
+            return False
+        with _replacing(target) as partial:
+            with full_disk_told(partial):
+                write(partial)
+            about = {"version": version, "success": success}
+            (partial / BEST_FILE).write_text(json.dumps(about) + "\n", encoding="utf-8")
+        return True
+
+
+def damaged(folder: Path, error: Exception) -> UserError:
+    """What to say of a checkpoint that cannot be loaded."""
+    return UserError(
+        f"the checkpoint {folder} is damaged ({type(error).__name__}); remove it to go on from the"
+        " one before"
+    )
+
+
+@contextmanager
+def full_disk_told(path: Path) -> Iterator[None]:
+    """Make what torch and safetensors raise when the disk of ``path`` is full into an OSError."""
+    try:
+        yield
+    except Exception as error:
+        # torch says something about positions in a file, safetensors gives the number as text.
+        full = "os error 28" in str(error) or shutil.disk_usage(path).free < 2**20
+        if isinstance(error, OSError) or not full:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes ``target`` once its files are on disk."""
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    for file in (*partial.iterdir(), partial):
+        _sync(file)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until what the path holds is on the disk, not in its cache alone."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _best_success(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / BEST_FILE).read_text(encoding="utf-8"))["success"])
+    except (OSError, ValueError, KeyError):
+        return -1.0  # none yet, or cut short by a kill

@@ -1,0 +1,57 @@
+"""Low-rank adapters on a policy, and the weights with the adapters merged in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from webdojo.training.learner_config import LoraConfig
+
+_ADAPTER = "default"
+
+
+def add_adapters(model: nn.Module, config: LoraConfig, frozen: torch.dtype) -> None:
+    """Put float32 adapters into ``model``, and freeze and cast its own weights to ``frozen``.
+
+    A fresh adapter adds nothing. Raises ValueError if no layer has a name that is targeted.
+    """
+    from peft import LoraConfig as PeftConfig
+    from peft import inject_adapter_in_model
+
+    every = config.targets == ("all-linear",)
+    model.to(frozen)
+    inject_adapter_in_model(
+        PeftConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            # Ratios compare two passes over the same tokens, which must not differ by chance.
+            lora_dropout=0.0,
+            target_modules="all-linear" if every else list(config.targets),
+        ),
+        model,
+        _ADAPTER,
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+@torch.no_grad()
+def merged_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict of the model as it was before it got adapters, with what they add added."""
+    from peft.tuners.lora import LoraLayer
+
+    layers: dict[str, Any] = {
+        name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)
+    }
+    merged: dict[str, Tensor] = {}
+    for name, value in model.state_dict().items():
+        owner, _, own = name.rpartition(".base_layer.")
+        if owner in layers:
+            added = layers[owner].get_delta_weight(_ADAPTER) if own == "weight" else 0
+            merged[f"{owner}.{own}"] = (value.float() + added).to(value.dtype)
+        elif ".lora_" not in name:
+            merged[name] = value
+    return merged

@@ -1,0 +1,115 @@
+"""The shape of a policy's model, read without loading it; no torch here, and nothing downloaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from webdojo.agents.checkpoint import SHIPPED
+from webdojo.tasks.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """A decoder-only transformer: sizes of its layers, and its parameters in all."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    parameters: int
+    """All of them: embeddings, and a vision tower where there is one."""
+
+    @property
+    def adapter_width(self) -> int:
+        """Σ over the linear layers of all blocks of inputs + outputs: LoRA's parameters a rank."""
+        query, key = self.heads * self.head_size, self.kv_heads * self.head_size
+        attention = 2 * (self.hidden + query) + 2 * (self.hidden + key)
+        return self.layers * (attention + 3 * (self.hidden + self.intermediate))
+
+    @classmethod
+    def of_config(cls, config: Mapping[str, Any], parameters: int | None = None) -> ModelShape:
+        """From a ``config.json``; parameters are added up from the shape unless given."""
+        text = config.get("text_config", config)
+        heads = int(text["num_attention_heads"])
+        hidden = int(text["hidden_size"])
+        shape = cls(
+            layers=int(text["num_hidden_layers"]),
+            hidden=hidden,
+            intermediate=int(text["intermediate_size"]),
+            heads=heads,
+            kv_heads=int(text.get("num_key_value_heads") or heads),
+            head_size=int(text.get("head_dim") or hidden // heads),
+            vocabulary=int(text["vocab_size"]),
+            parameters=parameters or 0,
+        )
+        if parameters:
+            return shape
+        embeddings = 1 if text.get("tie_word_embeddings") else 2
+        return replace(shape, parameters=shape._block_parameters() + embeddings * shape._table())
+
+    def _block_parameters(self) -> int:
+        query, key = self.heads * self.head_size, self.kv_heads * self.head_size
+        attention = self.hidden * (2 * query + 2 * key)
+        block = attention + 3 * self.hidden * self.intermediate + 2 * self.hidden
+        return self.layers * block + self.hidden
+
+    def _table(self) -> int:
+        return self.vocabulary * self.hidden
+
+
+KNOWN = {
+    "Qwen/Qwen2.5-0.5B-Instruct": ModelShape(24, 896, 4864, 14, 2, 64, 151_936, 494_032_768),
+    "Qwen/Qwen3-VL-2B-Instruct": ModelShape(28, 2048, 6144, 16, 8, 128, 151_936, 2_127_532_032),
+    "Qwen/Qwen3-VL-8B-Instruct": ModelShape(36, 4096, 12_288, 32, 8, 128, 151_936, 8_767_123_696),
+}
+"""Models of the presets, as their model cards and configurations give them."""
+
+
+def find_shape(checkpoint: str) -> tuple[ModelShape | None, int]:
+    """The shape of a policy's model, None if it is not known, and the bytes to be downloaded.
+
+    Looks at shipped policies, folders and the model hub's cache on this machine; of what is to be
+    downloaded the size is that of the weights in half precision, 0 if it is not known.
+    """
+    folder = SHIPPED.get(checkpoint, Path(checkpoint))
+    if not folder.is_dir():
+        cached = _cached(checkpoint)
+        if cached is None:
+            shape = KNOWN.get(checkpoint)
+            return shape, 2 * shape.parameters if shape else 0
+        folder = cached
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return ModelShape.of_config(config, _count(folder)), 0
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder}/config.json does not describe a model: {error}") from None
+
+
+def _cached(checkpoint: str) -> Path | None:
+    """The newest snapshot in the model hub's cache that has a configuration."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    pattern = f"models--{checkpoint.replace('/', '--')}/snapshots/*/config.json"
+    found = sorted(cache.glob(pattern), key=lambda path: path.stat().st_mtime)
+    return found[-1].parent if found else None
+
+
+def _count(folder: Path) -> int | None:
+    """Parameters of the safetensors files, from their headers; None if there are none."""
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length))
+        header.pop("__metadata__", None)
+        total += sum(math.prod(tensor["shape"]) for tensor in header.values())
+    return total or None

@@ -1,0 +1,180 @@
+"""The plan of a run before it begins: what ``webdojo train --dry-run`` shows. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webdojo.tasks import registry
+from webdojo.training.config import TrainConfig
+from webdojo.training.evaluation import MODES, count_episodes, splits_of
+from webdojo.training.model_shape import ModelShape, find_shape
+
+KEPT_PREFIXES = 32
+"""Sequences that the engine keeps in its cache beside those that run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes that a run takes, by what they hold."""
+
+    weights: int
+    gradients: int
+    optimiser: int
+    activations: int
+    reference: int
+    engine_weights: int
+    kv_cache: int
+
+    @property
+    def learner(self) -> int:
+        """Bytes of the learner."""
+        parts = (self.weights, self.gradients, self.optimiser, self.activations, self.reference)
+        return sum(parts)
+
+    @property
+    def engine(self) -> int:
+        """Bytes of the engine."""
+        return self.engine_weights + self.kv_cache
+
+
+def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
+    """What the largest step takes, in bytes; what torch and CUDA take for themselves is not in it.
+
+    With P parameters, T of them trained, L layers of width h, intermediate width f, q and v
+    outputs of queries and of keys, V tokens in the vocabulary, micro-batches of M tokens read in
+    sequences of S, b bytes a number of the forward pass (2 in bfloat16, else 4), and 4 bytes a
+    number of what is trained:
+
+        weights      4·P, and 2·P more for copies in bfloat16; with adapters b·P + 4·T
+        gradients    4·T                          optimiser  8·T (AdamW's two means)
+        T            P, or rank · Σ (inputs + outputs) over the layers with adapters
+        activations  L·M·b·(8·h + 4·f + 2·(q + 2·v)); with checkpointing L·M·b·h and one layer's
+                     plus 3·4·V·M·response/context for logits, their softmax and its gradient
+                     plus M·S for the attention mask
+        reference    4·P if there is a KL penalty
+        engine       b·P
+        KV cache     2·L·v·b·context · (slots + sequences kept)
+
+    On a CPU the engine computes in float32 whatever the learner does, and takes twice that.
+    """
+    learner, policy = config.learner, config.policy
+    half = learner.precision == "bfloat16"
+    number = 2 if half else 4
+    total = shape.parameters
+    if learner.lora is None:
+        trained = total
+        weights = 4 * total + (2 * total if half else 0)
+    else:
+        trained = learner.lora.rank * shape.adapter_width
+        weights = number * total + 4 * trained
+    tokens = max(learner.micro_batch_tokens, policy.context_tokens)
+    keys = shape.kv_heads * shape.head_size
+    queries = shape.heads * shape.head_size
+    layer = tokens * number * (8 * shape.hidden + 4 * shape.intermediate + 2 * (queries + 2 * keys))
+    if learner.gradient_checkpointing:
+        activations = shape.layers * tokens * number * shape.hidden + layer
+    else:
+        activations = shape.layers * layer
+    share = policy.max_response_tokens / policy.context_tokens
+    activations += round(3 * 4 * shape.vocabulary * tokens * share)
+    activations += tokens * min(tokens, max(learner.sequence_tokens, policy.context_tokens))
+    slots = config.rollout.slots + KEPT_PREFIXES
+    cache = 2 * shape.layers * keys * number * policy.context_tokens * slots
+    return Memory(
+        weights=weights,
+        gradients=4 * trained,
+        optimiser=8 * trained,
+        activations=activations,
+        reference=4 * total if config.objective.needs_reference else 0,
+        engine_weights=number * total,
+        kv_cache=cache,
+    )
+
+
+def plan(config: TrainConfig) -> list[str]:
+    """Lines for people: batch arithmetic, splits, memory, and what would be downloaded.
+
+    ``config`` has its suites spelled out and its task files loaded.
+    """
+    shape, download = find_shape(config.policy.checkpoint)
+    return [
+        *_batches(config),
+        *_splits(config),
+        *_memory(config, shape),
+        _download(config.policy.checkpoint, shape, download),
+    ]
+
+
+def _batches(config: TrainConfig) -> Iterator[str]:
+    rollout, learner, policy = config.rollout, config.learner, config.policy
+    episodes = rollout.groups_per_batch * rollout.group_size
+    shown = len(config.tasks.demonstrated) * config.warm_start.episodes_per_task
+    horizons = [registry.get(task_id).horizon for task_id in config.tasks.reinforced]
+    rows = episodes * max(horizons, default=0)
+    steps = learner.epochs * learner.minibatches
+    yield (
+        f"warm start: {shown} demonstrations of {len(config.tasks.demonstrated)} tasks,"
+        f" {config.warm_start.epochs} epochs of {config.warm_start.batch_tokens}-token batches"
+        if shown
+        else "warm start: none"
+    )
+    yield (
+        f"an update: {rollout.groups_per_batch} groups × {rollout.group_size} = {episodes} episodes"
+        f" whose rewards differ within their group, {learner.epochs} epochs ×"
+        f" {learner.minibatches} mini-batches = {steps} optimiser steps"
+    )
+    yield (
+        f"  at most {rows:,} turns, {rows * policy.max_response_tokens:,} trained tokens and"
+        f" {rows * policy.context_tokens:,} tokens read, in micro-batches of"
+        f" {learner.micro_batch_tokens:,}"
+    )
+    updates = config.reinforce.updates
+    yield (
+        f"reinforcement: {updates} updates = {updates * episodes:,} episodes trained on, within"
+        f" {config.reinforce.max_minutes:g} min; {rollout.slots}"
+        f" episodes at once, tokens at most {rollout.staleness} versions old"
+    )
+
+
+def _splits(config: TrainConfig) -> Iterator[str]:
+    per_task = config.evaluation.episodes_per_task
+    yield f"trained on: {len(config.tasks.reinforced)} tasks, seeds for training"
+    splits = splits_of(config)
+    for name, split in splits.items():
+        yield f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds"
+    each = count_episodes(splits.values(), per_task)
+    yield f"  {each:,} episodes, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
+
+
+def _memory(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
+    name = config.policy.checkpoint
+    if shape is None:
+        yield f"memory: the shape of {name} is not known until it is downloaded"
+        return
+    memory = estimate_memory(config, shape)
+    yield f"memory, by formula, for {shape.parameters / 1e6:,.1f} M parameters of {name}:"
+    reference = f" + reference {_size(memory.reference)}" if memory.reference else ""
+    yield (
+        f"  learner {_size(memory.learner)} = weights {_size(memory.weights)} + gradients"
+        f" {_size(memory.gradients)} + optimiser {_size(memory.optimiser)} + activations"
+        f" {_size(memory.activations)}{reference}"
+    )
+    yield (
+        f"  engine {_size(memory.engine)} = weights {_size(memory.engine_weights)} + KV cache"
+        f" {_size(memory.kv_cache)}"
+    )
+
+
+def _download(name: str, shape: ModelShape | None, size: int) -> str:
+    if shape is None:
+        return f"to be downloaded: {name}, of unknown size"
+    return f"to be downloaded: {name}, about {_size(size)}" if size else "to be downloaded: nothing"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
