@@ -19,7 +19,7 @@ app.add_typer(tasks_splits.app, name="splits")
 
 TasksFiles = Annotated[
     list[Path] | None,
-    typer.Option("--tasks", metavar="FILE", help="A Python file with tasks of your own."),
+    typer.Option("--tasks", metavar="FILE", help="A file with tasks of your own: Python, TOML or JSON lines."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
