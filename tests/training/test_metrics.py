@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.metrics import MetricsLog
+from webdojo.training.metrics import MetricsLog, check_loggers
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def test_a_line_cut_short_is_dropped_when_the_run_goes_on(tmp_path: Path) -> Non
 def test_a_killed_process_leaves_every_line_it_wrote(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, signal, sys\n"
-        "from webdojo.training.metrics import MetricsLog\n"
+        "from webdojo.training.metrics import MetricsLog, check_loggers\n"
         "log = MetricsLog(pathlib.Path(sys.argv[1]))\n"
         "for step in range(50):\n"
         "    log.write('reinforce', step, {'loss': step / 2})\n"
@@ -117,6 +117,13 @@ def test_a_missing_package_is_one_sentence(
     monkeypatch.setitem(sys.modules, f"{name}.summary.writer.event_file_writer", None)
     with pytest.raises(UserError, match=f"pip install {name}"):
         MetricsLog(tmp_path, loggers=(name,))
+
+
+def test_a_missing_logger_is_told_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webdojo.training.metrics.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="the logger 'wandb' needs the package wandb"):
+        check_loggers(["wandb"])
+    check_loggers([])
 
 
 class StandInService:
