@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,9 @@ app.add_typer(tasks_splits.app, name="splits")
 
 TasksFiles = Annotated[
     list[Path] | None,
-    typer.Option("--tasks", metavar="FILE", help="A file with tasks of your own: Python, TOML or JSON lines."),
+    typer.Option(
+        "--tasks", metavar="FILE", help="A file with tasks of your own: Python, TOML or JSON lines."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
@@ -63,7 +66,7 @@ def show(
     width, height = entry.task.viewport
     facts = _facts(entry) | {
         "viewport_px": [width, height],
-        "description": inspect.getdoc(entry.task) or "",
+        "description": inspect.cleandoc(_own_words(entry)),
     }
     if json:
         _print_json(facts)
@@ -91,6 +94,14 @@ def _check_difficulty(asked: str | None) -> None:
         raise UserError(f"--difficulty {asked}: there is none such; choose from {', '.join(known)}")
 
 
+def _own_words(entry: Entry) -> str:
+    """The docstring of a task or of what it is made from, but not what any task is."""
+    from webdojo.tasks.task import Task
+
+    own = entry.task.__mro__[: entry.task.__mro__.index(Task)]
+    return next((kind.__doc__ for kind in own if kind.__doc__), "")
+
+
 def _facts(entry: Entry) -> dict[str, Any]:
     task = entry.task
     return {
@@ -116,11 +127,13 @@ def _print_table(facts: list[dict[str, Any]]) -> None:
         typer.echo("no task fits")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("id", "difficulty", "horizon", "source"):
-        table.add_column(heading, overflow="fold")
+    for heading in ("id", "difficulty", "horizon"):
+        table.add_column(heading, no_wrap=True, overflow="ignore")
+    table.add_column("source", overflow="fold")
     for task in facts:
         table.add_row(task["id"], task["difficulty"], str(task["horizon"]), task["source"])
-    console = Console()
+    # Nothing is folded where a program or a file takes the lines.
+    console = Console(width=None if sys.stdout.isatty() else 400)
     console.print(table)
     suites = {task["suite"] for task in facts}
     console.print(f"{len(facts)} tasks in {len(suites)} suite{'s' * (len(suites) > 1)}")
