@@ -11,6 +11,9 @@ from bs4 import BeautifulSoup, Tag
 
 Box = tuple[int, int, int, int]
 
+SHOWN = 12
+"""Elements named when the one looked for is not there."""
+
 
 class OracleError(Exception):
     """The oracle looked for something that the observed page does not hold."""
@@ -45,30 +48,41 @@ class PageView:
         return BeautifulSoup(self.layout, "lxml")
 
     def all(
-        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+        self, tag: str | list[str] | None = None, /, text: str | None = None, **attrs: str
     ) -> list[Tag]:
-        """Actionable elements by tag name, exact text (spaces collapsed) and attributes."""
+        """Actionable elements by HTML tag, exact text (spaces collapsed) and attributes.
+
+        A field's label is no part of it: find an ``input`` by its ``name``, ``id`` or place.
+        """
         wanted = {("class" if k == "class_" else k.replace("_", "-")): v for k, v in attrs.items()}
-        found = self.soup.find_all(name or True, attrs={"bid": True, **wanted})
-        tags = [tag for tag in found if isinstance(tag, Tag)]
-        return [tag for tag in tags if text is None or text_of(tag) == text]
+        found = self.soup.find_all(tag or True, attrs={"bid": True, **wanted})
+        tags = [one for one in found if isinstance(one, Tag)]
+        return [one for one in tags if text is None or text_of(one) == text]
 
     def find(
-        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+        self, tag: str | list[str] | None = None, /, text: str | None = None, **attrs: str
     ) -> Tag:
         """The first such element; OracleError if there is none."""
-        found = self.all(name, text, **attrs)
+        found = self.all(tag, text, **attrs)
         if not found:
+            wanted = "".join(f" {key.rstrip('_')}={value!r}" for key, value in attrs.items())
+            said = "" if text is None else f" with text {text!r}"
             raise OracleError(
-                f"no <{name or '*'}> with text {text!r} and {attrs} for goal {self.goal!r}"
+                f"no <{tag or '*'}{wanted}>{said} for goal {self.goal!r};"
+                f" the page has {self._told() or 'nothing to act on'}"
             )
         return found[0]
 
     def bid(
-        self, name: str | list[str] | None = None, text: str | None = None, **attrs: str
+        self, tag: str | list[str] | None = None, /, text: str | None = None, **attrs: str
     ) -> str:
-        """The id of the first such element."""
-        return str(self.find(name, text, **attrs)["bid"])
+        """The id of the first such element: ``view.bid("input", name="user")``."""
+        return str(self.find(tag, text, **attrs)["bid"])
+
+    def _told(self) -> str:
+        tags = [f"<{tag.name}> {text_of(tag)!r}".removesuffix(" ''") for tag in self.all()]
+        more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
+        return ", ".join(tags[:SHOWN]) + more
 
 
 def text_of(tag: Tag) -> str:

@@ -108,6 +108,18 @@ def test_a_defect_is_one_line_and_its_traceback_is_kept(tmp_path: Path) -> None:
     assert "KeyError: 'lost'" in kept.read_text()
 
 
+def test_an_interruption_that_a_library_wraps_is_no_defect(tmp_path: Path) -> None:
+    wrapped = """
+    import os, signal
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except KeyboardInterrupt as interruption:
+        raise RuntimeError("while building") from interruption
+    """
+    done = guarded(f"exec(__import__('textwrap').dedent({wrapped!r}))", tmp_path)
+    assert (done.returncode, done.stderr) == (130, "webdojo: interrupted.\n")
+
+
 def test_a_defect_during_a_run_is_kept_with_the_run(tmp_path: Path) -> None:
     run_folder = tmp_path / "run"
     run_folder.mkdir()
@@ -239,6 +251,7 @@ def test_tasks_list_names_every_task_to_people_and_programs() -> None:
     shown = run("tasks", "list", "--suite", "miniwob")
     assert shown.returncode == 0
     assert f"{len(listed)} tasks in 1 suite" in shown.stdout
+    assert {task["id"] for task in listed} <= set(shown.stdout.split())
 
 
 def test_tasks_of_ones_own_are_listed_and_shown(tmp_path: Path) -> None:

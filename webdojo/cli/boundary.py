@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from webdojo.tasks.errors import UserError
@@ -39,7 +40,7 @@ def guarded(command: Callable[[], object]) -> NoReturn:
     Usage errors are reported, also with status 2, by typer itself. SIGTERM, which is how containers
     and batch systems stop a program, stops it as Ctrl-C does.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption = _Interruption()
     try:
         command()
     except UserError as error:
@@ -66,8 +67,23 @@ def guarded(command: Callable[[], object]) -> NoReturn:
         place = error.filename or "output"
         _stop(f"{place}: {_CANNOT_WRITE[error.errno]}", USER_ERROR)
     except Exception as error:  # noqa: BLE001  # the boundary: whatever is left is a defect
+        if interruption.came:  # libraries wrap the interruption in errors of their own
+            _stop("interrupted", INTERRUPTED)
         _defect(error)
     sys.exit(0)
+
+
+class _Interruption:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt, and it is remembered that one came."""
+
+    def __init__(self) -> None:
+        self.came = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        signal.default_int_handler(number, frame)
 
 
 def _stop(sentence: str, status: int) -> NoReturn:
