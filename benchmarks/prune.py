@@ -47,6 +47,8 @@ BROWSERGYM = ROOT / ".venv-browsergym" / "bin" / "python"
 VIEWPORT = (1280, 720)
 BUDGET_TOKENS = 2000
 TIMES = 5
+IN_VIEW_FORM = "html_visible"
+"""The form of BrowserGym that drops what is out of view: set beside ours that does the same."""
 ACTIONABLE = """() => Array.from(document.querySelectorAll(
   'a[href], button, input:not([type=hidden]), select, textarea, summary, [onclick],' +
   '[contenteditable=""], [contenteditable=true], ' +
@@ -111,6 +113,8 @@ class Measured:
     extract_ms: float
     """In-page script, transfer, and reading the tree."""
     prune_ms: float
+    in_view: int
+    """Of what lies in the viewport alone."""
     offline: int
     """What pruning makes of the raw HTML, without a browser."""
     offline_ms: float
@@ -153,6 +157,7 @@ async def measure(env: WebEnv, task: Task, name: str, times: int) -> Measured:
         seen["actionable"] - len(seen["missing"]),
         round(1e3 * statistics.median(extractions), 2),
         round(1e3 * statistics.median(prunings), 2),
+        len(prune_html(tree, around=0, viewport=task.viewport).encode()),
         len(without.encode()),
         round(1e3 * statistics.median(offline), 2),
         seen["missing"],
@@ -212,11 +217,19 @@ def summary(found: list[Measured]) -> dict[str, Any]:
     }
     compared = [page for page in found if "bytes" in page.browsergym]
     if compared:
-        smallest = {page.name: min(page.browsergym["bytes"].values()) for page in compared}
+        smallest = {
+            page.name: min(
+                size for form, size in page.browsergym["bytes"].items() if form != IN_VIEW_FORM
+            )
+            for page in compared
+        }
         forms = compared[0].browsergym["bytes"]
         told["browsergym"] = {
             "pages": len(compared),
             "above_its_smallest": [p.name for p in compared if p.pruned > smallest[p.name]],
+            "in_view_above_its": [
+                p.name for p in compared if p.in_view > p.browsergym["bytes"][IN_VIEW_FORM]
+            ],
             "median_bytes": {
                 form: statistics.median(p.browsergym["bytes"][form] for p in compared)
                 for form in forms

@@ -18,6 +18,7 @@ from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
+from webdojo.envs.page_diff import UNCHANGED, diff_html
 from webdojo.envs.pruning import prune_html
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.shown_tree import prune
@@ -99,6 +100,8 @@ class WebEnv:
         self._last: Observation | None = None
         self._pictured: tuple[DrivenPage, str] | None = None
         """The page shown last and what its picture was known by."""
+        self._before = ""
+        """Pruned HTML of the look before, for what is new since."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,7 +146,7 @@ class WebEnv:
             self._goal = await task.setup(page.page, seed)
         self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
-        self._pictured = None
+        self._pictured, self._before = None, ""
         await page.clock.run(self.spec.settle_ms)
         self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business
@@ -244,7 +247,7 @@ class WebEnv:
         changed = (
             last is None
             or last.url != snapshot.url
-            or any(getattr(last, mode) != text for mode, text in texts.items())
+            or any(_differs(last, mode, text) for mode, text in texts.items())
         )
         image = b""
         if self.spec.screenshot is not None:
@@ -285,10 +288,14 @@ class WebEnv:
 
     def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
         write: Callable[[Node | None], str]
-        if mode == "pruned_html":
-            return prune_html(
+        if mode in ("pruned_html", "pruned_html_diff"):
+            text = prune_html(
                 snapshot.tree, max_characters=self.spec.max_characters, viewport=self.page.size
             )
+            if mode == "pruned_html":
+                return text
+            before, self._before = self._before, text
+            return diff_html(before, text)
         if mode == "outline":
             write = partial(to_outline, without=self._goal)
         else:
@@ -331,6 +338,10 @@ class WebEnv:
             await asyncio.wait([closing], timeout=CLOSE_TIMEOUT_S)
             if not closing.done():
                 closing.cancel()
+
+
+def _differs(last: Observation, mode: str, text: str) -> bool:
+    return text != UNCHANGED if mode == "pruned_html_diff" else getattr(last, mode) != text
 
 
 def _decided(task: Task, asked: dict[str, Any], answer: str | None) -> Outcome:

@@ -11,7 +11,7 @@ from webdojo.envs.snapshot import Node
 from webdojo.envs.structured_html import to_structured_html
 from webdojo.tasks.view import Box, PageView
 
-TEXT_MODES = ("pruned_html", "outline", "axtree_txt", "html")
+TEXT_MODES = ("pruned_html", "pruned_html_diff", "outline", "axtree_txt", "html")
 """Forms in which the page's content can be had as text."""
 
 
@@ -23,6 +23,8 @@ class Observation:
     url: str
     title: str
     pruned_html: str = ""
+    pruned_html_diff: str = ""
+    """What is new in the pruned HTML since the step before; all of it where that is shorter."""
     outline: str = ""
     axtree_txt: str = ""
     html: str = ""

@@ -36,6 +36,7 @@ def prune_html(
     max_tokens: int | None = None,
     max_characters: int | None = None,
     max_rows: int | None = None,
+    around: float | None = None,
     viewport: tuple[int, int] = VIEWPORT,
 ) -> str:
     """The page as pruned HTML, each element that can be acted on with its ``bid``.
@@ -44,7 +45,8 @@ def prune_html(
     left out, unless ``max_rows`` is given: then elements of one kind in a row are folded after
     that many. With a budget (``max_characters``, or ``max_tokens`` of four characters) the viewport
     [width, height in pixels] comes first, then what lies around it; each stretch left out is one
-    line that says how much it holds and the action that brings it into view.
+    line that says how much it holds and the action that brings it into view. ``around`` leaves out
+    what lies more than that many viewports out of view, whatever the budget.
     """
     tree = read_html(page) if isinstance(page, str) else page
     if rules and tree is not None:
@@ -52,8 +54,13 @@ def prune_html(
     if max_tokens is not None:
         in_tokens = max_tokens * CHARACTERS_PER_TOKEN
         max_characters = min(in_tokens, max_characters or in_tokens)
-    text = to_html(tree, max_rows=max_rows)
-    if tree is None or max_characters is None or len(text) <= max_characters:
+    if tree is None:
+        return ""
+    if around is None:
+        text = to_html(tree, max_rows=max_rows)
+    else:
+        text = to_html(tree, shows=_Spans(tree).within(viewport, around), max_rows=max_rows)
+    if max_characters is None or len(text) <= max_characters:
         return text
     spans = _Spans(tree)
     for rows in (max_rows, *(n for n in ROWS if max_rows is None or n < max_rows)):

@@ -215,10 +215,10 @@
       return;
     }
     if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;
-    if (UNTOLD_TAGS.has(node.tagName) || node.shadowRoot || (node.tagName === "IMG" && !node.complete)) untold = true;
     const style = getComputedStyle(node);
     const inSelect = node.tagName === "OPTION" || node.tagName === "OPTGROUP";
     if (style.display === "none" && !inSelect) return;
+    if (UNTOLD_TAGS.has(node.tagName) || node.shadowRoot || (node.tagName === "IMG" && !node.complete)) untold = true;
     const box = node.getBoundingClientRect();
     const visible = inSelect || isVisible(node, style, box);
     const pointer = style.cursor === "pointer";
