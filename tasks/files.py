@@ -130,7 +130,7 @@ def _execute(file: Path, source: bytes) -> ModuleType:
     except UserError:
         _restore(name, before)
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _restore(name, before)
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
         line = f", line {lines[-1].lineno}" if lines else ""

@@ -13,7 +13,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class LoraConfig(BaseModel):
     """Low-rank adapters (LoRA, arXiv 2106.09685): W + alpha/rank · B·A, and only A and B learn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rank: int = Field(32, gt=0)
     """Rows of A and columns of B."""
@@ -26,7 +26,7 @@ class LoraConfig(BaseModel):
 class LearnerConfig(BaseModel):
     """How weights are updated. A step is one batch of groups, or one supervised batch."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lr: float = Field(5e-6, gt=0)
     """Peak learning rate of AdamW; 5e-6 suits an 8 B model, about 1e-4 one of a few million."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks import registry
 from webdojo.training.config import TrainConfig
 from webdojo.training.evaluation import MODES, count_episodes, splits_of
@@ -95,8 +96,10 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
 def plan(config: TrainConfig) -> list[str]:
     """Lines for people: batch arithmetic, splits, memory, and what would be downloaded.
 
-    ``config`` has its suites spelled out and its task files loaded.
+    ``config`` has its suites spelled out and its task files loaded. Raises UserError for tasks and
+    policies that there cannot be.
     """
+    find_checkpoint(config.policy.checkpoint, config.policy.layout)
     shape, download = find_shape(config.policy.checkpoint)
     return [
         *_batches(config),

@@ -97,8 +97,18 @@ class RunFolder:
         return load_config(str(self.config_file))
 
     def state(self) -> dict[str, Any]:
-        """``{"done": [phase …], "seconds": {phase: seconds}}``."""
-        found: dict[str, Any] = json.loads(self.state_file.read_text(encoding="utf-8"))
+        """``{"done": [phase …], "seconds": {phase: seconds}}``; UserError if it is damaged."""
+        try:
+            found: dict[str, Any] = json.loads(self.state_file.read_text(encoding="utf-8"))
+            whole = isinstance(found["done"], list) and isinstance(found["seconds"], dict)
+        except (ValueError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise UserError(
+                f"{self.state_file} is damaged, so it is not known what the run has done; begin"
+                " the run anew, or mend the file by hand:"
+                ' {"done": ["record", "warm_start", …], "seconds": {…}}'
+            )
         return found
 
     def done(self, phase: str) -> bool:

@@ -66,6 +66,7 @@ def test_a_run_that_cannot_be_is_refused(config: Path, setting: str, sentence: s
     [
         ("def f(:\n", "coin.py, line 1: "),
         ("x = 1\nnone.here\n", "coin.py, line 2: NameError: name 'none' is not defined"),
+        ("import sys\nsys.exit(0)\n", "coin.py, line 2: SystemExit: 0"),
         ("x = 1\n", "coin.py: no task in it"),
         (COIN_TASK.replace('"test.coin"', '"Coin"'), 'id must be "suite.name"'),
         (

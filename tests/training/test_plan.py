@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.tasks.errors import UserError
 from webdojo.training.config import load_config, parse_config, with_whole_suites
 from webdojo.training.model_shape import KNOWN, ModelShape, find_shape
 from webdojo.training.plan import estimate_memory, plan
@@ -99,6 +100,19 @@ def test_the_plan_tells_batches_splits_and_downloads() -> None:
     assert "200 updates = 25,600 episodes" in text
     assert "unseen_tasks, 63 tasks × 5 held-out seeds" in text
     assert "Qwen/Qwen3-VL-8B-Instruct" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"policy": {"checkpoint": "/nope"}}, "no policy '/nope'"),
+        ({"tasks": {"reinforced": ["my-suite.press"]}}, "no task 'my-suite.press'"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, object], sentence: str) -> None:
+    some: dict[str, object] = {"name": "mine", "tasks": {"reinforced": ["miniwob.click-button"]}}
+    with pytest.raises(UserError, match=sentence):
+        plan(parse_config(some | settings, "test"))
 
 
 def test_a_dry_run_works_without_torch_leaves_nothing_and_is_a_configuration(

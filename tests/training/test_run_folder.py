@@ -52,6 +52,14 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, left_out: str) -> No
         RunFolder.existing(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"done": 3, "seconds": {}}'])
+def test_a_damaged_state_is_a_sentence(tmp_path: Path, text: str) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    folder.state_file.write_text(text)
+    with pytest.raises(UserError, match=r"state\.json is damaged"):
+        folder.done("record")
+
+
 def test_a_disk_without_room_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -329,8 +329,8 @@ class RolloutPool:
         failure = EpisodesFailError(
             f"{self._ledger.failed_in_a_row} groups in a row were given up, each after "
             f"{attempt.number} attempts at one episode; the last was {attempt.group.task_id!r} "
-            f"with seed {attempt.group.seed}, which ended in {reason}. Run that task alone to see "
-            "why."
+            f"with seed {attempt.group.seed}, which ended in {reason}. On a busy machine "
+            "fewer rollout.slots help; `webdojo tasks check` plays that task alone."
         )
         failure.__cause__ = ended.error
         self._fail(failure)
