@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+import psutil
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sites.server import browser_rule
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Playwright
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
 
 SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
@@ -30,6 +33,10 @@ OFF = (
     # Frames of other origins stay in their page's process, under its clock and its origin guard.
     "IsolateOrigins",
     "site-per-process",
+    "DefaultSiteInstanceGroups",
+    "IsolateSandboxedIframes",
+    "OriginIsolationHeader",
+    "SiteIsolationForCrossOriginOpenerPolicy",
     # Services that speak to the outside.
     "LensOverlay",
     "MediaRouter",
@@ -63,7 +70,10 @@ FLAGS = (
     "--disable-site-isolation-trials",
     "--disable-features=" + ",".join(OFF),
 )
-LOOPBACK_ONLY = "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+# Host names are found by the gate that an episode's connections pass, not by Chromium.
+NO_NAMES = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+MEMORY_LOOK_S = 0.5
+"""Real time between two looks at what the renderer processes hold."""
 
 
 class BrowserDiedError(Exception):
@@ -110,9 +120,11 @@ class BrowserOptions:
 
     headless: bool = True
     network: str = field(default_factory=lambda: os.environ.get("WEBDOJO_NETWORK", "loopback"))
-    """``loopback`` resolves no host but this machine; ``open`` resolves all."""
+    """``loopback`` connects to no host but this machine; ``open`` to all that a task names."""
     renderer_processes: int | None = None
     """Bound on Chromium's renderer processes; None leaves the choice to Chromium."""
+    renderer_memory_mib: int = 2048
+    """Resident memory past which a renderer process is ended, and with it the pages in it."""
 
 
 class Chromium:
@@ -129,6 +141,9 @@ class Chromium:
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._lock = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+        self._unwatched = asyncio.Event()
+        self._ended_for_memory = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,8 +151,13 @@ class Chromium:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def new_context(self, viewport: tuple[int, int]) -> BrowserContext:
-        """A context with storage, cookies and cache of its own; raises BrowserDiedError."""
+    async def new_context(
+        self, viewport: tuple[int, int], proxy: str | None = None
+    ) -> BrowserContext:
+        """A context with storage, cookies and cache of its own; raises BrowserDiedError.
+
+        ``proxy`` is the address that all its connections go through.
+        """
         from playwright.async_api import Error
 
         browser = await self._running()
@@ -150,7 +170,8 @@ class Chromium:
                 color_scheme="light",
                 reduced_motion="reduce",
                 service_workers="block",
-                accept_downloads=False,
+                accept_downloads=True,
+                proxy={"server": proxy} if proxy else None,
                 bypass_csp=False,
             )
         except Error as error:
@@ -160,6 +181,7 @@ class Chromium:
         """Stop the browser; closing twice is fine."""
         from playwright.async_api import Error
 
+        self._unwatch()
         browser, self._browser = self._browser, None
         playwright, self._playwright = self._playwright, None
         try:
@@ -171,13 +193,20 @@ class Chromium:
             if playwright is not None:
                 await playwright.stop()
 
+    def why_crashed(self) -> str:
+        """What is known of a page's crash."""
+        if self._ended_for_memory:
+            limit = self.options.renderer_memory_mib
+            return f"the page crashed: its process held more than {limit} MiB of memory"
+        return "the page crashed"
+
     async def process_id(self) -> int:
         """Process id of the browser's main process; starts the browser if need be."""
         browser = await self._running()
         cdp = await browser.new_browser_cdp_session()
-        processes = (await cdp.send("SystemInfo.getProcessInfo"))["processInfo"]
+        (found,) = await _processes(cdp, "browser")
         await cdp.detach()
-        return next(int(process["id"]) for process in processes if process["type"] == "browser")
+        return found
 
     async def _running(self) -> Browser:
         async with self._lock:
@@ -192,10 +221,8 @@ class Chromium:
             self._playwright = await async_playwright().start()
         executable = find_chromium()
         root = hasattr(os, "geteuid") and os.geteuid() == 0
-        rules = browser_rule()  # sites that tasks bring with them
-        if self.options.network != "open":
-            rules += f", {LOOPBACK_ONLY}"
-        arguments = [*FLAGS, f"--host-resolver-rules={rules}"]
+        # Sites that tasks bring with them; their names are led there by an episode's gate as well.
+        arguments = [*FLAGS, f"--host-resolver-rules={browser_rule()}, {NO_NAMES}"]
         if self.options.renderer_processes is not None:
             arguments.append(f"--renderer-process-limit={self.options.renderer_processes}")
         try:
@@ -214,4 +241,35 @@ class Chromium:
                 f"Chromium at {executable} does not start: {first}; try `webdojo doctor`"
             ) from error
         self.launches += 1
+        self._unwatch()
+        self._ended_for_memory = False
+        self._watch = asyncio.create_task(self._watch_memory(browser, self._unwatched))
         return browser
+
+    def _unwatch(self) -> None:
+        # Not cancelled: a call of Playwright's that is under way is not made to be cut short.
+        self._unwatched.set()
+        self._unwatched = asyncio.Event()
+
+    async def _watch_memory(self, browser: Browser, over: asyncio.Event) -> None:
+        """End renderer processes that grow past the limit, before the machine suffers."""
+        from playwright.async_api import Error
+
+        limit = self.options.renderer_memory_mib << 20
+        with suppress(Error):  # the browser is gone
+            cdp = await browser.new_browser_cdp_session()
+            while not over.is_set():
+                for pid in await _processes(cdp, "renderer"):
+                    with suppress(psutil.Error):  # ended by itself
+                        process = psutil.Process(pid)
+                        if process.memory_info().rss > limit:
+                            self._ended_for_memory = True
+                            process.kill()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(MEMORY_LOOK_S):
+                        await over.wait()
+
+
+async def _processes(cdp: CDPSession, kind: str) -> list[int]:
+    found = (await cdp.send("SystemInfo.getProcessInfo"))["processInfo"]
+    return [int(process["id"]) for process in found if process["type"] == kind]

@@ -8,7 +8,7 @@ work, but nothing that waits for a frame or a timer ever comes back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +27,18 @@ LOOK_S = 0.25
 """Real time between two looks at a clock that has not come to the end of its grant."""
 LOOK_AGAIN_S = 0.05
 """Real time in which a page's clock that is not waiting moves on."""
-NATIVE_NOW = 'window[Symbol.for("webdojo")].nativeNow()'
 
 
 class PageClock:
-    """Virtual time of one page."""
+    """Virtual time of one page.
+
+    ``now_ms`` asks the page for its time since 1970.
+    """
 
     def __init__(
         self,
         cdp: CDPSession,
+        now_ms: Callable[[], Awaitable[float]],
         fetching: Callable[[], bool] = lambda: True,
         network_cap_s: float = NETWORK_CAP_S,
     ) -> None:
@@ -44,6 +47,7 @@ class PageClock:
         self.stalled = False
         """Whether the last grant went on without fetches that never came back."""
         self._cdp = cdp
+        self._now_ms = now_ms
         self._fetching = fetching
         self._cap_s = network_cap_s
         self.granted_ms = 0
@@ -150,13 +154,6 @@ class PageClock:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await over.wait()
-
-    async def _now_ms(self) -> float:
-        # The date of a page used again begins anew; the time of its frames does not.
-        answer = await self._cdp.send(
-            "Runtime.evaluate", {"expression": NATIVE_NOW, "returnByValue": True}
-        )
-        return float(answer["result"].get("value") or 0)
 
     async def _grant(self, policy: str, milliseconds: int, *, anew: bool = True) -> None:
         self._grants += 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
@@ -17,13 +18,18 @@ from webdojo.envs.marks import draw_marks
 from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
+<<<<<<< HEAD
+from webdojo.envs.page import SAFETY_NET_S, DrivenPage
+=======
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
 from webdojo.envs.page_diff import UNCHANGED, diff_html
+>>>>>>> origin/main
 from webdojo.envs.pruning import prune_html
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, Snapshot
 from webdojo.envs.tabs import Tabs
+from webdojo.envs.worlds import PageScriptError
 from webdojo.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -33,8 +39,14 @@ T = TypeVar("T")
 
 COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
 """Arguments that are places in the viewport."""
+SETTLE_STEP_MS = 250
+"""Page time between two looks at a page that is not at rest."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
+
+
+class ReplayError(Exception):
+    """An earlier step of an episode could not be reached again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class EnvSpec:
     """Bound on each text form of the page but ``html``; None shows the whole page."""
     settle_ms: int = 500
     """Page time granted after each action."""
+    settle_cap_ms: int = 2000
+    """Page time granted at most, where the page is still loading or a timer is about to fire."""
     step_timeout_s: float = 15.0
     """Real time after which a step counts as hung."""
 
@@ -74,6 +88,13 @@ class Step:
     """What the evaluator said; for people."""
     blocked: bool = False
     """Whether the site would not have the agent, so that the episode says nothing about it."""
+    unsettled: str = ""
+    """What was still going on when the page was looked at: ``loading``, ``timers``, ``changes`` or
+    nothing."""
+    refused: tuple[str, ...] = ()
+    """Addresses, or host and port, that the page asked for since the last step and did not get."""
+    downloads: tuple[Path, ...] = ()
+    """Files that the page has given in this episode; they go with it."""
 
 
 class WebEnv:
@@ -98,6 +119,9 @@ class WebEnv:
         self._begun_ms = 0
         self._over = True
         self._last: Observation | None = None
+        self._seed = 0
+        self._done: list[str] = []
+        self._hashes: list[str] = []
         self._pictured: tuple[DrivenPage, str] | None = None
         """The page shown last and what its picture was known by."""
         self._before = ""
@@ -132,6 +156,47 @@ class WebEnv:
             raise RuntimeError("the episode is over: call reset first")
         return await self._bounded(self._step(self._task, text), "step")
 
+    async def replay(self, actions: Sequence[str]) -> Observation:
+        """Start the same instance anew and do these actions; gives what is seen after the last.
+
+        Same seed and same actions give the same observations, so this reaches any earlier step of
+        the episode again: ``await env.replay(env.actions[:3])``. Raises ReplayError if one of the
+        actions ends the episode before the last.
+        """
+        if self._task is None:
+            raise RuntimeError("no episode to replay: call reset first")
+        observation = await self.reset(self._task, self._seed)
+        for number, action in enumerate(actions):
+            if self._over:
+                raise ReplayError(f"the episode ended after {number} of {len(actions)} actions")
+            observation = (await self.step(action)).observation
+        return observation
+
+    async def fork(self, step: int) -> WebEnv:
+        """Another environment, at the state that this episode had after ``step`` actions.
+
+        This one goes on undisturbed. Raises ReplayError if the way there was not the same.
+        """
+        if self._task is None or not 0 <= step <= len(self._done):
+            raise ReplayError(f"the episode has {len(self._done)} steps; cannot fork at {step}")
+        other = WebEnv(self._chromium, self.spec)
+        try:
+            await other.reset(self._task, self._seed)
+            for action in self._done[:step]:
+                await other.step(action)
+            if other._hashes != self._hashes[: step + 1]:
+                place = next(i for i, h in enumerate(other._hashes) if h != self._hashes[i])
+                raise ReplayError(f"the replay differs from the episode at step {place}")
+        except BaseException:
+            await other.close()
+            raise
+        return other
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions of the running episode so far."""
+        return tuple(self._done)
+
     async def close(self) -> None:
         """Give the context back; closing twice is fine."""
         tabs, self._tabs = self._tabs, None
@@ -146,11 +211,18 @@ class WebEnv:
             self._goal = await task.setup(page.page, seed)
         self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
+<<<<<<< HEAD
+        self._seed, self._done, self._hashes = seed, [], []
+        self._pictured = None
+=======
         self._pictured, self._before = None, ""
+>>>>>>> origin/main
         await page.clock.run(self.spec.settle_ms)
         self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business
-        return await self._observe("", "")
+        observation = await self._observe("", "")
+        self._hashes.append(observation.state_hash)
+        return observation
 
     async def _tabs_for(self, task: Task, seed: int) -> Tabs:
         tabs = self._tabs
@@ -160,9 +232,9 @@ class WebEnv:
                 await tabs.active.restart(seed)
                 return tabs
             await self.close()
-        context = await self._chromium.new_context(task.viewport)
         self._lost = ""
-        self._tabs = await Tabs.open(context, seed, Origins(task.allowed_origins), self._lose)
+        origins = Origins(task.allowed_origins)
+        self._tabs = await Tabs.open(self._chromium, task.viewport, seed, origins, self._lose)
         return self._tabs
 
     async def _step(self, task: Task, text: str) -> Step:
@@ -179,19 +251,21 @@ class WebEnv:
         async with tabs.surviving():
             await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()
+        await tabs.downloaded()
+        self._steps += 1
+        snapshot, asked = await self._settled(task, tabs)
         if tabs.active.clock.stalled:
             tabs.say("the page is still loading: something it asked for has not come")
-        self._steps += 1
-        if task.verdict and tabs.active is tabs.pages[0]:
-            snapshot, asked = await tabs.active.snapshot_and(task.verdict)
-            observation = await self._observe(text, error, snapshot)
+        observation = await self._observe(text, error, snapshot)
+        if asked is not None:
             outcome = _decided(task, asked, self._answer)
         else:
-            observation = await self._observe(text, error)
             outcome = await self._judge(task, tabs)
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
+        self._done.append(text)
+        self._hashes.append(observation.state_hash)
         return Step(
             observation,
             float(outcome.reward),
@@ -199,7 +273,30 @@ class WebEnv:
             truncated,
             outcome.message,
             outcome.blocked,
+            "loading" if tabs.active.clock.stalled else snapshot.unsettled,
+            tabs.take_refused(),
+            tuple(tabs.downloads),
         )
+
+    async def _settled(self, task: Task, tabs: Tabs) -> tuple[Snapshot, dict[str, Any] | None]:
+        """Look at the page once nothing is about to happen on it, or its time is up."""
+        granted_ms = self.spec.settle_ms
+        while True:
+            page = tabs.active
+            asked = None
+            if task.verdict and page is tabs.pages[0]:
+                snapshot, asked = await page.snapshot_and(task.verdict)
+            else:
+                snapshot = await page.snapshot()
+            # What changes for ever is seen at the same moment of each step.
+            waits = snapshot.unsettled in ("loading", "timers") and not page.clock.stalled
+            if not waits or granted_ms >= self.spec.settle_cap_ms:
+                return snapshot, asked
+            more_ms = min(SETTLE_STEP_MS, self.spec.settle_cap_ms - granted_ms)
+            granted_ms += more_ms
+            async with tabs.surviving():
+                await page.clock.run(more_ms)
+            await tabs.ready()
 
     async def _judge(self, task: Task, tabs: Tabs) -> Outcome:
         from playwright.async_api import Error
@@ -242,7 +339,7 @@ class WebEnv:
             mode: self._text(mode, tree, snapshot) for mode in self.spec.modes if mode != "html"
         }
         if "html" in self.spec.modes:
-            texts["html"] = await page.evaluate("document.documentElement.outerHTML")
+            texts["html"] = await page.html()
         last = self._last
         changed = (
             last is None

@@ -105,7 +105,8 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             self._last = self._background.run(env.reset(self.task, instance))
         except BrowserDiedError:
             self._last = self._background.run(env.reset(self.task, instance))
-        return self._shown(self._last), {"seed": instance, "notices": self._last.notices}
+        info = {"seed": instance, "notices": self._last.notices, "refused": env.tabs.take_refused()}
+        return self._shown(self._last), info
 
     def step(self, action: str) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Do one action, such as ``click("12")``."""
@@ -119,6 +120,9 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         info = {
             "message": step.message,
             "notices": step.observation.notices,
+            "unsettled": step.unsettled,
+            "refused": step.refused,
+            "downloads": tuple(map(str, step.downloads)),
             "blocked": step.blocked,
         }
         return self._shown(self._last), step.reward, step.terminated, step.truncated, info

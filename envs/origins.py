@@ -47,6 +47,12 @@ class Origins:
         origin = _origin(url)
         return origin is not None and (self._whole_web or origin in self._origins)
 
+    def allows_connection(self, host: str, port: int) -> bool:
+        """Whether one of the origins lives there."""
+        return self._whole_web or any(
+            (host, port) == (there, number) for _, there, number in self._origins
+        )
+
     @property
     def web(self) -> list[str]:
         """The http and https origins among them, as ``location.origin`` writes them."""

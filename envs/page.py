@@ -11,19 +11,30 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.clock import PageClock
-from webdojo.envs.snapshot import PAGE_API, Snapshot, episode_script, parse_snapshot
+from webdojo.envs.snapshot import (
+    MAIN_WORLD_API,
+    Snapshot,
+    episode_script,
+    parse_snapshot,
+    snapshot_script,
+)
+from webdojo.envs.worlds import PageScriptError, Worlds
 
 if TYPE_CHECKING:
-    from playwright.async_api import CDPSession, Dialog, Download, Page, Response
+    from playwright.async_api import CDPSession, Dialog, Page, Response
 
     from webdojo.envs.origins import Origins
     from webdojo.envs.tabs import Tabs
 
 ImageFormat = Literal["jpeg", "webp", "png"]
+GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
+"""What Chromium says where the gate could not connect."""
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
 PATIENCE_S = 0.1
 """Real time in which a screenshot is taken and a mouse moved, unless it waits for page time."""
+FRAME_PATIENCE_S = 2.0
+"""Real time in which a frame within the page must have been looked at."""
 SAFETY_NET_S = 1.5
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -38,7 +49,8 @@ class DrivenPage:
         self.page = page
         self.tabs = tabs
         self._fetches: set[str] = set()
-        self.clock = PageClock(cdp, lambda: bool(self._fetches))
+        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self._fetches))
+        self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
         self.frame_id = ""
         """Protocol id of the main frame."""
         self.pointer: tuple[float, float] | None = None
@@ -63,6 +75,7 @@ class DrivenPage:
             *_, tree = await asyncio.gather(
                 driven.clock.start(),
                 driven._cdp.send("Page.enable"),
+                driven.worlds.open(),
                 driven._cdp.send("Network.enable"),
                 driven._cdp.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
                 driven._cdp.send("Page.getFrameTree"),
@@ -83,8 +96,16 @@ class DrivenPage:
 
     async def goto(self, url: str, **options: Any) -> Response | None:
         """Navigate, then let the page load for a fixed span of its own time."""
+        from playwright.async_api import Error
+
         options["wait_until"] = "commit"
-        response = await self._goto(url, **options)
+        try:
+            response = await self._goto(url, **options)
+        except Error as error:
+            if GATE_FAILED not in error.message:
+                raise
+            # The way leads through the gate, which people need not know of.
+            raise Error(error.message.replace(GATE_FAILED, "ERR_CONNECTION_REFUSED")) from error
         await self.clock.run(LOAD_MS)
         return response
 
@@ -99,7 +120,11 @@ class DrivenPage:
 
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""
-        begun_ms, _ = await asyncio.gather(self.call("restart", seed), self.move_mouse(0, 0))
+        begun_ms, *_ = await asyncio.gather(
+            self.evaluate(f"{MAIN_WORLD_API}.restart({seed})"),
+            self.worlds.call(self.frame_id, "restart"),
+            self.move_mouse(0, 0),
+        )
         self.pointer = None
         source = episode_script(seed, begun_ms)
         told, self._told = self._told, None
@@ -118,24 +143,84 @@ class DrivenPage:
             raise PageScriptError(details.get("exception", {}).get("description", details["text"]))
         return answer["result"].get("value")
 
-    async def call(self, method: str, *arguments: Any) -> Any:
-        """Call the in-page script."""
-        return await self.evaluate(f"{PAGE_API}.{method}({', '.join(map(json.dumps, arguments))})")
+    async def ask(self, method: str, bid: str, *arguments: Any) -> dict[str, Any]:
+        """Call the in-page script about an element, in the frame where it is."""
+        frame = self.worlds.frame_of(bid) or self.frame_id
+        answer: dict[str, Any] = await self.worlds.call(frame, method, bid, *arguments)
+        return answer
+
+    async def point(self, bid: str) -> dict[str, Any]:
+        """Where a click would reach an element: ``x`` and ``y``, or ``error`` in plain words."""
+        frame = self.worlds.frame_of(bid)
+        if frame is None:
+            return await self.ask("clickPoint", bid)
+        way = str(await self.worlds.evaluate(frame, "webdojo.way()"))
+        holders = [self.frame_id]
+        for depth in range(1, way.count("/") + 1):
+            holders.append(await self._frame_at(way, depth))
+        around = list(zip(holders, map(int, way.split("/")), strict=True))
+        for holder, place in around:
+            await self.worlds.call(holder, "reveal", place)
+        found: dict[str, Any] = {}
+        for scrolls in ([False, True], [True]):
+            found = await self.ask("clickPoint", bid, scrolls)
+            for holder, place in reversed(around):
+                if "error" not in found:
+                    found = await self.worlds.call(holder, "outward", place, found["x"], found["y"])
+            if "error" not in found:
+                break
+        return found
+
+    async def _frame_at(self, way: str, depth: int) -> str:
+        wanted = "/".join(way.split("/")[:depth])
+        for frame in self.worlds.others(self.frame_id):
+            if await self.worlds.evaluate(frame, "webdojo.way()") == wanted:
+                return frame
+        raise PageScriptError(f"no frame at {wanted}")
+
+    async def html(self) -> str:
+        """The document as it stands; empty where there is none."""
+        return str(
+            await self.worlds.evaluate(self.frame_id, "document.documentElement?.outerHTML ?? ''")
+        )
 
     async def snapshot(self) -> Snapshot:
         """Look at the page: one round trip."""
-        return parse_snapshot(await self.call("snapshot"))
+        seen, _ = await self._look()
+        return seen
 
     async def snapshot_and(self, expression: str) -> tuple[Snapshot, dict[str, Any]]:
-        """Look at the page and ask for a JSON value, in one round trip.
+        """Look at the page and ask for a JSON value of its own, in one round trip.
 
         The second is ``{"value": …}``, or ``{"error": …}`` if the expression raised.
         """
-        seen, asked = await self.evaluate(
-            f"[{PAGE_API}.snapshot(), (() => {{ try {{ return {{ value: ({expression}) }} }}"
-            " catch (error) { return { error: String(error) } } })()]"
+        seen, (asked,) = await self._look(
+            self.evaluate(
+                f"(() => {{ try {{ return {{ value: ({expression}) }} }}"
+                " catch (error) { return { error: String(error) } } })()"
+            )
         )
-        return parse_snapshot(seen), asked
+        return seen, asked
+
+    async def _look(self, *besides: Coroutine[Any, Any, Any]) -> tuple[Snapshot, list[Any]]:
+        others = self.worlds.others(self.frame_id)
+        seen, *rest = await asyncio.gather(
+            self.worlds.call(self.frame_id, "snapshot"),
+            *besides,
+            *map(self._frame_snapshot, others),
+        )
+        frames = rest[len(besides) :]
+        return parse_snapshot(seen, frames), rest[: len(besides)]
+
+    async def _frame_snapshot(self, frame: str) -> str:
+        try:
+            async with asyncio.timeout(FRAME_PATIENCE_S):
+                return str(await self.worlds.call(frame, "snapshot", self.worlds.prefix(frame)))
+        except (PageScriptError, TimeoutError):
+            return ""  # a frame that goes away is seen as empty
+
+    async def _now_ms(self) -> float:
+        return float(await self.worlds.evaluate(self.frame_id, "Date.now()"))
 
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""
@@ -209,11 +294,12 @@ class DrivenPage:
 
     async def set_files(self, bid: str, paths: list[str]) -> None:
         """Put files into a file input."""
-        found = await self._cdp.send(
-            "Runtime.evaluate", {"expression": f"{PAGE_API}.elementOf({json.dumps(bid)})"}
+        frame = self.worlds.frame_of(bid) or self.frame_id
+        found = await self.worlds.send(
+            frame, f"webdojo.elementOf({json.dumps(bid)})", by_value=False
         )
         await self._cdp.send(
-            "DOM.setFileInputFiles", {"files": paths, "objectId": found["result"]["objectId"]}
+            "DOM.setFileInputFiles", {"files": paths, "objectId": found["objectId"]}
         )
 
     def _listen(self, origins: Origins) -> None:
@@ -224,9 +310,9 @@ class DrivenPage:
         self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
         self.page.on("close", lambda _: self.closed.set())
-        self.page.on("crash", lambda _: self.tabs.lose("the page crashed"))
+        self.page.on("crash", lambda _: self.tabs.crashed())
         self.page.on("dialog", self._answer)
-        self.page.on("download", self._refuse_download)
+        self.page.on("download", self.tabs.download)
 
     def _fetch_began(self, event: dict[str, Any]) -> None:
         # What a file holds is there at once, whatever Chromium says of images.
@@ -268,13 +354,6 @@ class DrivenPage:
             self.tabs.say(f"the page showed {_article(kind)} {kind} {text!r}: {done}")
         with suppress(Error):  # the page went away with its dialog
             await dialog.accept(dialog.default_value if kind == "prompt" else "")
-
-    async def _refuse_download(self, download: Download) -> None:
-        self.tabs.say(f"the page offered the download {download.suggested_filename!r}: refused")
-
-
-class PageScriptError(Exception):
-    """A script of ours raised in the page."""
 
 
 def _article(noun: str) -> str:

@@ -1,9 +1,10 @@
-// In-page half of the environment. Installed before any page script, in every document.
+// In-page half of the environment. Runs before any page script, in every document, in a world of its
+// own: it sees the page's elements and shares no object with the page's scripts, which can neither
+// read, break nor forge what it tells. What must live among them is in main_world.js.
 // Everything the environment asks of a page is one call on the object made here, so that one
 // observation costs one round trip. Results are JSON text: cheaper than a serialised object.
 (() => {
-  const KEY = Symbol.for("webdojo");
-  if (window[KEY]) return;
+  if (window.webdojo) return;
 
   const INTERACTIVE_TAGS = new Set(["A", "BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY"]);
   const INTERACTIVE_ROLES = new Set([
@@ -11,8 +12,7 @@
     "menuitem", "menuitemcheckbox", "menuitemradio", "tab", "switch", "slider", "spinbutton", "treeitem",
   ]);
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
-  const POINTER_EVENTS = new Set(["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"]);
-  const HANDLERS = Array.from(POINTER_EVENTS, (type) => "on" + type);
+  const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick"];
   const KEPT_ATTRIBUTES = new Set([
     "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
   ]);
@@ -20,129 +20,110 @@
     "BUTTON", "FIELDSET", "INPUT", "METER", "OPTGROUP", "OPTION", "OUTPUT", "PROGRESS", "SELECT", "TEXTAREA",
   ]);
 
-  const listening = new WeakSet();
-  const addEventListener = EventTarget.prototype.addEventListener;
-  EventTarget.prototype.addEventListener = function (type, ...rest) {
-    if (POINTER_EVENTS.has(type) && this instanceof Element) listening.add(this);
-    return addEventListener.call(this, type, ...rest);
+  // A form answers with its fields where it should with its properties, and a document with its
+  // images, whatever world asks: `form.tagName` is the field named so.
+  const getter = (type, name) => {
+    const { get } = Object.getOwnPropertyDescriptor(type.prototype, name);
+    return (object) => get.call(object);
   };
+  const method = (type, name) => {
+    const found = type.prototype[name];
+    return (object, a, b) => found.call(object, a, b);
+  };
+  const typeOf = getter(Node, "nodeType"), childrenOf = getter(Node, "childNodes");
+  const firstOf = getter(Node, "firstChild"), nextOf = getter(Node, "nextSibling");
+  const parentOf = getter(Node, "parentNode"), documentOf = getter(Node, "ownerDocument");
+  const isConnected = getter(Node, "isConnected");
+  const tagOf = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
+  const attributesOf = getter(Element, "attributes"), hasAttributes = method(Element, "hasAttributes");
+  const attribute = method(Element, "getAttribute"), hasAttribute = method(Element, "hasAttribute");
+  const boxOf = method(Element, "getBoundingClientRect"), boxesOf = method(Element, "getClientRects");
+  const scrollTo = method(Element, "scrollIntoView");
+  const bodyOf = getter(Document, "body"), titleOf = getter(Document, "title");
+  const viewOf = getter(Document, "defaultView"), stateOf = getter(Document, "readyState");
+  const activeOf = getter(Document, "activeElement");
+  const sheetsOf = getter(Document, "styleSheets"), findAll = method(Document, "querySelectorAll");
+  const animationsOf = method(Document, "getAnimations");
+  const hitIn = method(Document, "elementFromPoint"), adopted = getter(Document, "adoptedStyleSheets");
 
-  // Sent after a mouse move to make the browser deliver it; the page must not see it.
-  for (const type of ["keydown", "keyup"])
-    addEventListener.call(window, type, (event) => {
-      if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
-    }, true);
+  // Which elements listen for the mouse is told by the page's world, in events on an element that
+  // passes over when both scripts have started.
+  const NAME = "__CHANNEL__";
+  const listening = new WeakSet(), handlers = new WeakMap();
+  let channel = null, timers = 0;
+  const nodeAt = (event) => {
+    const [about, ...ways] = event.data.split("/");
+    let node = event.getTargetRanges()[0].startContainer;
+    for (const way of ways) {
+      node = shadowOf(node);
+      for (const step of way.split(",").reverse()) node = childrenOf(node)[step];
+    }
+    return [about, node];
+  };
+  const told = (event) => {
+    const [about, node] = nodeAt(event);
+    if (about === "listens") return listening.add(node);
+    const known = handlers.get(node) ?? new Map();
+    known.set(about.slice(1), about[0] === "+");
+    handlers.set(node, known);
+  };
+  window.addEventListener(NAME, (event) => {
+    if (channel || !event.relatedTarget) return;
+    channel = event.relatedTarget;
+    channel.addEventListener("node", told);
+    channel.addEventListener("timers", (event) => { timers = Number(event.data); });
+    channel.dispatchEvent(new Event("open"));
+  });
+  window.dispatchEvent(new Event(NAME + "?"));
+  const listens = (element) =>
+    listening.has(element) ||
+    HANDLERS.some((name) => handlers.get(element)?.get(name) ?? hasAttribute(element, name));
 
   // What may have changed the picture is counted, so that a page that stands still need not be drawn
   // again to be known to. Where that cannot be told (a canvas, a video, a frame, a shadow root, an
   // image on its way) there is no telling.
   const UNTOLD_TAGS = new Set(["CANVAS", "VIDEO", "IFRAME", "FRAME", "OBJECT", "EMBED", "AUDIO", "MARQUEE"]);
-  let changes = 0, pressed = 0, untold = false;
-  const observer = new MutationObserver(() => changes++);
+  const loaded = Date.now();
+  let changes = 0, pressed = 0, untold = false, changed = -Infinity;
+  const mutated = () => {
+    changes++;
+    changed = Date.now();
+  };
+  const observer = new MutationObserver(mutated);
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
   for (const type of ["scroll", "focusin", "focusout", "mouseover", "mouseout", "selectionchange", "input", "change", "load",
     "error", "toggle", "resize", "transitionrun", "animationstart", "keydown"])
-    addEventListener.call(window, type, () => changes++, true);
-  addEventListener.call(window, "mousedown", () => pressed++, true);
-  addEventListener.call(window, "mouseup", () => pressed--, true);
+    window.addEventListener(type, () => changes++, true);
+  window.addEventListener("mousedown", () => pressed++, true);
+  window.addEventListener("mouseup", () => pressed--, true);
   const picture = () => {
-    if (observer.takeRecords().length) changes++;
+    if (observer.takeRecords().length) mutated();
     if (untold) return "";
     let rules = 0;
-    try { for (const sheet of document.styleSheets) rules += sheet.cssRules.length; } catch { /* another origin's */ }
+    try { for (const sheet of sheetsOf(document)) rules += sheet.cssRules.length; } catch { /* another origin's */ }
     return [loaded, changes, pressed, rules, scrollX, scrollY, innerWidth, innerHeight].join();
   };
 
-  // The page's own time and chance: both start anew with the episode, whatever ran before. A page
-  // used again learns its episode's seed and beginning from EPISODE, set before or after this runs.
-  const EPISODE = Symbol.for("webdojo.episode");
-  const NativeDate = Date;
-  const nativeNow = Date.now.bind(Date);
-  const START_MS = 1750075200000;
-  const loaded = nativeNow();
-  let episode = null;
-  const thisEpisode = () => {
-    if (!episode) {
-      episode = window[EPISODE] ?? { seed: __SEED__, begun: START_MS };
-      delete window[EPISODE];
-      chance = episode.seed;
-    }
-    return episode;
+  // What keeps the page from being at rest: "" if nothing does.
+  const CHANGING_MS = 100;
+  const unsettled = () => {
+    timers = 0;
+    channel?.dispatchEvent(new Event("due"));
+    if (stateOf(document) !== "complete") return "loading";
+    if (timers > 0) return "timers";
+    return Date.now() - changed < CHANGING_MS ? "changes" : "";
   };
-  const now = () => START_MS + nativeNow() - thisEpisode().begun;
-  window.Date = new Proxy(NativeDate, {
-    construct: (target, values, self) => Reflect.construct(target, values.length ? values : [now()], self),
-    apply: () => new NativeDate(now()).toString(),
-    get: (target, name) => (name === "now" ? now : Reflect.get(target, name)),
-  });
-  performance.now = () => nativeNow() - loaded;
-  // Frames come from the compositor in real time, whatever the page's clock says; these come every
-  // 16 ms of page time, so that an animation is as far on in every run.
-  const later = window.setTimeout.bind(window);
-  let lastFrame = 0, coming = false, asked = new Map(), running = new Map();
-  const drawFrame = () => {
-    coming = false;
-    [running, asked] = [asked, new Map()];
-    const time = performance.now();
-    for (const [id, callback] of running) {
-      running.delete(id);
-      try { callback(time); } catch (error) { reportError(error); }
-    }
-  };
-  window.requestAnimationFrame = (callback) => {
-    if (typeof callback !== "function") throw new TypeError("requestAnimationFrame: the argument is not a function");
-    if (!coming) later(drawFrame, 16);
-    coming = true;
-    asked.set(++lastFrame, callback);
-    return lastFrame;
-  };
-  window.cancelAnimationFrame = (id) => { if (!asked.delete(id)) running.delete(id); };
-  window.webkitRequestAnimationFrame = window.requestAnimationFrame;
-  window.webkitCancelAnimationFrame = window.cancelAnimationFrame;
-
-  let chance = 0;
-  const random = () => { // mulberry32
-    thisEpisode();
-    chance = (chance + 0x6d2b79f5) | 0;
-    let t = Math.imul(chance ^ (chance >>> 15), 1 | chance);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  Math.random = random;
-  if (window.crypto) {
-    crypto.getRandomValues = (array) => {
-      const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-      for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
-      return array;
-    };
-    crypto.randomUUID = () => {
-      const hex = (n) => Array.from({ length: n }, () => ((random() * 16) | 0).toString(16)).join("");
-      return `${hex(8)}-${hex(4)}-4${hex(3)}-${"89ab"[(random() * 4) | 0]}${hex(3)}-${hex(12)}`;
-    };
-  }
-
-  // Requests pass the origin guard; what opens connections of its own is kept in here.
-  const SOCKETS = __SOCKETS__;
-  if (window.WebSocket) {
-    window.WebSocket = new Proxy(WebSocket, {
-      construct: (target, [url, ...rest], self) => {
-        const origin = new URL(url, document.baseURI).origin.replace(/^ws/, "http");
-        const inside = origin === location.origin || SOCKETS.includes(origin);
-        return Reflect.construct(target, [inside ? url : "ws://outside.invalid/", ...rest], self);
-      },
-    });
-  }
-  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
 
   let ids = new WeakMap();
   let elements = new Map();
   let nextId = 1;
+  let prefix = ""; // tells the ids of a frame of another origin from those of the page
   let focused = null;
 
   const idOf = (element) => {
     let id = ids.get(element);
     if (id === undefined) {
-      id = String(nextId++);
+      id = prefix + nextId++;
       ids.set(element, id);
       elements.set(id, new WeakRef(element));
     }
@@ -151,26 +132,24 @@
 
   const elementOf = (id) => {
     const element = elements.get(id)?.deref();
-    return element && element.isConnected ? element : null;
+    return element && isConnected(element) ? element : null;
   };
 
   const isVisible = (element, style, box) =>
     style.visibility === "visible" && ((box.width > 0 && box.height > 0) || style.display === "contents");
 
   // Anything with a click listener, a pointer cursor of its own, or a native or ARIA role.
-  const isActionable = (element, style, parentPointer) =>
-    element.tagName !== "OPTION" && element.tagName !== "BODY" && (
-    INTERACTIVE_TAGS.has(element.tagName) ||
-    INTERACTIVE_ROLES.has(element.getAttribute("role")) ||
-    element.isContentEditable ||
-    listening.has(element) ||
-    HANDLERS.some((name) => typeof element[name] === "function") ||
-    element.getAttribute("draggable") === "true" ||
+  const isActionable = (element, tag, style, parentPointer, script) =>
+    tag !== "OPTION" && tag !== "BODY" && (
+    INTERACTIVE_TAGS.has(tag) ||
+    INTERACTIVE_ROLES.has(attribute(element, "role")) ||
+    element.isContentEditable === true ||
+    script.listens(element) ||
+    attribute(element, "draggable") === "true" ||
     (style.cursor === "pointer" && !parentPointer));
 
-  const state = (element) => {
+  const state = (element, tag) => {
     const found = {};
-    const tag = element.tagName;
     if (tag === "INPUT" && (element.type === "checkbox" || element.type === "radio")) {
       if (element.checked) found.checked = true;
     } else if (tag === "INPUT" || tag === "TEXTAREA") {
@@ -180,18 +159,20 @@
     } else if (tag === "OPTION" && element.selected) {
       found.selected = true;
     }
-    if (element.disabled) found.disabled = true;
-    if (element.readOnly) found.readonly = true;
+    if (FORM_TAGS.has(tag)) {
+      if (element.disabled) found.disabled = true;
+      if (element.readOnly) found.readonly = true;
+    }
     if (element === focused) found.focused = true;
     for (const name of ["aria-checked", "aria-selected", "aria-expanded", "aria-disabled"]) {
-      const value = element.getAttribute(name);
+      const value = attribute(element, name);
       if (value === "true" || value === "false") found[name.slice(5)] = value === "true";
     }
     return found;
   };
 
   const labelOf = (element) =>
-    element.labels && element.labels.length
+    element.labels?.length
       ? Array.from(element.labels, (l) => l.innerText.trim()).filter(Boolean).join(" ")
       : "";
 
@@ -200,71 +181,118 @@
     "A", "ABBR", "B", "BUTTON", "CITE", "CODE", "EM", "FONT", "I", "IMG", "INPUT", "KBD", "LABEL", "MARK", "SELECT",
     "SMALL", "SPAN", "STRONG", "SUB", "SUP", "TIME", "U", "VAR",
   ]);
-  const flows = (node) => node?.nodeType === Node.ELEMENT_NODE && FLOWING_TAGS.has(node.tagName);
+  const flows = (node) => node && typeOf(node) === Node.ELEMENT_NODE && FLOWING_TAGS.has(tagOf(node));
 
-  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label].
-  // flags: 1 visible, 2 actionable.
+  const FRAMES = new Set(["IFRAME", "FRAME", "OBJECT"]);
+  // The document of a frame if it is of the page's own origin.
+  const insideOf = (frame) => {
+    try { return frame.contentDocument; } catch { return null; }
+  };
+  const pixels = (length) => parseFloat(length) || 0;
+  // Where a frame's viewport begins within its element's box.
+  const insetOf = (frame, style) => ({
+    x: frame.clientLeft + pixels(style.paddingLeft), y: frame.clientTop + pixels(style.paddingTop),
+  });
+  // Which child of its parent a window is.
+  const placeOf = (view, parent) => {
+    for (let i = 0; i < parent.length; i++) if (parent[i] === view) return i;
+    return -1;
+  };
+  // A frame's way down from the top, as "0/2": the same in the frame and in what holds it.
+  const wayTo = (view) => {
+    const steps = [];
+    for (; view !== view.parent; view = view.parent) steps.unshift(placeOf(view, view.parent));
+    return steps.join("/");
+  };
+  const wayOf = (frame) => {
+    const view = viewOf(documentOf(frame));
+    return [wayTo(view), placeOf(frame.contentWindow, view)].filter((step) => step !== "").join("/");
+  };
+
+  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label, frame].
+  // flags: 1 visible, 2 actionable. frame, where the content is of another origin: [way, x, y] with the
+  // place of its viewport.
   // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
   const NESTED_AT = 150, DEEPEST = 1500;
-  const walk = (node, out, inherited, offset, depth = 0, level = 0) => {
+  const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
-    if (node.nodeType === Node.TEXT_NODE) {
+    if (typeOf(node) === Node.TEXT_NODE) {
       const text = node.data.replace(/\s+/g, " ");
       if (!inherited.visible) return;
       if (text.trim() || (text && flows(node.previousSibling) && flows(node.nextSibling))) out.push(text);
       return;
     }
+<<<<<<< HEAD
+    if (typeOf(node) !== Node.ELEMENT_NODE) return;
+    const tag = tagOf(node);
+    if (SKIPPED_TAGS.has(tag.toUpperCase())) return;
+    if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
+=======
     if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;
+>>>>>>> origin/main
     const style = getComputedStyle(node);
-    const inSelect = node.tagName === "OPTION" || node.tagName === "OPTGROUP";
+    const inSelect = tag === "OPTION" || tag === "OPTGROUP";
     if (style.display === "none" && !inSelect) return;
+<<<<<<< HEAD
+    const box = boxOf(node);
+=======
     if (UNTOLD_TAGS.has(node.tagName) || node.shadowRoot || (node.tagName === "IMG" && !node.complete)) untold = true;
     const box = node.getBoundingClientRect();
+>>>>>>> origin/main
     const visible = inSelect || isVisible(node, style, box);
     const pointer = style.cursor === "pointer";
-    const actionable = visible && isActionable(node, style, inherited.pointer);
+    const actionable = visible && isActionable(node, tag, style, inherited.pointer, script);
     const id = actionable ? idOf(node) : "";
     const attributes = {};
-    const described = node.hasAttributes();
+    const described = hasAttributes(node);
     if (described) {
-      for (const { name, value } of node.attributes) {
+      for (const { name, value } of attributesOf(node)) {
         if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
       }
     }
     // Most elements of a long page are none of these: reading properties they lack takes time.
-    const control = FORM_TAGS.has(node.tagName) || node.tagName.includes("-");
+    const control = FORM_TAGS.has(tag);
     const nested = level < NESTED_AT || (actionable && level < NESTED_AT + 50);
     const children = nested ? [] : out;
     const below = nested ? level + 1 : level;
     const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
-    if (node.tagName !== "TEXTAREA") {
-      for (let child = node.shadowRoot?.firstChild; child; child = child.nextSibling) walk(child, children, mine, offset, depth + 1, below);
-      for (let child = node.firstChild; child; child = child.nextSibling) walk(child, children, mine, offset, depth + 1, below);
+    if (tag !== "TEXTAREA") {
+      const shadow = shadowOf(node);
+      for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
+      for (let child = firstOf(node); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
     }
-    if (node.tagName === "IFRAME" || node.tagName === "FRAME") {
-      let inner = null;
-      try { inner = node.contentDocument; } catch { /* another origin */ }
-      if (inner?.body) {
-        walk(inner.body, children, { visible: true, pointer: false },
-             { x: offset.x + box.x + node.clientLeft, y: offset.y + box.y + node.clientTop }, depth + 1, below);
+    let frame = null;
+    if (FRAMES.has(tag) && visible) {
+      const inset = insetOf(node, style);
+      const inner = insideOf(node);
+      const at = { x: offset.x + box.x + inset.x, y: offset.y + box.y + inset.y };
+      if (inner) {
+        const body = bodyOf(inner);
+        const its = viewOf(inner)?.webdojo ?? script;
+        if (body) walk(body, children, { visible: true, pointer: false }, at, its, depth + 1, below);
+      } else if (node.contentWindow) {
+        frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
       }
     }
-    out.push([
-      node.tagName.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes,
-      control || described || node === focused ? state(node) : {},
-      [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)], nested ? children : [], control ? labelOf(node) : "",
-    ]);
+    const seen = [
+      tag.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes,
+      control || described || node === focused ? state(node, tag) : {},
+      [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)],
+      nested ? children : [], control ? labelOf(node) : "",
+    ];
+    if (frame) seen.push(frame);
+    out.push(seen);
   };
 
   // A caret that blinks tells nothing, and makes every other screenshot of a page a different one.
   const still = new CSSStyleSheet();
   still.replaceSync(":root { caret-color: transparent !important }");
-  document.adoptedStyleSheets.push(still);
+  adopted(document).push(still);
 
   // Transitions and animations of style run in real time: what ends is shown at its end, what does
   // not at its beginning.
   const stillAnimations = () => {
-    for (const animation of document.getAnimations()) {
+    for (const animation of animationsOf(document)) {
       try {
         if (animation.effect?.getComputedTiming().endTime === Infinity) {
           animation.pause();
@@ -276,41 +304,53 @@
     }
   };
 
-  const snapshot = () => {
+  // `named` tells the ids of this frame from others'; null is the page itself. A frame that its parent
+  // can look into is seen by it, and is silent itself.
+  const snapshot = (named = null) => {
+    if (named !== null && window.frameElement) return "";
+    prefix = named ?? "";
     stillAnimations();
-    focused = document.activeElement;
-    while (focused?.shadowRoot?.activeElement) focused = focused.shadowRoot.activeElement;
+    focused = activeOf(document);
+    while (focused) {
+      const inner = shadowOf(focused) ?? (FRAMES.has(tagOf(focused)) ? insideOf(focused) : null);
+      const next = inner && (typeOf(inner) === Node.DOCUMENT_NODE ? activeOf(inner) : inner.activeElement);
+      if (!next || tagOf(next) === "BODY") break;
+      focused = next;
+    }
     // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
-    if (focused === document.body || !focused?.getClientRects().length) focused = null;
+    const body = bodyOf(document);
+    if (focused === body || !focused || !boxesOf(focused).length) focused = null;
     const tree = [];
     untold = false;
-    if (document.body) walk(document.body, tree, { visible: true, pointer: false }, { x: 0, y: 0 });
+    if (body) walk(body, tree, { visible: true, pointer: false }, { x: 0, y: 0 }, window.webdojo);
     return JSON.stringify({
       url: location.href,
-      title: document.title,
+      title: titleOf(document),
+      way: wayTo(window),
       focused: focused ? idOf(focused) : "",
+      within: focused && FRAMES.has(tagOf(focused)) && focused.contentWindow ? wayOf(focused) : null,
       scroll: [Math.round(scrollX), Math.round(scrollY)],
       picture: picture(),
+      unsettled: unsettled(),
       tree: tree[0] ?? null,
     });
   };
 
-  const describe = (element) => `element ${idOf(element)} (${element.tagName.toLowerCase()})`;
+  const describe = (element) => `element ${idOf(element)} (${tagOf(element).toLowerCase()})`;
+  const isOff = (element) => FORM_TAGS.has(tagOf(element)) && element.disabled;
 
-  const frameOffset = (element) => {
-    let x = 0, y = 0;
-    for (let view = element.ownerDocument.defaultView; view !== window && view?.frameElement; view = view.parent) {
-      const box = view.frameElement.getBoundingClientRect();
-      x += box.x + view.frameElement.clientLeft;
-      y += box.y + view.frameElement.clientTop;
-    }
-    return [x, y];
+  // The frame elements between an element and this document, the innermost first.
+  const framesAround = (element) => {
+    const frames = [];
+    for (let view = viewOf(documentOf(element)); view !== window && view?.frameElement; view = view.parent)
+      frames.push(view.frameElement);
+    return frames;
   };
 
-  const hitAt = (element, x, y) => {
-    let hit = element.ownerDocument.elementFromPoint(x, y);
-    while (hit?.shadowRoot) {
-      const inner = hit.shadowRoot.elementFromPoint(x, y);
+  const hitAt = (owner, x, y) => {
+    let hit = hitIn(owner, x, y);
+    for (let root = hit && shadowOf(hit); root; root = shadowOf(hit)) {
+      const inner = root.elementFromPoint(x, y);
       if (!inner || inner === hit) break;
       hit = inner;
     }
@@ -318,42 +358,83 @@
   };
 
   const belongs = (hit, element) => {
-    for (let node = hit; node; node = node.parentNode ?? node.host) if (node === element) return true;
-    return Array.from(element.labels ?? []).some((label) => label.contains(hit));
+    for (let node = hit; node; node = parentOf(node) ?? node.host) if (node === element) return true;
+    return FORM_TAGS.has(tagOf(element)) && Array.from(element.labels ?? []).some((label) => label.contains(hit));
   };
 
+  // What a click at a point of the element's own viewport would meet, and where that is in this
+  // document's: { x, y } if it is the element, { cover } if it is another.
+  const reach = (element, x, y) => {
+    let hit = hitAt(documentOf(element), x, y);
+    if (!hit || !belongs(hit, element)) return { cover: hit };
+    for (const frame of framesAround(element)) {
+      const box = boxOf(frame), inset = insetOf(frame, getComputedStyle(frame));
+      x += box.x + inset.x;
+      y += box.y + inset.y;
+      hit = hitAt(documentOf(frame), x, y);
+      if (hit !== frame) return { cover: hit };
+    }
+    return { x, y };
+  };
+
+  const refusal = (element, cover) =>
+    cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view`;
+
   // A point of the element that a click would reach, or in plain words why there is none.
-  const clickPoint = (id) => {
-    let element = elementOf(id);
+  const clickPoint = (id, scrolls = [false, true]) => {
+    const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (element.disabled) return { error: `${describe(element)} is disabled` };
+    if (isOff(element)) return { error: `${describe(element)} is disabled` };
     const inView = (r) => r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
     let cover = null, seen = false;
-    for (const scroll of [false, true]) {
-      if (scroll) element.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
-      for (const box of element.getClientRects()) {
+    for (const scroll of scrolls) {
+      if (scroll) scrollTo(element, { block: "center", inline: "center", behavior: "instant" });
+      for (const box of boxesOf(element)) {
         if (box.width <= 0 || box.height <= 0) continue;
         seen = true;
-        if (!inView(box) && element.ownerDocument === document) continue;
+        if (!inView(box) && documentOf(element) === document) continue;
         for (const [fx, fy] of [[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75], [0.1, 0.1], [0.9, 0.9]]) {
-          const x = box.x + box.width * fx, y = box.y + box.height * fy;
-          const hit = hitAt(element, x, y);
-          if (hit && belongs(hit, element)) {
-            const [dx, dy] = frameOffset(element);
-            return { x: x + dx, y: y + dy };
-          }
-          cover = hit ?? cover;
+          const found = reach(element, box.x + box.width * fx, box.y + box.height * fy);
+          if (found.x !== undefined) return found;
+          cover = found.cover ?? cover;
         }
       }
     }
     if (!seen) return { error: `${describe(element)} is not visible` };
-    return { error: cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view` };
+    return { error: refusal(element, cover) };
+  };
+
+  // The element of the frame that is this window's child number `place`.
+  const framesAmong = (elements, found = []) => {
+    for (const element of elements) {
+      if (FRAMES.has(tagOf(element))) found.push(element);
+      if (shadowOf(element)) framesAmong(shadowOf(element).querySelectorAll("*"), found);
+    }
+    return found;
+  };
+  const frameAt = (place) =>
+    framesAmong(findAll(document, "*")).find((frame) => frame.contentWindow === window[place]);
+
+  const reveal = (place) => {
+    const frame = frameAt(place);
+    if (frame) scrollTo(frame, { block: "nearest", inline: "nearest", behavior: "instant" });
+  };
+
+  // Where a point of a frame's viewport lies in this one, if a click there would meet the frame.
+  const outward = (place, x, y) => {
+    const frame = frameAt(place);
+    if (!frame) return { error: "the frame is no longer on the page" };
+    const box = boxOf(frame), inset = insetOf(frame, getComputedStyle(frame));
+    x += box.x + inset.x;
+    y += box.y + inset.y;
+    const hit = hitAt(document, x, y);
+    return hit === frame ? { x, y } : { error: refusal(frame, hit) };
   };
 
   const setterOf = (element) =>
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(element), "value")?.set;
 
-  const changed = (element) => {
+  const announce = (element) => {
     element.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
     element.dispatchEvent(new Event("change", { bubbles: true }));
   };
@@ -365,18 +446,18 @@
   const prepareFill = (id, value) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (element.disabled || element.readOnly) return { error: `${describe(element)} cannot be edited` };
-    if (element.isContentEditable) {
+    if (isOff(element) || (FORM_TAGS.has(tagOf(element)) && element.readOnly)) return { error: `${describe(element)} cannot be edited` };
+    if (element.isContentEditable === true) {
       element.focus();
-      element.ownerDocument.getSelection().selectAllChildren(element);
+      documentOf(element).getSelection().selectAllChildren(element);
       return { insert: true };
     }
-    if (element.tagName !== "INPUT" && element.tagName !== "TEXTAREA")
+    if (tagOf(element) !== "INPUT" && tagOf(element) !== "TEXTAREA")
       return { error: `${describe(element)} is not a field that can be filled` };
-    const type = element.tagName === "TEXTAREA" ? "text" : element.type;
+    const type = tagOf(element) === "TEXTAREA" ? "text" : element.type;
     if (["checkbox", "radio", "button", "submit", "file", "image", "reset", "hidden"].includes(type))
       return { error: `${describe(element)} is a ${type} input: it cannot be filled` };
-    element.scrollIntoView({ block: "nearest", behavior: "instant" });
+    scrollTo(element, { block: "nearest", behavior: "instant" });
     element.focus();
     if (TYPED_INPUTS.has(type)) {
       element.select();
@@ -385,15 +466,15 @@
     setterOf(element).call(element, value);
     if (element.value !== value && type !== "range")
       return { error: `${describe(element)} does not accept ${JSON.stringify(value)}` };
-    changed(element);
+    announce(element);
     return { insert: false };
   };
 
   const selectOption = (id, wanted) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (element.tagName !== "SELECT") return { error: `${describe(element)} is not a select` };
-    if (element.disabled) return { error: `${describe(element)} is disabled` };
+    if (tagOf(element) !== "SELECT") return { error: `${describe(element)} is not a select` };
+    if (isOff(element)) return { error: `${describe(element)} is disabled` };
     const options = Array.from(element.options);
     const chosen = [];
     for (const text of wanted) {
@@ -405,14 +486,14 @@
     if (chosen.length > 1 && !element.multiple) return { error: `${describe(element)} takes one option` };
     element.focus();
     for (const option of options) option.selected = chosen.includes(option);
-    changed(element);
+    announce(element);
     return {};
   };
 
   const fileInput = (id, count) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (element.tagName !== "INPUT" || element.type !== "file") return { error: `${describe(element)} is not a file input` };
+    if (tagOf(element) !== "INPUT" || element.type !== "file") return { error: `${describe(element)} is not a file input` };
     if (count > 1 && !element.multiple) return { error: `${describe(element)} takes one file` };
     return {};
   };
@@ -427,23 +508,22 @@
   const isChecked = (id) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    const checked = element.checked ?? element.getAttribute("aria-checked") === "true";
+    const checked = element.checked ?? attribute(element, "aria-checked") === "true";
     return { checked };
   };
 
-  // A new episode on this page; tells when it began, for documents to come.
-  const restart = (seed) => {
+  // A new episode on this page.
+  const restart = () => {
     changes++;
-    episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
-    chance = episode.seed;
-    document.activeElement?.blur?.();
-    Math.random = random;
+    activeOf(document)?.blur?.();
     ids = new WeakMap();
     elements = new Map();
     nextId = 1;
-    return episode.begun;
   };
 
-  const api = { nativeNow, snapshot, elementOf, clickPoint, prepareFill, selectOption, fileInput, focus, isChecked, restart };
-  Object.defineProperty(window, KEY, { value: Object.freeze(api), enumerable: false });
+  const way = () => wayTo(window);
+
+  window.webdojo = Object.freeze({
+    snapshot, way, elementOf, clickPoint, reveal, outward, prepareFill, selectOption, fileInput, focus, isChecked, restart, listens,
+  });
 })();

@@ -10,10 +10,11 @@ from typing import Any
 
 from webdojo.tasks.view import Box
 
-_SCRIPT = (Path(__file__).parent / "snapshot.js").read_text(encoding="utf-8")
+_FOLDER = Path(__file__).parent
+_MAIN_WORLD = (_FOLDER / "main_world.js").read_text(encoding="utf-8")
+_SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8")
 
-PAGE_API = 'window[Symbol.for("webdojo")]'
-"""The object that script makes; its methods return JSON-able values."""
+MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 
 VISIBLE, ACTIONABLE = 1, 2
 
@@ -24,14 +25,19 @@ def episode_script(seed: int, begun_ms: int) -> str:
     return f'window[Symbol.for("webdojo.episode")] = {json.dumps(episode)}'
 
 
-def snapshot_script(seed: int, sockets: Iterable[str] = ()) -> str:
-    """The script to install in every document before the page's own.
+def main_world_script(seed: int, channel: str) -> str:
+    """The script to run among each document's own, before them.
 
-    ``seed`` feeds the page's chance; ``sockets`` are the origins to which it may open WebSockets
-    besides its own.
+    ``seed`` feeds the page's chance; ``channel`` is a name that no page can guess, by which this
+    script and that of ``snapshot_script`` find each other.
     """
-    script = _SCRIPT.replace("__SEED__", str(seed & 0x7FFFFFFF))
-    return script.replace("__SOCKETS__", json.dumps(list(sockets)))
+    script = _MAIN_WORLD.replace("__SEED__", str(seed & 0x7FFFFFFF))
+    return script.replace("__CHANNEL__", channel)
+
+
+def snapshot_script(channel: str) -> str:
+    """The script to run in a world of its own in every document; see ``main_world_script``."""
+    return _SNAPSHOT.replace("__CHANNEL__", channel)
 
 
 @dataclass(slots=True)
@@ -88,27 +94,45 @@ class Snapshot:
     picture: str = ""
     """The same at two looks at one document only if nothing can have changed what it looks like;
     empty where that cannot be told."""
+    unsettled: str = ""
+    """What kept the page from being at rest: ``loading``, ``timers``, ``changes`` or nothing."""
 
     def boxes(self) -> dict[str, Box]:
         """Where each element is, in CSS pixels of the viewport."""
         return {node.bid: node.box for node in self.tree.walk() if node.bid} if self.tree else {}
 
 
-def parse_snapshot(text: str) -> Snapshot:
-    """Read the JSON text that the in-page script gives."""
+def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
+    """Read the JSON text that the in-page script gives, and put in what its frames gave."""
     data = json.loads(text)
+    inner = {frame["way"]: frame for frame in map(json.loads, filter(None, frames))}
+    focused, at = data["focused"], data.get("within")
+    while at in inner:  # each frame has a focus of its own; the page's is that of the innermost
+        focused, at = inner[at]["focused"], inner[at]["within"]
     return Snapshot(
         url=data["url"],
         title=data["title"],
-        focused=data["focused"],
+        focused=focused,
         scroll=(data["scroll"][0], data["scroll"][1]),
-        tree=_node(data["tree"]) if data["tree"] else None,
+        tree=_node(data["tree"], inner, focused, 0, 0) if data["tree"] else None,
         picture=data.get("picture", ""),
+        unsettled=data.get("unsettled", ""),
     )
 
 
-def _node(data: list[Any]) -> Node:
-    tag, bid, flags, attributes, state, box, children, label = data
+def _node(data: list[Any], frames: Mapping[str, Any], focused: str, x: int, y: int) -> Node:
+    tag, bid, flags, attributes, state, box, children, label, *frame = data
+    inside = tuple(
+        child if isinstance(child, str) else _node(child, frames, focused, x, y)
+        for child in children
+    )
+    if frame:
+        way, inner_x, inner_y = frame[0]
+        found = frames.get(way)
+        if found and found["tree"]:
+            inside += (_node(found["tree"], frames, focused, x + inner_x, y + inner_y),)
+    if bid and bid != focused:
+        state.pop("focused", None)
     return Node(
         tag=tag,
         bid=bid,
@@ -116,7 +140,7 @@ def _node(data: list[Any]) -> Node:
         actionable=bool(flags & ACTIONABLE),
         attributes=attributes,
         state=state,
-        box=(box[0], box[1], box[2], box[3]),
-        children=tuple(child if isinstance(child, str) else _node(child) for child in children),
+        box=(box[0] + x, box[1] + y, box[2], box[3]),
+        children=inside,
         label=label,
     )

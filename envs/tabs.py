@@ -1,41 +1,61 @@
-"""The pages of one episode: one context, its tabs, and what they may reach."""
+"""The pages of one episode: one context, its tabs, what they may reach and what they download."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError
+from webdojo.envs.gate import Gate
 from webdojo.envs.page import LOAD_MS, DrivenPage
-from webdojo.envs.snapshot import snapshot_script
+from webdojo.envs.snapshot import main_world_script
+from webdojo.tasks.sites.server import DOMAIN, site_server
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, Download, Page
 
+    from webdojo.envs.browser import Chromium
     from webdojo.envs.origins import Origins
 
 POPUP_TIMEOUT_S = 3.0
 """Real time in which an announced popup must have appeared."""
 CLOSING_TIMEOUT_S = 1.0
 """Real time in which a tab that answers no more must be known to have closed."""
+DOWNLOAD_TIMEOUT_S = 5.0
+"""Real time in which a download must be complete."""
 MAX_TABS = 8
+SITE_PORT = 80
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Tabs:
     """The tabs of one isolated context; a popup becomes a tab and is shown at once."""
 
+    context: BrowserContext
+
     def __init__(
-        self, context: BrowserContext, origins: Origins, on_lost: Callable[[str], None]
+        self, chromium: Chromium, origins: Origins, on_lost: Callable[[str], None]
     ) -> None:
-        self.context = context
         self.origins = origins
         self.pages: list[DrivenPage] = []
         """In the order in which they were opened."""
         self.active: DrivenPage
         self.refused: list[str] = []
         """Addresses that the page asked for and did not get."""
+        self.downloads: list[Path] = []
+        """Files that the page gave, in the episode's folder."""
+        self.channel = secrets.token_hex(16)
+        """Name by which the two in-page scripts find each other; no page can guess it."""
+        self._chromium = chromium
+        self._gate: Gate | None = None
+        self._folder: Path | None = None
+        self._arriving: set[asyncio.Task[None]] = set()
         self._on_lost = on_lost
         self._notices: list[str] = []
         self._adopting: dict[Page, asyncio.Task[None]] = {}
@@ -49,21 +69,30 @@ class Tabs:
     @classmethod
     async def open(
         cls,
-        context: BrowserContext,
+        chromium: Chromium,
+        viewport: tuple[int, int],
         seed: int,
         origins: Origins,
         on_lost: Callable[[str], None],
     ) -> Self:
-        """One blank tab whose documents draw chance from ``seed``; raises BrowserDiedError."""
+        """One blank tab whose documents draw chance from ``seed``; raises BrowserDiedError.
+
+        ``viewport`` is its width and height in CSS pixels.
+        """
         from playwright.async_api import Error
 
-        tabs = cls(context, origins, on_lost)
+        tabs = cls(chromium, origins, on_lost)
         try:
-            await context.add_init_script(snapshot_script(seed, origins.web))
-            context.on("page", tabs._appear)
+            tabs._gate = await Gate.open(tabs._lets_out, tabs._refuse_connection, _place)
+            tabs.context = await chromium.new_context(viewport, tabs._gate.address)
+            await tabs.context.add_init_script(main_world_script(seed, tabs.channel))
+            tabs.context.on("page", tabs._appear)
             tabs.active = await tabs.new()
-        except Error as error:
-            raise BrowserDiedError(f"no new page: {error.message}") from error
+        except BaseException as error:
+            await tabs.close()
+            if isinstance(error, Error):
+                raise BrowserDiedError(f"no new page: {error.message}") from error
+            raise
         return tabs
 
     async def new(self) -> DrivenPage:
@@ -139,8 +168,17 @@ class Tabs:
         from playwright.async_api import Error
 
         self._closed = True
-        with suppress(Error):  # already gone
-            await self.context.close()
+        for arriving in self._arriving:
+            arriving.cancel()
+        try:
+            if hasattr(self, "context"):
+                with suppress(Error):  # already gone
+                    await self.context.close()
+        finally:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            if self._gate is not None:
+                await self._gate.close()
 
     @property
     def elapsed_ms(self) -> int:
@@ -156,10 +194,66 @@ class Tabs:
         notices, self._notices = tuple(self._notices), []
         return notices
 
+    def take_refused(self) -> tuple[str, ...]:
+        """What the pages asked for and did not get, since the last call."""
+        refused, self.refused = tuple(self.refused), []
+        return refused
+
     def lose(self, reason: str) -> None:
         """Give the episode up."""
         if not self._closed:
             self._on_lost(reason)
+
+    def crashed(self) -> None:
+        """Give the episode up because a page is gone."""
+        self.lose(self._chromium.why_crashed())
+
+    @property
+    def folder(self) -> Path:
+        """The episode's folder, where downloads land; it goes with the tabs."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="webdojo-episode-"))
+        return self._folder
+
+    def download(self, download: Download) -> None:
+        """Take what the page gives into the episode's folder."""
+        task = asyncio.create_task(self._keep(download))
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    async def downloaded(self) -> None:
+        """Wait for downloads under way."""
+        while self._arriving:
+            await asyncio.wait(self._arriving)
+
+    async def _keep(self, download: Download) -> None:
+        from playwright.async_api import Error
+
+        name = Path(download.suggested_filename).name or "download"
+        place, count = self.folder / name, 1
+        while place in self.downloads:
+            count += 1
+            place = self.folder / f"{Path(name).stem} ({count}){Path(name).suffix}"
+        self.downloads.append(place)
+        try:
+            async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
+                await download.save_as(place)
+        except (Error, TimeoutError):
+            self.downloads.remove(place)
+            self.say(f"the download {name!r} failed")
+            with suppress(Error):
+                await download.cancel()
+            return
+        self.say(f"the page gave the file {place.name!r} of {place.stat().st_size} bytes")
+
+    def _lets_out(self, host: str, port: int) -> bool:
+        near = host in LOOPBACK or host.endswith(DOMAIN)
+        return (
+            near or self._chromium.options.network == "open"
+        ) and self.origins.allows_connection(host, port)
+
+    def _refuse_connection(self, host: str, port: int) -> None:
+        self.refused.append(f"{host}:{port}")
 
     def expect_popup(self) -> None:
         """A page has asked for a new window: the next observation waits for it."""
@@ -188,7 +282,10 @@ class Tabs:
                 await driven.clock.run(LOAD_MS)
                 url = await driven.evaluate("location.href")  # what it was at first may be blank
             except (BrowserDiedError, Error):
-                return  # closed before it was looked at
+                self.say("the page wanted a new tab: it did not open")
+                with suppress(Error):
+                    await page.close()
+                return
             if self.origins.allows(url):
                 self.say(f"the page opened a new tab: {url}")
                 return
@@ -203,3 +300,10 @@ class Tabs:
         self.pages.append(driven)
         self.active = driven
         return driven
+
+
+def _place(host: str, port: int) -> tuple[str, int]:
+    """Where a host really is: the names of tasks' sites are known to nobody else."""
+    if not host.endswith(DOMAIN):
+        return host, port
+    return "127.0.0.1", site_server().port if port == SITE_PORT else port

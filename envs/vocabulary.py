@@ -78,9 +78,13 @@ async def select_option(page: DrivenPage, bid: str, options: str | list[str]) ->
 
 @action('upload_file("4", "/folder/of/the/task/picture.png")')
 async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None:
-    """Put one or several files into a file input."""
-    paths = [Path(name) for name in ([file] if isinstance(file, str) else file)]
+    """Put one or several files into a file input; a downloaded one goes by its name."""
+    names = [file] if isinstance(file, str) else file
+    given = {path.name: path for path in page.tabs.downloads}
+    paths = [given.get(name, Path(name)) for name in names]
     for path in paths:
+        if path in given.values():
+            continue
         if not path.is_absolute() or not page.tabs.origins.allows(path.as_uri()):
             raise ActionError(f"upload_file: {path} is not a file of this task")
         if not path.is_file():
@@ -272,15 +276,17 @@ def report_infeasible(reason: str) -> None:
     """Tell the user that the task cannot be done, and stop."""
 
 
-async def _ask(page: DrivenPage, method: str, *arguments: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = await page.call(method, *arguments)
+async def _ask(page: DrivenPage, method: str, bid: str, *arguments: Any) -> dict[str, Any]:
+    answer = await page.ask(method, bid, *arguments)
     if "error" in answer:
         raise ActionError(answer["error"])
     return answer
 
 
 async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
-    found = await _ask(page, "clickPoint", bid)
+    found = await page.point(bid)
+    if "error" in found:
+        raise ActionError(found["error"])
     return found["x"], found["y"]
 
 

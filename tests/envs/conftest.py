@@ -82,7 +82,7 @@ class PageTask(Task):
     """One page of a site; solved when its body says so: ``<body data-solved>``."""
 
     id = "test.page"
-    horizon = 50
+    horizon = 80
     viewport = (500, 400)
 
     def __init__(self, url: str, allowed: tuple[str, ...] = ()) -> None:

@@ -227,12 +227,12 @@ async def test_a_strict_content_security_policy_is_no_hindrance(open_page, site)
     assert not (await page.look(call("click", page.bid("Go")))).last_action_error
 
 
-async def test_a_download_is_refused_and_told(open_page, site) -> None:
+async def test_a_download_is_kept_and_told(open_page, site) -> None:
     site.pages["/file"] = "content"
     site.headers["/file"] = {"Content-Disposition": 'attachment; filename="a.bin"'}
     page = await open_page("<a href=/file>get</a>")
     observation = await page.look(call("click", page.bid("get")))
-    assert observation.notices == ("the page offered the download 'a.bin': refused",)
+    assert observation.notices == ("the page gave the file 'a.bin' of 7 bytes",)
     assert observation.url == site.origin + "/"
 
 

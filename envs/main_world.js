@@ -1,0 +1,194 @@
+// In-page half that must live among the page's own scripts: the page's time and chance, and word of
+// which elements listen for the mouse. Installed before any page script, in every document. What
+// observes and acts is in snapshot.js, in a world of its own that the page cannot touch.
+(() => {
+  const KEY = Symbol.for("webdojo");
+  if (window[KEY]) return;
+
+  // What the page may replace later is taken now.
+  const { apply, construct, getOwnPropertyDescriptor: described } = Reflect;
+  const nativeSetTimeout = window.setTimeout, nativeClearTimeout = window.clearTimeout;
+  const addEventListener = EventTarget.prototype.addEventListener;
+  const dispatchEvent = EventTarget.prototype.dispatchEvent;
+  const NativeMap = Map, NativeDate = Date, NativeInputEvent = InputEvent, NativeMouseEvent = MouseEvent, NativeRange = StaticRange;
+  const nativeNow = Date.now;
+  const mapGet = Map.prototype.get, mapSet = Map.prototype.set, mapDelete = Map.prototype.delete;
+  const mapForEach = Map.prototype.forEach;
+  const indexOf = Array.prototype.indexOf, join = Array.prototype.join, toText = String;
+  const getter = (type, name) => {
+    const { get } = described(type.prototype, name);
+    return (object) => apply(get, object, []);
+  };
+  const parentOf = getter(Node, "parentNode"), childrenOf = getter(Node, "childNodes");
+  const hostOf = getter(ShadowRoot, "host");
+  const NativeElement = Element, NativeShadowRoot = ShadowRoot;
+  const getRootNode = Node.prototype.getRootNode;
+
+  // The page's own time and chance: both start anew with the episode, whatever ran before. A page
+  // used again learns its episode's seed and beginning from EPISODE, set before or after this runs.
+  const EPISODE = Symbol.for("webdojo.episode");
+  const START_MS = 1750075200000;
+  const loaded = nativeNow();
+  let episode = null;
+  const thisEpisode = () => {
+    if (!episode) {
+      episode = window[EPISODE] ?? { seed: __SEED__, begun: START_MS };
+      delete window[EPISODE];
+      chance = episode.seed;
+    }
+    return episode;
+  };
+  const now = () => START_MS + nativeNow() - thisEpisode().begun;
+  window.Date = new Proxy(NativeDate, {
+    construct: (target, values, self) => construct(target, values.length ? values : [now()], self),
+    apply: () => new NativeDate(now()).toString(),
+    get: (target, name) => (name === "now" ? now : target[name]),
+  });
+  performance.now = () => nativeNow() - loaded;
+
+  // One-shot timers that are due soon: with any of them pending the page is not at rest. A timer set
+  // by a timer set by a timer … is a ticking page, which never rests.
+  const SOON_MS = 1000, LATE_MS = 50, CHAIN = 3;
+  const timers = new NativeMap();
+  const soon = queueMicrotask; // what awaited the timer goes on first
+  let chained = 0;
+  window.setTimeout = function setTimeout(callback, delay, ...values) {
+    const wait = +delay || 0, depth = chained + 1;
+    if (typeof callback !== "function") return apply(nativeSetTimeout, window, [callback, delay, ...values]);
+    const id = apply(nativeSetTimeout, window, [function (...given) {
+      apply(mapDelete, timers, [id]);
+      chained = depth;
+      try { return apply(callback, this, given); } finally { soon(() => { chained = 0; }); }
+    }, delay, ...values]);
+    if (wait <= SOON_MS && depth <= CHAIN) apply(mapSet, timers, [id, nativeNow() + wait]);
+    return id;
+  };
+  window.clearTimeout = function clearTimeout(id) {
+    apply(mapDelete, timers, [id]);
+    return apply(nativeClearTimeout, window, [id]);
+  };
+
+  // Frames come from the compositor in real time, whatever the page's clock says; these come every
+  // 16 ms of page time, so that an animation is as far on in every run.
+  let lastFrame = 0, coming = false, asked = new NativeMap(), running = new NativeMap();
+  const drawFrame = () => {
+    coming = false;
+    [running, asked] = [asked, new NativeMap()];
+    const time = nativeNow() - loaded;
+    apply(mapForEach, running, [(callback, id) => {
+      apply(mapDelete, running, [id]);
+      try { callback(time); } catch (error) { reportError(error); }
+    }]);
+  };
+  window.requestAnimationFrame = (callback) => {
+    if (typeof callback !== "function") throw new TypeError("requestAnimationFrame: the argument is not a function");
+    if (!coming) apply(nativeSetTimeout, window, [drawFrame, 16]);
+    coming = true;
+    apply(mapSet, asked, [++lastFrame, callback]);
+    return lastFrame;
+  };
+  window.cancelAnimationFrame = (id) => {
+    if (!apply(mapDelete, asked, [id])) apply(mapDelete, running, [id]);
+  };
+  window.webkitRequestAnimationFrame = window.requestAnimationFrame;
+  window.webkitCancelAnimationFrame = window.cancelAnimationFrame;
+
+  let chance = 0;
+  const { imul } = Math;
+  const random = () => { // mulberry32
+    thisEpisode();
+    chance = (chance + 0x6d2b79f5) | 0;
+    let t = imul(chance ^ (chance >>> 15), 1 | chance);
+    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  Math.random = random;
+  if (window.crypto) {
+    crypto.getRandomValues = (array) => {
+      const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
+      return array;
+    };
+    crypto.randomUUID = () => {
+      const hex = (n) => Array.from({ length: n }, () => ((random() * 16) | 0).toString(16)).join("");
+      return `${hex(8)}-${hex(4)}-4${hex(3)}-${"89ab"[(random() * 4) | 0]}${hex(3)}-${hex(12)}`;
+    };
+  }
+
+  // What could leave the machine past every guard of requests and connections.
+  for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
+
+  // Sent after a mouse move to make the browser deliver it; the page must not see it.
+  for (const type of ["keydown", "keyup"])
+    apply(addEventListener, window, [type, (event) => {
+      if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
+    }, true]);
+
+  // Nodes and words pass to the other world in events on an element that no document holds. Its
+  // name is known to the two scripts alone.
+  const NAME = "__CHANNEL__";
+  const channel = document.createElement("i");
+  let open = false, kept = [];
+  const send = (about, node) => {
+    // An event does not carry what lies in a shadow tree: its host does, with the way down from it.
+    let way = "";
+    for (let root = apply(getRootNode, node, []); root instanceof NativeShadowRoot; root = apply(getRootNode, node, [])) {
+      const steps = [];
+      for (let inner = node; inner !== root; inner = parentOf(inner))
+        steps[steps.length] = apply(indexOf, childrenOf(parentOf(inner)), [inner]);
+      way = `/${apply(join, steps, [","])}${way}`;
+      node = hostOf(root);
+    }
+    const targetRanges = [new NativeRange({ __proto__: null, startContainer: node, startOffset: 0, endContainer: node, endOffset: 0 })];
+    apply(dispatchEvent, channel, [new NativeInputEvent("node", { __proto__: null, data: about + way, targetRanges })]);
+  };
+  const tell = (about, node) => {
+    try {
+      if (!(node instanceof NativeElement)) return;
+      if (open) send(about, node);
+      else kept[kept.length] = [about, node];
+    } catch { /* what the page has broken is its own */ }
+  };
+  const offer = () =>
+    apply(dispatchEvent, window, [new NativeMouseEvent(NAME, { __proto__: null, relatedTarget: channel })]);
+  apply(addEventListener, channel, ["open", () => {
+    open = true;
+    for (let i = 0; i < kept.length; i++) send(kept[i][0], kept[i][1]);
+    kept = [];
+  }]);
+  apply(addEventListener, channel, ["due", () => {
+    let count = 0;
+    const time = nativeNow();
+    apply(mapForEach, timers, [(due) => { if (due >= time - LATE_MS && due <= time + SOON_MS) count++; }]);
+    apply(dispatchEvent, channel, [new NativeInputEvent("timers", { __proto__: null, data: toText(count) })]);
+  }]);
+  apply(addEventListener, window, [NAME + "?", offer]);
+  offer();
+
+  const POINTER_EVENTS = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"];
+  EventTarget.prototype.addEventListener = function (type, ...rest) {
+    if (apply(indexOf, POINTER_EVENTS, [type]) >= 0) tell("listens", this);
+    return apply(addEventListener, this, [type, ...rest]);
+  };
+  for (const type of POINTER_EVENTS)
+    for (const { prototype } of [HTMLElement, SVGElement]) {
+      const handler = described(prototype, "on" + type);
+      if (!handler?.set) continue;
+      Object.defineProperty(prototype, "on" + type, {
+        ...handler,
+        set(value) {
+          tell((typeof value === "function" ? "+on" : "-on") + type, this);
+          apply(handler.set, this, [value]);
+        },
+      });
+    }
+
+  // A new episode on this page; tells when it began, for documents to come.
+  const restart = (seed) => {
+    episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
+    chance = episode.seed;
+    Math.random = random;
+    return episode.begun;
+  };
+  Object.defineProperty(window, KEY, { value: Object.freeze({ restart }), enumerable: false });
+})();
