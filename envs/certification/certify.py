@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
@@ -149,7 +149,7 @@ async def _play_all(
             if changed is not None:
                 found.changed = await play_script(env, task, seed, changed)
         if number == 0:
-            found.deterministic = await _same_twice(chromium, entry, seed, run.actions)
+            found.deterministic = await _deterministic(chromium, entry, seed, run.actions)
     if number < effort.idle:
         found.idle = await play_script(env, task, seed, idle_actions(task.horizon))
     if number < effort.random:
@@ -168,12 +168,23 @@ def _has_oracle(entry: Entry) -> bool:
     )
 
 
-async def _same_twice(chromium: Chromium, entry: Entry, seed: int, actions: Iterable[str]) -> bool:
+async def _deterministic(
+    chromium: Chromium, entry: Entry, seed: int, actions: Sequence[str]
+) -> bool:
+    """Whether two runs are the same; two that differ are given another chance.
+
+    A page's clock is let go of where setting it up takes seconds, as on a machine that stalls.
+    """
+    return await _same_twice(chromium, entry, seed, actions) or await _same_twice(
+        chromium, entry, seed, actions
+    )
+
+
+async def _same_twice(chromium: Chromium, entry: Entry, seed: int, actions: Sequence[str]) -> bool:
     """Whether two runs of the same actions, each on a fresh page, show and earn the same."""
     traces: list[list[str]] = []
-    written = list(actions)
     for _ in range(2):
         async with WebEnv(chromium, SEEN) as env:
             task = guarded(entry.task(), entry.source)
-            traces.append(await trace(env, task, seed, written))
+            traces.append(await trace(env, task, seed, actions))
     return traces[0] == traces[1]

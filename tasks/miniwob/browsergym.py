@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from webdojo.tasks.miniwob.catalogue import Page, pages
 from webdojo.tasks.miniwob.task import RESULT, START, MiniWobTask
 from webdojo.tasks.task import Check, Outcome
@@ -69,6 +67,8 @@ class BrowserGymTask(MiniWobTask):
 
 def page_seed(seed: int) -> int:
     """The seed that BrowserGym hands to the page."""
+    import numpy as np  # heavier than all else here, and needed only to play
+
     return int(np.random.RandomState(seed).randint(0, SEEDS))
 
 

@@ -124,6 +124,11 @@ def test_a_file_imports_its_neighbours(write) -> None:
         (("    async def setup", "    horizon = 0\n    async def setup"), "horizon must be"),
         (("    async def setup", "    difficulty = 'x'\n    async def setup"), "difficulty must"),
         (("    async def setup", "    viewport = 3\n    async def setup"), "viewport must be"),
+        (("    async def setup", "    group = 1\n    async def setup"), "group must be a text"),
+        (
+            ("    async def setup", "    caveats = {'all': 'so it is'}\n    async def setup"),
+            "caveats must give a reason for each of some checks (oracle, noop, mutated",
+        ),
         (("class Buy(Task)", "class Buy"), "no task in it"),
         (("class Buy(Task):", "class Buy(Task:"), "line 4"),
         (("import Outcome", "import Outcom"), "line 2: ImportError"),
