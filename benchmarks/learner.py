@@ -1,6 +1,6 @@
 """The learner beside TRL's GRPOTrainer: trained tokens a second on the same model and rows.
 
-    python benchmarks/learner.py [--run RUN] [--updates 5] [--threads 1] [--json]
+    python benchmarks/learner.py [--run RUN | --distinct] [--updates 5] [--threads 1] [--json]
 
 Both take whole updates on one batch: forward, backward and an optimiser step, with GRPO's loss
 (one token ratio a token, mean over each row, no KL), float32, on the CPU. Nothing is generated in
@@ -8,7 +8,8 @@ the time that is measured. TRL runs in .venv-trl (scripts/setup-trl.sh) with sev
 sizes, of which the fastest counts; its rows come group by group, so that equal prompts lie in one
 micro-batch. The sides take turns, and each one's fastest update counts.
 
-Rows are those of a run's recorded rollouts, or made up: groups of 8 responses to one prompt.
+Rows are those of a run's recorded rollouts, or made up: groups of 8 responses to one prompt, or
+with --distinct to prompts that share nothing.
 """
 
 from __future__ import annotations
@@ -39,8 +40,11 @@ MICRO_BATCH_ROWS = (4, 8, 16, 32)
 GROUP = 8
 
 
-def made_up(groups: int, vocabulary: int, seed: int = 0) -> list[Group]:
-    """Groups of one-turn episodes: prompts of 150–600 tokens, responses of 8–48."""
+def made_up(groups: int, vocabulary: int, distinct: bool, seed: int = 0) -> list[Group]:
+    """Groups of one-turn episodes: prompts of 150–600 tokens, responses of 8–48.
+
+    All members of a group answer one prompt, or with ``distinct`` each its own.
+    """
     chance = random.Random(seed)
 
     def draw(least: int, most: int) -> tuple[int, ...]:
@@ -51,6 +55,7 @@ def made_up(groups: int, vocabulary: int, seed: int = 0) -> list[Group]:
         prompt = draw(150, 600)
         members = []
         for m in range(GROUP):
+            prompt = draw(150, 600) if distinct else prompt
             response = draw(8, 48)
             row = Turn(prompt, response, (-1.0,) * len(response), (0,) * len(response), "noop()")
             members.append(Trajectory(f"{g}-{m}", "t", 0, g, m, (row,), float(m % 2), "success"))
@@ -127,6 +132,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="webdojo-nano", help="a shipped policy or a folder")
     parser.add_argument("--run", type=Path, help="take the rows of this run's rollouts")
+    parser.add_argument(
+        "--distinct", action="store_true", help="make up rows no two of which share a prompt"
+    )
     parser.add_argument("--groups", type=int, default=5)
     parser.add_argument("--updates", type=int, default=5, help="measured, after one to warm up")
     parser.add_argument("--threads", type=int, default=1)
@@ -140,7 +148,7 @@ def main() -> None:
     groups = (
         recorded(options.run, options.groups)
         if options.run
-        else made_up(options.groups, vocabulary)
+        else made_up(options.groups, vocabulary, options.distinct)
     )
     rows = rows_of(groups)
     trl = {

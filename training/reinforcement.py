@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from webdojo.training.learner import Learner
 
+LEAST_EPISODES = 100
+"""Episodes over which success must have been seen to make a policy the best."""
 MOST_SKIPPED = 5
 """Updates in a row without a finite loss after which going on is pointless."""
 
@@ -183,10 +185,12 @@ class Reinforcement:
         """Learner and pool ledger of one version, and the policy if it is the best so far."""
         pool = self._rollouts.call("pool_state")
         self._checkpoints.save(version, learner.state_dict(), pool, self._elapsed_s)
-        success = self._rollouts.figures.get("recent_success")
-        if self._config.reinforce.keep_best and version and success is not None:
+        figures = self._rollouts.figures
+        if self._config.reinforce.keep_best and figures.get("recent_episodes", 0) >= LEAST_EPISODES:
             self._checkpoints.keep_if_best(
-                version, success, lambda folder: self._write_policy(learner, folder)
+                version,
+                figures["recent_success"],
+                lambda folder: self._write_policy(learner, folder),
             )
 
     def _write_policy(self, learner: Learner, folder: Path) -> None:

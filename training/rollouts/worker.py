@@ -307,6 +307,7 @@ class Worker:
             found["engine"] = asdict(counters)
         if self.recent:
             found["recent_success"] = sum(self.recent) / len(self.recent)
+            found["recent_episodes"] = len(self.recent)
         found["tasks"] = {task: (len(t), sum(t)) for task, t in self.tallies.items()}
         if self.pool is not None:
             status = self.pool.status()
