@@ -96,8 +96,8 @@ class PolicyAgent:
 
     def _settle(self, observation: Observation) -> None:
         if self._pending is not None:
-            error = observation.last_action_error
-            self.history.append(self.layout.remember(self._pending, error))
+            error, changed = observation.last_action_error, observation.page_changed
+            self.history.append(self.layout.remember(self._pending, error, changed))
             self._pending = None
 
 

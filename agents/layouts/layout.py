@@ -12,7 +12,7 @@ from webdojo.tasks.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-LAYOUTS = ("outline", "chat")
+LAYOUTS = ("outline", "chat", "chat-progress", "chat-memory", "chat-compressive")
 
 
 class Layout(Protocol):
@@ -54,8 +54,8 @@ class Layout(Protocol):
         """A well-formed response about a random element of the page."""
         ...
 
-    def remember(self, response: str, error: str) -> str:
-        """What later prompts say of this response and its outcome."""
+    def remember(self, response: str, error: str, changed: bool = True) -> str:
+        """What later prompts are told of this response, its error, and whether the page changed."""
         ...
 
 
@@ -64,7 +64,6 @@ def get_layout(name: str) -> Layout:
     from webdojo.agents.layouts.chat import ChatLayout
     from webdojo.agents.layouts.outline import OutlineLayout
 
-    made: dict[str, Layout] = {"outline": OutlineLayout(), "chat": ChatLayout()}
-    if name not in made:
+    if name not in LAYOUTS:
         raise UserError(f"unknown prompt layout {name!r}: choose one of {', '.join(LAYOUTS)}")
-    return made[name]
+    return OutlineLayout() if name == "outline" else ChatLayout(name)

@@ -164,6 +164,6 @@ class OutlineLayout:
         line = rng.choice(lines)
         return f"{line}@{'select' if line.startswith('option') else 'click'}{END}"
 
-    def remember(self, response: str, error: str) -> str:
+    def remember(self, response: str, error: str, changed: bool = True) -> str:
         """The response itself."""
         return tidy(response)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from webdojo.agents.layouts.chat import CUT, ChatLayout, system_prompt
+from webdojo.agents.layouts.chat import CUT, ChatLayout, Said, system_prompt
+from webdojo.agents.layouts.chat import read as read_response
+from webdojo.agents.layouts.layout import LAYOUTS, get_layout
 from webdojo.envs.actions import ACTIONS, parse_action
 from webdojo.envs.observation import Observation
+from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,10 +53,12 @@ def read(ids: list[int], tokenizer: PreTrainedTokenizerBase) -> str:
 def test_the_prompt_holds_rules_goal_page_history_and_the_last_error() -> None:
     tokenizer = characters()
     seen = observation(error="no such element")
-    text = read(LAYOUT.prompt_ids(tokenizer, seen, ['click("9")'], 99_999), tokenizer)
+    history = [LAYOUT.remember('click("9")', "", changed=False)]
+    text = read(LAYOUT.prompt_ids(tokenizer, seen, history, 99_999), tokenizer)
     assert text.startswith("<system>")
     assert text.endswith("<assistant>")
-    for part in ("Press OK.", '<button bid="3">OK</button>', 'click("9")', "no such element"):
+    step = 'Step 1: click("9") → nothing changed'
+    for part in ("Press OK.", '<button bid="3">OK</button>', step, "no such element"):
         assert part in text
     assert all(name in system_prompt() for name in ACTIONS)
 
@@ -87,10 +95,99 @@ def test_demonstrations_and_distractions_are_calls_on_the_page() -> None:
         LAYOUT.distraction(observation("<p>nothing</p>"), Random(0))
 
 
-def test_history_tells_what_went_wrong() -> None:
-    assert LAYOUT.remember('so\nclick("3")', "") == 'click("3")'
-    assert LAYOUT.remember('click("3")', "it is hidden") == 'click("3") → it is hidden'
-    assert LAYOUT.remember("hm", "") == "(no action)"
+def shown(layout: ChatLayout, history: list[str], **fields: object) -> str:
+    """The user's message."""
+    seen = Observation("Press OK.", "about:blank", "", pruned_html="<p>page</p>", **fields)  # type: ignore[arg-type]
+    return str(layout.messages(seen, seen.pruned_html, history)[1]["content"])
+
+
+def test_history_tells_what_was_done_and_what_came_of_it() -> None:
+    history = [
+        LAYOUT.remember('so\nclick("3")', ""),
+        LAYOUT.remember('click("4")', "it is hidden"),
+        LAYOUT.remember("hm", "", changed=False),
+    ]
+    text = shown(LAYOUT, history, last_action='click("3")', page_changed=False)
+    assert 'Step 1: click("3") → changed\n' in text
+    assert 'Step 2: click("4") → it is hidden\n' in text
+    assert "Step 3: (no action) → nothing changed\n" in text
+    assert "The page has not changed since the last action." in text
+
+
+def test_a_prompt_tells_of_the_steps_in_its_window() -> None:
+    history = [LAYOUT.remember(f'click("{i}")', "") for i in range(12)]
+    text = shown(ChatLayout("chat", window=3), history)
+    assert [f"Step {i}:" in text for i in range(1, 13)] == [False] * 9 + [True] * 3
+    assert "Step" not in shown(ChatLayout("chat", window=0), history)
+
+
+def said(memory: str, progress: str = '{"log in": "done"}') -> str:
+    return (
+        f"Memory: {memory}\nProgress: {progress}\nIntention: to press (it)\n"
+        'Action: I press OK.\nclick("3")'
+    )
+
+
+def test_additive_memory_is_kept_for_ever_and_compressive_memory_replaces_itself() -> None:
+    answers = [said('["the order is no. 31"]'), said('["Bob ordered", "the order is no. 31"]')]
+    answers += [said("[]")]
+    texts = {}
+    for name in ("chat-memory", "chat-compressive", "chat-progress", "chat"):
+        layout = ChatLayout(name, window=0)
+        assert layout.action(answers[0]) == 'click("3")'
+        texts[name] = shown(layout, [layout.remember(answer, "") for answer in answers])
+    notes = "Your notes:\n- the order is no. 31\n- Bob ordered\n"
+    assert notes in texts["chat-memory"]
+    assert "Your notes:\n- Bob ordered\n- the order is no. 31\n" in texts["chat-compressive"]
+    for name in ("chat-memory", "chat-compressive", "chat-progress"):
+        assert 'Your progress: {"log in": "done"}' in texts[name]
+    assert "notes" not in texts["chat-progress"]
+    assert "progress" not in texts["chat"]
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (said('["a", "b"]'), Said('click("3")', ("a", "b"), '{"log in": "done"}')),
+        (said('{"order": 31}'), Said('click("3")', ("order: 31",), '{"log in": "done"}')),
+        (said("order 31"), Said('click("3")', ("order 31",), '{"log in": "done"}')),
+        (said('["never closed', "half"), Said('click("3")', ('["never closed',), "half")),
+        ('**Progress:** {"a": "b"}\n```\nclick("3")\n```', Said('click("3")', (), '{"a": "b"}')),
+        ('Action: click("3")', Said('click("3")')),
+        ("Memory:", Said("")),
+    ],
+)
+def test_what_is_malformed_is_still_read(response: str, expected: Said) -> None:
+    assert read_response(response) == expected
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200))
+def test_whatever_is_said_can_be_remembered_and_shown(response: str) -> None:
+    layout = ChatLayout("chat-memory")
+    shown(layout, [layout.remember(response, "")])
+
+
+def test_prompts_are_files_that_can_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system_prompt.cache_clear()
+    assert "Memory: a JSON list" in system_prompt("chat-memory")
+    (tmp_path / "memory.md").write_text("Only these:\n{actions}")
+    (tmp_path / "progress.md").write_text('{"a brace": 1}')
+    monkeypatch.setenv("WEBDOJO_PROMPTS", str(tmp_path))
+    system_prompt.cache_clear()
+    assert system_prompt("chat-memory").startswith("Only these:\n- ")
+    assert "Think briefly" in system_prompt("chat")
+    with pytest.raises(UserError, match=r"progress\.md cannot be read"):
+        system_prompt("chat-progress")
+    system_prompt.cache_clear()
+
+
+def test_every_layout_is_there_by_name() -> None:
+    assert [get_layout(name).name for name in LAYOUTS] == list(LAYOUTS)
+    with pytest.raises(UserError, match="unknown prompt layout 'chatty'"):
+        get_layout("chatty")
 
 
 def test_a_tokenizer_without_a_template_is_refused() -> None:

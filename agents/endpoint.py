@@ -1,0 +1,214 @@
+"""Agents behind any OpenAI-compatible endpoint, for evaluation: messages out, an action back.
+
+They are named ``openai:MODEL@URL``, as in ``openai:qwen3-vl-8b@http://localhost:8000/v1``. Without
+``@URL`` it is ``OPENAI_BASE_URL``, or OpenAI's own. The key is taken from ``OPENAI_API_KEY``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from webdojo.agents.agent import Decision
+from webdojo.agents.layouts.chat import STYLES, ChatLayout
+from webdojo.envs.observation import Observation
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.task import Task
+
+PREFIX = "openai:"
+KEY, BASE = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+OPENAI_URL = "https://api.openai.com/v1"
+PAGE_CHARACTERS = 60_000
+"""Longest page that is sent; what is longer is cut and says so."""
+_PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 529)
+"""HTTP statuses after which asking again may help."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model is served, and how patiently it is asked."""
+
+    model: str
+    url: str
+    key: str = field(default="", repr=False)
+    timeout_s: float = 120.0
+    """Real time that one answer may take."""
+    attempts: int = 5
+    pause_s: float = 1.0
+    """Pause before the second attempt; it doubles with each, up to a minute."""
+
+    async def complete(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask for a chat completion, again if that may help.
+
+        Raises UserError if the endpoint cannot be reached, refuses, or answers with something else.
+        """
+        reason = ""
+        for attempt in range(self.attempts):
+            if attempt:
+                await asyncio.sleep(self._pause(attempt))
+            try:
+                return await asyncio.to_thread(self._post, body)
+            except _PassingError as error:
+                reason = str(error)
+        raise UserError(
+            f"{self.url} did not answer in {self.attempts} attempts ({reason}); see that it is up"
+            " and serves this model"
+        )
+
+    def _pause(self, attempt: int) -> float:
+        # Chance keeps the episodes that were refused together from coming back together.
+        return float(min(60.0, self.pause_s * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25))
+
+    def _post(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        headers = {"Content-Type": "application/json", "User-Agent": "webdojo"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        request = Request(  # noqa: S310  # find_endpoint lets http and https through only
+            f"{self.url}/chat/completions",
+            data=json.dumps({"model": self.model, **body}).encode(),
+            headers=headers,
+        )
+        try:
+            with urlopen(request, timeout=self.timeout_s) as answer:  # noqa: S310
+                text = answer.read()
+        except HTTPError as error:
+            raise self._refusal(error.code, error.read()) from None
+        except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+            raise _PassingError(_reason(error)) from None
+        try:
+            found = json.loads(text)
+            found["choices"][0]["message"]
+        except (ValueError, LookupError, TypeError):
+            raise UserError(
+                f"{self.url} answers, but not as a chat completion: {_shortened(text)!r}; give the"
+                " address that ends before /chat/completions, such as http://localhost:8000/v1"
+            ) from None
+        return dict(found)
+
+    def _refusal(self, status: int, body: bytes) -> Exception:
+        told = _shortened(body)
+        with suppress(ValueError, LookupError, TypeError):  # if not in OpenAI's form
+            told = _shortened(str(json.loads(body)["error"]["message"]).encode())
+        if status in _PASSING:
+            return _PassingError(f"HTTP {status}: {told}")
+        way_out = {
+            401: f"set {KEY} to a key that it takes",
+            403: f"set {KEY} to a key that may use this model",
+            404: "see that the address and the model's name are right",
+        }.get(status, "see what it says of the request")
+        return UserError(f"{self.url} refuses {self.model!r} (HTTP {status}: {told}); {way_out}")
+
+
+class _PassingError(Exception):
+    """An attempt that failed in a way that may pass."""
+
+
+def is_endpoint(name: str) -> bool:
+    """Whether an agent's name is that of an endpoint."""
+    return name.startswith(PREFIX)
+
+
+def find_endpoint(name: str, **patience: Any) -> Endpoint:
+    """The endpoint of a name such as ``openai:MODEL@URL``; ``patience`` is ``Endpoint``'s.
+
+    Raises UserError if the name is malformed, or a key is needed and not there.
+    """
+    model, at, url = name.removeprefix(PREFIX).partition("@http")
+    url = f"http{url}" if at else os.environ.get(BASE, OPENAI_URL)
+    url = url.rstrip("/").removesuffix("/chat/completions")
+    parts = urlsplit(url)
+    if not model or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(
+            f"{name!r} is no endpoint: write openai:MODEL@URL, such as"
+            " openai:my-model@http://localhost:8000/v1"
+        )
+    key = os.environ.get(KEY, "")
+    if not key and parts.hostname == urlsplit(OPENAI_URL).hostname:
+        raise UserError(f"{url} needs a key: set {KEY}")
+    return Endpoint(model, url, key, **patience)
+
+
+class EndpointAgent:
+    """A model behind an endpoint, for one episode.
+
+    Tokens and log-probabilities stay with the endpoint: its decisions carry the action only.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        layout: ChatLayout,
+        *,
+        temperature: float,
+        max_tokens: int,
+        seed: int,
+    ) -> None:
+        self._endpoint = endpoint
+        self._layout = layout
+        self._drawing = {"temperature": temperature, "max_tokens": max_tokens}
+        self._seed = seed
+        self._history: list[str] = []
+        self._pending: str | None = None
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Those of the layout."""
+        return self._layout.modes
+
+    async def act(self, observation: Observation) -> Decision:
+        """Ask the endpoint; UserError if it cannot be had."""
+        if self._pending is not None:
+            error, changed = observation.last_action_error, observation.page_changed
+            self._history.append(self._layout.remember(self._pending, error, changed))
+        page = self._layout.shortened(observation.pruned_html, PAGE_CHARACTERS)
+        answer = await self._endpoint.complete(
+            {
+                "messages": self._layout.messages(observation, page, self._history),
+                "seed": self._seed + observation.elapsed_steps,
+                **self._drawing,
+            }
+        )
+        # A model that only called a tool, or was cut short while thinking, says nothing.
+        self._pending = response = str(answer["choices"][0]["message"].get("content") or "")
+        return Decision(action=self._layout.action(response), remembered=response)
+
+
+@dataclass(frozen=True)
+class EndpointAgents:
+    """Makes agents of one endpoint, by its name; ``layout`` is that of a chat."""
+
+    name: str
+    layout: str | None
+    max_tokens: int
+    temperature: float
+
+    def __call__(self, task: Task, seed: int) -> EndpointAgent:
+        """An agent whose answers are asked for with ``seed``."""
+        return EndpointAgent(
+            find_endpoint(self.name),
+            ChatLayout(self.layout if self.layout in STYLES else "chat"),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            seed=seed,
+        )
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return "it took too long"
+    return str(cause) or type(cause).__name__
+
+
+def _shortened(text: bytes) -> str:
+    return " ".join(text.decode(errors="replace").split())[:200]

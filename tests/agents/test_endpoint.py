@@ -1,0 +1,161 @@
+"""Agents behind an endpoint, against a real HTTP server whose answers are scripted."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from webdojo.agents.endpoint import Endpoint, EndpointAgent, find_endpoint
+from webdojo.agents.layouts.chat import ChatLayout
+from webdojo.envs.observation import Observation
+from webdojo.tasks.errors import UserError
+
+
+def said(content: str | None) -> dict[str, Any]:
+    return {"choices": [{"message": {"role": "assistant", "content": content}}]}
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Answers each request with the next of ``script``: a status and a body; None hangs up."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[tuple[int, Any] | None] = []
+        self.asked: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: ScriptedServer
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, dict(self.headers), body))
+        answer = self.server.script.pop(0)
+        if answer is None:
+            self.close_connection = True
+            return
+        status, content = answer
+        told = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def agent(server: ScriptedServer, **patience: Any) -> EndpointAgent:
+    endpoint = find_endpoint(f"openai:some/model@{server.url}", **{"pause_s": 0.001} | patience)
+    return EndpointAgent(endpoint, ChatLayout(), temperature=0.5, max_tokens=99, seed=7)
+
+
+def page(steps: int = 0, **fields: Any) -> Observation:
+    html = '<button bid="3">OK</button>'
+    return Observation("Press OK.", "about:blank", "", html, elapsed_steps=steps, **fields)
+
+
+async def test_an_observation_is_sent_and_its_answer_read_as_an_action(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    server.script = [(200, said('I press it.\nclick("3")')), (200, said(None))]
+    player = agent(server)
+    assert (await player.act(page())).action == 'click("3")'
+    assert (await player.act(page(1, last_action_error="it is hidden"))).action == ""
+    (path, headers, first), (_, _, second) = server.asked
+    assert path == "/v1/chat/completions"
+    assert headers["Authorization"] == "Bearer secret"
+    assert (first["model"], first["temperature"], first["max_tokens"]) == ("some/model", 0.5, 99)
+    assert [message["role"] for message in first["messages"]] == ["system", "user"]
+    assert '<button bid="3">OK</button>' in first["messages"][1]["content"]
+    assert 'click("3") → it is hidden' in second["messages"][1]["content"]
+    assert (first["seed"], second["seed"]) == (7, 8)
+
+
+@pytest.mark.parametrize("trouble", [(503, b"busy"), (429, {"error": {"message": "slow"}}), None])
+async def test_what_may_pass_is_tried_again(
+    server: ScriptedServer, trouble: tuple[int, Any] | None
+) -> None:
+    server.script = [trouble, trouble, (200, said('click("3")'))]
+    assert (await agent(server).act(page())).action == 'click("3")'
+    assert len(server.asked) == 3
+
+
+async def test_patience_ends_with_a_sentence(server: ScriptedServer) -> None:
+    server.script = [(500, {"error": {"message": "out of memory"}})] * 2
+    with pytest.raises(UserError, match=r"in 2 attempts \(HTTP 500: out of memory\)"):
+        await agent(server, attempts=2).act(page())
+
+
+async def test_an_answer_that_takes_too_long_is_not_waited_for(server: ScriptedServer) -> None:
+    done = threading.Event()
+
+    class Slow(Handler):
+        def do_POST(self) -> None:
+            done.wait(20)
+
+    server.RequestHandlerClass = Slow
+    try:
+        with pytest.raises(UserError, match="it took too long"):
+            await agent(server, attempts=1, timeout_s=0.05).act(page())
+    finally:
+        done.set()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (401, {"error": {"message": "bad key"}}, r"HTTP 401: bad key\); set OPENAI_API_KEY"),
+        (404, b"<h1>Not Found</h1>", r"HTTP 404: <h1>Not Found</h1>\); see that the address"),
+        (400, {"error": {"message": "too long"}}, r"HTTP 400: too long"),
+        (200, b"<html>hello</html>", "not as a chat completion"),
+        (200, {"choices": []}, "not as a chat completion"),
+    ],
+)
+async def test_a_refusal_is_a_sentence_at_once(
+    server: ScriptedServer, status: int, body: Any, sentence: str
+) -> None:
+    server.script = [(status, body)]
+    with pytest.raises(UserError, match=sentence):
+        await agent(server).act(page())
+    assert len(server.asked) == 1
+
+
+async def test_nobody_there_is_a_sentence() -> None:
+    endpoint = Endpoint("m", "http://127.0.0.1:9/v1", attempts=2, pause_s=0.001)
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:9/v1 did not answer.*refused"):
+        await endpoint.complete({"messages": []})
+
+
+def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    found = find_endpoint("openai:a@b/c@http://host:1/v1/chat/completions/")
+    assert (found.model, found.url) == ("a@b/c", "http://host:1/v1")
+    with pytest.raises(UserError, match="needs a key: set OPENAI_API_KEY"):
+        find_endpoint("openai:gpt")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://host:2/v1/")
+    assert find_endpoint("openai:gpt").url == "http://host:2/v1"
+    for name in ("openai:", "openai:@http://host", "openai:m@http://"):
+        with pytest.raises(UserError, match="openai:MODEL@URL"):
+            find_endpoint(name)
