@@ -18,12 +18,8 @@ from webdojo.envs.marks import draw_marks
 from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.origins import Origins
 from webdojo.envs.outline import to_outline
-<<<<<<< HEAD
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage
-=======
-from webdojo.envs.page import SAFETY_NET_S, DrivenPage, PageScriptError
 from webdojo.envs.page_diff import UNCHANGED, diff_html
->>>>>>> origin/main
 from webdojo.envs.pruning import prune_html
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.shown_tree import prune
@@ -211,12 +207,8 @@ class WebEnv:
             self._goal = await task.setup(page.page, seed)
         self._task, self._tabs_task = task, task.id
         self._answer, self._steps, self._over, self._last = None, 0, False, None
-<<<<<<< HEAD
         self._seed, self._done, self._hashes = seed, [], []
-        self._pictured = None
-=======
         self._pictured, self._before = None, ""
->>>>>>> origin/main
         await page.clock.run(self.spec.settle_ms)
         self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business

@@ -222,23 +222,14 @@
       if (text.trim() || (text && flows(node.previousSibling) && flows(node.nextSibling))) out.push(text);
       return;
     }
-<<<<<<< HEAD
     if (typeOf(node) !== Node.ELEMENT_NODE) return;
     const tag = tagOf(node);
     if (SKIPPED_TAGS.has(tag.toUpperCase())) return;
-    if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
-=======
-    if (node.nodeType !== Node.ELEMENT_NODE || SKIPPED_TAGS.has(node.tagName.toUpperCase())) return;
->>>>>>> origin/main
     const style = getComputedStyle(node);
     const inSelect = tag === "OPTION" || tag === "OPTGROUP";
     if (style.display === "none" && !inSelect) return;
-<<<<<<< HEAD
+    if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
     const box = boxOf(node);
-=======
-    if (UNTOLD_TAGS.has(node.tagName) || node.shadowRoot || (node.tagName === "IMG" && !node.complete)) untold = true;
-    const box = node.getBoundingClientRect();
->>>>>>> origin/main
     const visible = inSelect || isVisible(node, style, box);
     const pointer = style.cursor === "pointer";
     const actionable = visible && isActionable(node, tag, style, inherited.pointer, script);
