@@ -2,8 +2,10 @@
 
 A page is a handful of blocks (buttons, links in text, forms, lists, tables, dialogs …) in the form
 that ``webdojo.envs.outline`` gives to real pages. A goal names some of it; a solution is the
-sequence of answers, and the page changes with each as a real one would. Nothing here is taken from
-MiniWoB++.
+sequence of answers, and the page changes with each as a real one would. No page of MiniWoB++ is
+here, but its goals are said in everyday English, and some are said here in the same words: buttons,
+links and tabs to click, a text to enter and submit, the n-th text box, an icon in a row. Sections
+that expand, dialogs with several buttons, and searching behind tabs are not here.
 """
 
 from __future__ import annotations
