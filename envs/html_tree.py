@@ -53,7 +53,7 @@ NOWHERE = (0, 0, 0, 0)
 
 _HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _POINTING = re.compile(r"(?:^|;)\s*cursor\s*:\s*pointer", re.IGNORECASE)
-_PARSER = etree.HTMLParser(remove_comments=True, remove_pis=True, huge_tree=True)
+_PARSER = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
 
 
 def read_html(html: str) -> Node:
@@ -61,14 +61,11 @@ def read_html(html: str) -> Node:
 
     Boxes are all zero. Never raises on malformed HTML.
     """
+    data = html.encode("utf-8", "replace").replace(b"\0", b"") if html.strip() else b"<body>"
     try:
-        root = etree.fromstring(html.strip() or "<body>", _PARSER)
-    except (etree.XMLSyntaxError, ValueError):
-        # An encoding declaration, or characters that XML forbids: libxml2 reads bytes all the same.
-        root = etree.fromstring(
-            html.encode("utf-8", "replace").replace(b"\0", b""),
-            etree.HTMLParser(encoding="utf-8", remove_comments=True, huge_tree=True),
-        )
+        root = etree.fromstring(data, _PARSER)
+    except etree.XMLSyntaxError:  # nothing in it that could be a document
+        root = None
     if root is None:
         return Node("body", "", True, False, {}, {}, NOWHERE)
     body = root.find("body") if root.tag == "html" else root
