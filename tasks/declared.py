@@ -172,6 +172,7 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
         "__doc__": declared.goal,
         "declaration": declared,
         "serves": site,
+        "site": "" if site else urlsplit(declared.url).hostname or "",
         "id": declared.id,
         "difficulty": declared.difficulty,
         "horizon": declared.horizon,

@@ -47,7 +47,7 @@ class EvaluatedTask(Task):
         super().__init_subclass__(**kwargs)
         if cls.serves is not None:
             cls.site = cls.site or cls.serves.name
-            cls.allowed_origins = tuple({*cls.allowed_origins, cls.serves.origin})
+            cls.allowed_origins = tuple(sorted({*cls.allowed_origins, cls.serves.origin}))
 
     @abstractmethod
     async def start(self, page: Page, seed: int) -> str:

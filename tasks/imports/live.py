@@ -16,21 +16,20 @@ class LiveTask(EvaluatedTask):
     """A task whose episode ends as blocked when its page turns the visitor away."""
 
     _status: int | None = None
+    _unreachable: str = ""
 
     async def open(self, page: Page, url: str) -> None:
         """Go to where the task begins; a site that cannot be reached is a blocked one."""
         from playwright.async_api import Error
 
+        self._status, self._unreachable = None, ""
         try:
             response = await page.goto(url)
             self._status = None if response is None else response.status
         except Error as error:
             if page.is_closed():
                 raise
-            self._status = None
             self._unreachable = error.message.splitlines()[0]
-
-    _unreachable: str = ""
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Judge as usual, unless the site has turned the agent away."""

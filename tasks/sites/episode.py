@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -42,7 +41,10 @@ class SiteEpisode:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.folder = Path(tempfile.mkdtemp(prefix=f"webdojo-site-{site.name}-"))
+        self._kept = tempfile.TemporaryDirectory(
+            prefix=f"webdojo-site-{site.name}-", ignore_cleanup_errors=True
+        )
+        self.folder = Path(self._kept.name)
         """A folder for what the application keeps; it goes when the episode ends."""
         self._key = secrets.token_urlsafe(16)
         self._server = site_server()
@@ -93,7 +95,7 @@ class SiteEpisode:
         """End the application and remove its folder; closing twice is fine."""
         if self._server.instances.pop(self._key, None) is not None and self._lifespan is not None:
             await self._on_server(self._lifespan.stop)
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(self._kept.cleanup)
 
     async def _start(self) -> None:
         """Make the application where it is served, since some things keep to one thread."""

@@ -9,16 +9,19 @@ request belongs to is told by a cookie that page scripts cannot see; the applica
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import secrets
 import socket
 import threading
+import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from webdojo.tasks.sites.asgi import Application, Receive, Scope, Send, respond
 
+_log = logging.getLogger(__name__)
 EPISODE_COOKIE = "webdojo-episode"
 CONTROL_HEADER = "x-webdojo-control"
 DOMAIN = ".localhost"
@@ -48,6 +51,7 @@ class SiteServer:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.bind(("127.0.0.1", 0))
         self._lock = threading.Lock()
+        self._told: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -105,7 +109,22 @@ class SiteServer:
         scope["headers"] = _without_ours(headers)
         if instance.state:
             scope["state"] = dict(instance.state)
-        await instance.application(scope, receive, send)
+        try:
+            await instance.application(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  # the application's fault: told, and a status 500
+            self._tell(instance.site, scope, error)
+            if scope["type"] == "http":
+                await respond(send, 500, b"the site has failed", "text/plain")
+
+    def _tell(self, site: str, scope: Scope, error: Exception) -> None:
+        """Say what an application has raised; the same thing once."""
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename}, line {frame.lineno}"
+        if place not in self._told:
+            self._told.add(place)
+            asked = f"{scope.get('method', 'WEBSOCKET')} {scope['path']}"
+            what = f"{type(error).__name__}: {error}"
+            _log.warning("site %r: %s raised %s (%s)", site, asked, what, place)
 
 
 _server: SiteServer | None = None

@@ -205,6 +205,34 @@ async def test_an_application_starts_and_stops_with_its_episode(chromium: Chromi
     assert events == ["lifespan.startup", "lifespan.shutdown"]
 
 
+async def test_what_an_application_raises_is_told_once(
+    chromium: Chromium, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing() -> Any:
+        def application(environ: Any, start_response: Any) -> list[bytes]:
+            if environ["PATH_INFO"] == "/reset":
+                start_response("204 No Content", [])
+                return []
+            raise KeyError("quantity")
+
+        return application
+
+    site = Site("failing", application=failing)
+    context = await chromium.new_context((400, 300))
+    page = await context.new_page()
+    episode = await site.begin(page, 1)
+    for path in ("/order", "/again"):
+        answer = await page.goto(site.url(path))
+        assert answer is not None
+        assert answer.status == 500
+    with pytest.raises(SiteStateError, match="answered with 500"):
+        await episode.state()
+    (told,) = [record.getMessage() for record in caplog.records if "failing" in record.getMessage()]
+    assert told.startswith("site 'failing': GET /order raised KeyError: 'quantity' (")
+    assert "test_sites.py, line" in told
+    await context.close()
+
+
 async def test_a_site_that_refuses_to_begin_says_so(chromium: Chromium) -> None:
     def broken() -> Any:
         def application(environ: Any, start_response: Any) -> list[bytes]:
