@@ -129,6 +129,9 @@ class _ConstrainedEngine:
     async def update_weights(self, source: Mapping[str, torch.Tensor] | Path, version: int) -> None:
         await self._engine.update_weights(source, version)
 
+    async def checksum(self) -> int:
+        return await self._engine.checksum()
+
     async def close(self) -> None:
         await self._engine.close()
 

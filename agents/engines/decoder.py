@@ -304,15 +304,15 @@ def check_fit(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     A tied weight may be given under any one of its names.
     """
-    own = model.state_dict()
+    own = model.state_dict(keep_vars=True)
     unknown = [name for name in weights if name not in own]
     if unknown:
         raise ValueError(
             f"{len(unknown)} weights are unknown to the model ({_first(unknown)}); "
             "they belong to another architecture"
         )
-    given = {own[name].data_ptr() for name in weights}
-    missing = [name for name, value in own.items() if value.data_ptr() not in given]
+    given = {id(own[name]) for name in weights}
+    missing = [name for name, value in own.items() if id(value) not in given]
     if missing:
         raise ValueError(
             f"{len(missing)} weights of the model are missing ({_first(missing)}); "

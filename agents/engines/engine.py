@@ -68,6 +68,10 @@ class Engine(Protocol):
         """Swap weights between two decode steps; running responses go on under the new ones."""
         ...
 
+    async def checksum(self) -> int:
+        """Sum over the weights now served, equal to ``weights.checksum`` of the same weights."""
+        ...
+
     async def close(self) -> None:
         """Stop serving; pending calls are cancelled. Closing twice is fine."""
         ...

@@ -20,6 +20,7 @@ from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Reques
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
 from webdojo.agents.engines.limits import response_limit
 from webdojo.agents.engines.reply import Reply
+from webdojo.agents.engines.weights import checksum, read_safetensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +151,10 @@ class TransformersEngine:
             self._changed.notify()
         await reply.future
 
+    async def checksum(self) -> int:
+        """Sum over the weights now served, to be compared with the learner's."""
+        return await asyncio.to_thread(checksum, self._decoder.model.parameters())
+
     async def close(self) -> None:
         """Stop serving; pending calls are cancelled. Closing twice is fine."""
         with self._changed:
@@ -249,26 +254,6 @@ class TransformersEngine:
                 error = _death(failure)
                 error.__cause__ = failure
                 reply.fail(error)
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, or all of those in a folder, onto the CPU.
-
-    Raises FileNotFoundError if there is none, ValueError if one is damaged.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise FileNotFoundError(f"no safetensors at {path}; give a file or a checkpoint folder")
-    weights: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            weights |= load_file(file)
-        except SafetensorError as error:
-            raise ValueError(f"{file} is damaged ({error}); write the checkpoint anew") from error
-    return weights
 
 
 def _death(failure: BaseException) -> EngineDeadError:

@@ -1,0 +1,121 @@
+"""An engine that is started anew when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from webdojo.agents.engines.engine import Completion, Engine, EngineDeadError, Sampling
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+E = TypeVar("E", bound=Engine)
+
+
+class RestartingEngine(Generic[E]):
+    """Keeps one engine of the kind that ``start`` makes, given the policy version, alive.
+
+    When it dies, its calls wait for the next one, which first gets the newest weights; a response
+    that was begun is drawn anew from its seed. Raises EngineDeadError after ``deaths`` in a row
+    with no response between them.
+    """
+
+    def __init__(self, start: Callable[[int], E], *, deaths: int = 3) -> None:
+        self._start = start
+        self._most = deaths
+        self._deaths = 0
+        self._newest: tuple[Mapping[str, Tensor] | Path, int] | None = None
+        self._reviving = asyncio.Lock()
+        self._closed = False
+        self.engine: E = start(0)
+        """The one that serves now."""
+        self.restarts = 0
+
+    @property
+    def version(self) -> int:
+        """The policy version now in use."""
+        return self.engine.version
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+        """Draw one response, by the next engine if this one dies of it."""
+        while True:
+            engine = self.engine
+            try:
+                drawn = await engine.generate(prompt_ids, sampling)
+            except EngineDeadError as error:
+                await self._revive(engine, error)
+            else:
+                self._deaths = 0
+                return drawn
+
+    async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
+        """Swap weights between two decode steps, and keep them for the engine after this one."""
+        while True:
+            engine = self.engine
+            try:
+                await engine.update_weights(source, version)
+            except EngineDeadError as error:
+                await self._revive(engine, error)
+            else:
+                self._keep(source, version)
+                return
+
+    async def checksum(self) -> int:
+        """Sum over the weights now served."""
+        return await self.engine.checksum()
+
+    async def close(self) -> None:
+        """Stop serving; pending calls are cancelled. Closing twice is fine."""
+        self._closed = True
+        await self.engine.close()
+        self._forget()
+
+    async def _revive(self, dead: E, error: EngineDeadError) -> None:
+        async with self._reviving:
+            if self._closed:
+                raise error
+            if self.engine is not dead:
+                return  # another call has seen to it
+            self._deaths += 1
+            if self._deaths > self._most:
+                raise error
+            await dead.close()
+            fresh = self._start(dead.version)
+            if self._newest is not None:
+                await fresh.update_weights(*self._newest)
+            self.engine = fresh
+            self.restarts += 1
+
+    def _keep(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
+        self._forget()
+        if isinstance(source, Path) and source.is_file():
+            # The learner puts the next version in its place: these bytes are to stay.
+            own = _own(source)
+            own.unlink(missing_ok=True)
+            try:
+                os.link(source, own)
+            except OSError:
+                shutil.copyfile(source, own)
+            source = own
+        self._newest = (source, version)
+
+    def _forget(self) -> None:
+        if self._newest is not None and isinstance(self._newest[0], Path):
+            kept = self._newest[0]
+            if kept.name.startswith(_OWN):
+                with suppress(OSError):
+                    kept.unlink()
+        self._newest = None
+
+
+_OWN = ".served-"
+
+
+def _own(source: Path) -> Path:
+    return source.with_name(f"{_OWN}{os.getpid()}-{source.name}")

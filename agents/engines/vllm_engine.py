@@ -1,0 +1,351 @@
+"""vLLM behind the engine contract, in a process of its own and, if need be, its own environment.
+
+The process is ``vllm_process.py``. Requests and answers travel over a pipe, weights as a file in
+shared memory. When the process dies every call fails with EngineDeadError; ``restarting.py`` makes
+a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import itertools
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webdojo.agents.engines.decoder import Counters, check_fit
+from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
+from webdojo.agents.engines.limits import response_limit
+from webdojo.agents.engines.reply import Reply
+from webdojo.agents.engines.weights import shapes_in, weight_files
+from webdojo.tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PretrainedConfig, PreTrainedModel
+
+PYTHON = "WEBDOJO_VLLM_PYTHON"
+"""Environment variable that names the Python that has vLLM."""
+STOP_S = 10.0
+"""Seconds the process may take to end before it is killed."""
+CPU_CACHE_GIB = 1
+"""Room for keys and values where there is no GPU."""
+
+
+class VllmEngine:
+    """Serves a checkpoint with vLLM.
+
+    ``checkpoint`` is a folder or a model hub's ``owner/name``. ``slots`` bounds the responses drawn
+    at once: more wait their turn. ``eos_token_ids`` end a response (default: those of the
+    checkpoint's generation config) and are part of it; ``banned_token_ids`` are never drawn.
+    ``context_tokens`` defaults to the model's positions, ``dtype`` to the checkpoint's, and
+    ``python`` to ``find_python()``. ``threads`` bounds the CPU threads of a forward pass.
+    ``hang_s`` is how long the process may say nothing while it is waited for.
+
+    Prefixes are shared between prompts, but never between weights: each update salts the cache
+    anew. Tokens of one response may carry several versions, as with the embedded engine.
+
+    Raises UserError if there is no vLLM, or the checkpoint cannot be read.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        *,
+        version: int = 0,
+        slots: int = 32,
+        eos_token_ids: Sequence[int] | None = None,
+        banned_token_ids: Sequence[int] = (),
+        context_tokens: int | None = None,
+        dtype: str | None = None,
+        threads: int | None = None,
+        python: str | None = None,
+        hang_s: float = 600.0,
+    ) -> None:
+        self._skeleton = _skeleton(str(checkpoint))
+        text: PretrainedConfig = self._skeleton.config.get_text_config()
+        self._context: int = context_tokens or text.max_position_embeddings
+        self._vocabulary: int = text.vocab_size
+        self._version = version
+        self._hang_s = hang_s
+        self._counters = Counters()
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        # Guarded by _lock: who waits for what, and why nothing more can be asked.
+        self._replies: dict[int, Reply[Any]] = {}
+        self._failure = ""
+        self._closed = False
+        self._outbox: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        self._folder = tempfile.TemporaryDirectory(prefix="webdojo-vllm-", dir=shared_memory())
+        self._log = Path(self._folder.name) / "log"
+        settings = {
+            "model": str(checkpoint),
+            # vLLM's own default makes half of a single precision.
+            "dtype": dtype or str(text.dtype or "auto").removeprefix("torch."),
+            "context": self._context,
+            "slots": slots,
+            "version": version,
+            "eos": list(_eos_of(self._skeleton) if eos_token_ids is None else eos_token_ids),
+            "banned": list(banned_token_ids),
+            "placeholder": getattr(self._skeleton.config, "image_token_id", None),
+            "images": 0,
+            "processor": None,
+        }
+        self._start(python or find_python(), settings, threads)
+
+    def _start(self, python: str, settings: dict[str, Any], threads: int | None) -> None:
+        self._connection, theirs = Pipe()
+        script = Path(__file__).resolve().with_name("vllm_process.py")
+        environment = {
+            "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
+            "VLLM_LOGGING_LEVEL": "WARNING",
+            "VLLM_NO_USAGE_STATS": "1",
+            **os.environ,
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # ours is process enough
+        }
+        if threads is not None:
+            environment |= {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own script
+                [python, "-P", str(script), str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        theirs.close()
+        self._outbox.put((settings,))
+        for target in (self._write, self._read):
+            threading.Thread(target=target, name="webdojo-vllm", daemon=True).start()
+
+    @property
+    def version(self) -> int:
+        """The policy version now in use."""
+        return self._version
+
+    @property
+    def counters(self) -> Counters:
+        """What the engine has done so far (a copy); prompts count when their responses end."""
+        return replace(self._counters)
+
+    @property
+    def process_id(self) -> int:
+        """Of the process that vLLM runs in."""
+        return self._process.pid
+
+    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+        """Draw one response.
+
+        Raises ContextOverflowError if the prompt is too long, ValueError for a prompt or sampling
+        that cannot be served, FloatingPointError if the weights give NaN, and EngineDeadError if
+        the engine no longer serves. Cancelling the call frees its place before the next step.
+        """
+        prompt = list(prompt_ids)
+        limit = response_limit(prompt, sampling, vocabulary=self._vocabulary, context=self._context)
+        number, reply = self._ask(
+            "generate", prompt, sampling.temperature, limit, sampling.seed, ()
+        )
+        try:
+            token_ids, logprobs, versions, finished = await reply.future
+        except asyncio.CancelledError:
+            if self._forget(number):
+                self._outbox.put(("cancel", number))
+            raise
+        return Completion(tuple(token_ids), tuple(logprobs), tuple(versions), finished)
+
+    async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
+        """Swap weights between two decode steps; running responses go on under the new ones.
+
+        ``source`` is a state dict, not to be changed before this returns, or a safetensors file
+        or a folder of them. Raises ValueError, and serves on with the old weights, if it does not
+        fit the model, and FileNotFoundError if there is none.
+        """
+        if not isinstance(source, Path):
+            check_fit(self._skeleton, source)
+            own = Path(self._folder.name) / f"{next(self._numbers)}.safetensors"
+            try:
+                await asyncio.to_thread(_write_weights, source, own)
+                await self._load([own], version)
+            finally:
+                own.unlink(missing_ok=True)
+            return
+        files = weight_files(source)
+        check_fit(self._skeleton, await asyncio.to_thread(shapes_in, files))
+        await self._load(files, version)
+
+    async def checksum(self) -> int:
+        """Sum over the weights now served, to be compared with the learner's."""
+        return int(await self._ask("checksum")[1].future)
+
+    async def close(self) -> None:
+        """Stop serving; pending calls are cancelled. Closing twice is fine."""
+        with self._lock:
+            self._closed = True
+        self._outbox.put(None)
+        await asyncio.to_thread(self._end)
+
+    async def _load(self, files: Sequence[Path], version: int) -> None:
+        self._version = await self._ask("update", [file.resolve() for file in files], version)[
+            1
+        ].future
+
+    def _ask(self, what: str, *arguments: Any) -> tuple[int, Reply[Any]]:
+        number, reply = next(self._numbers), Reply[Any]()
+        with self._lock:
+            if self._failure:
+                raise EngineDeadError(self._failure)
+            if self._closed:
+                raise EngineDeadError("the engine is closed; start a new one")
+            self._replies[number] = reply
+        self._outbox.put((what, number, *arguments))
+        return number, reply
+
+    def _forget(self, number: int) -> Reply[Any] | None:
+        with self._lock:
+            return self._replies.pop(number, None)
+
+    # Threads: the pipe may be full, or silent, for as long as vLLM works ------------------------
+
+    def _write(self) -> None:
+        settings = self._outbox.get()
+        assert settings is not None
+        message: tuple[Any, ...] | dict[str, Any] | None = settings[0]
+        try:
+            while True:
+                self._connection.send(message)
+                if message is None:
+                    return
+                message = self._outbox.get()
+        except OSError:
+            return  # the reader tells why
+
+    def _read(self) -> None:
+        try:
+            silent_s = 0.0
+            while True:
+                if not self._connection.poll(1.0):
+                    with self._lock:
+                        silent_s = silent_s + 1.0 if self._replies else 0.0
+                    if silent_s >= self._hang_s:
+                        self._process.kill()
+                    continue
+                silent_s = 0.0
+                self._handle(*self._connection.recv())
+        except (EOFError, OSError):
+            self._bury()
+
+    def _handle(self, kind: str, *rest: Any) -> None:
+        if kind == "counters":
+            self._counters = Counters(*rest[0])
+        elif kind != "ready" and (reply := self._forget(rest[0])) is not None:
+            if kind == "answer":
+                reply.give(rest[1])
+            elif kind == "not_finite":
+                reply.fail(
+                    FloatingPointError(
+                        f"policy version {rest[1]} gives logits that are not finite; "
+                        "load sound weights with update_weights"
+                    )
+                )
+            else:
+                reply.fail(ValueError(f"vLLM refuses the prompt: {rest[1]}"))
+
+    def _bury(self) -> None:
+        """Release every caller: cancelled if the engine was closed, an error if it died."""
+        code = self._process.wait()
+        with self._lock:
+            if not self._closed:
+                self._failure = (
+                    f"vLLM's process ended with status {code}; start a new engine. Its last words:"
+                    f" {_last_words(self._log)}"
+                )
+            replies, self._replies = list(self._replies.values()), {}
+        for reply in replies:
+            if self._failure:
+                reply.fail(EngineDeadError(self._failure))
+            else:
+                reply.cancel()
+
+    def _end(self) -> None:
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def find_python() -> str:
+    """The Python that has vLLM.
+
+    ``WEBDOJO_VLLM_PYTHON``, or this one, or that of ``.venv-vllm``. Raises UserError if there is
+    none.
+    """
+    named = os.environ.get(PYTHON)
+    if named:
+        return named
+    if importlib.util.find_spec("vllm") is not None:
+        return sys.executable
+    beside = Path(__file__).resolve().parents[2] / ".venv-vllm"
+    if (beside / "ready").is_file():
+        return str(beside / "bin" / "python")
+    raise UserError(
+        'there is no vLLM: `pip install "webdojo[vllm]"` on a machine with a GPU,'
+        f" scripts/setup-vllm.sh on one without, or set {PYTHON} to a Python that has it"
+    )
+
+
+def shared_memory() -> str | None:
+    """Where files are in memory; None, the usual place for temporary ones, if nowhere."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+
+
+def _skeleton(checkpoint: str) -> PreTrainedModel:
+    """The model without its weights: names, shapes and configuration."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+    try:
+        config = AutoConfig.from_pretrained(checkpoint)
+    except Exception as error:  # transformers lets through whatever its parsers raise
+        raise UserError(f"the configuration of {checkpoint} cannot be read: {error}") from error
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    with suppress(OSError):  # it may have none; from_config made one of the configuration
+        model.generation_config = GenerationConfig.from_pretrained(checkpoint)
+    return model
+
+
+def _eos_of(model: PreTrainedModel) -> Sequence[int]:
+    eos = model.generation_config.eos_token_id if model.generation_config is not None else None
+    if eos is None:
+        return ()
+    return (eos,) if isinstance(eos, int) else tuple(eos)
+
+
+def _write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    # A tied weight has several names but is written once.
+    distinct = {value.data_ptr(): name for name, value in weights.items()}
+    save_file({name: weights[name].contiguous() for name in distinct.values()}, path)
+
+
+def _last_words(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "(none)"
+    errors = [line for line in lines if "Error" in line]
+    return (errors or lines or ["(none)"])[-1].strip()[-400:]

@@ -1,0 +1,282 @@
+"""The process that vLLM runs in: started by ``vllm_engine.py``, which it talks to over a pipe.
+
+It imports nothing of WebDojo, so that vLLM may live in another environment than the trainer. One
+loop takes requests in, steps vLLM, and loads weights between two steps: a refresh stops nothing
+and drops nothing, and vLLM labels each token with the version that drew it.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from vllm import EngineArgs, SamplingParams
+from vllm.config.weight_transfer import WeightTransferConfig
+from vllm.distributed.weight_transfer.base import (
+    WeightTransferEngine,
+    WeightTransferInitInfo,
+    WeightTransferUpdateInfo,
+)
+from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.llm_engine import LLMEngine
+
+BACKEND = "webdojo-safetensors"
+
+
+def main(descriptor: int) -> None:
+    """Serve the pipe of that file descriptor until the other side hangs up."""
+    connection = Connection(descriptor)
+    server = Server(connection, connection.recv())
+    connection.send(("ready",))
+    server.serve()
+
+
+@dataclass
+class Drawing:
+    """A response being drawn."""
+
+    prompt_tokens: int
+    greedy: bool
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+
+class Server:
+    """vLLM and the requests that it is answering."""
+
+    def __init__(self, connection: Connection, settings: dict[str, Any]) -> None:
+        self._connection = connection
+        self._eos: list[int] = settings["eos"]
+        self._banned: list[int] = settings["banned"]
+        self._placeholder: int | None = settings["placeholder"]
+        WeightTransferEngineFactory.register_engine(BACKEND, SafetensorsTransfer)
+        self._engine = LLMEngine.from_engine_args(
+            EngineArgs(
+                model=settings["model"],
+                skip_tokenizer_init=self._placeholder is None,
+                dtype=settings["dtype"],
+                max_model_len=settings["context"],
+                max_num_seqs=settings["slots"],
+                enable_prefix_caching=True,
+                logprobs_mode="processed_logprobs",
+                generation_config="vllm",
+                # A step that is planned before the last one's tokens are known would be drawn with
+                # weights of which its label knows nothing.
+                async_scheduling=False,
+                enforce_eager=not torch.cuda.is_available(),
+                weight_transfer_config=WeightTransferConfig(backend=BACKEND),
+                limit_mm_per_prompt={"image": settings["images"], "video": 0},
+                mm_processor_kwargs=settings["processor"],
+                disable_log_stats=True,
+            )
+        )
+        self._engine.collective_rpc("init_weight_transfer_engine", kwargs={"init_info": {}})
+        self._engine.set_weight_version(str(settings["version"]))
+        self._swaps = 0
+        self._drawing: dict[str, Drawing] = {}
+        self._counters = [0, 0, 0, 0]
+
+    def serve(self) -> None:
+        """Take in what has arrived, then draw a token for each; until told to end."""
+        while self._take_in():
+            outputs = self._engine.step()
+            self._counters[1] += 1
+            for output in outputs:
+                self._progress(output)
+            self._connection.send(("counters", tuple(self._counters)))
+
+    def _take_in(self) -> bool:
+        while not self._engine.has_unfinished_requests() or self._connection.poll():
+            try:
+                message = self._connection.recv()
+            except (EOFError, OSError):
+                return False
+            if message is None:
+                return False
+            getattr(self, f"_{message[0]}")(*message[1:])
+        return True
+
+    # What can be asked for ---------------------------------------------------------------------
+
+    def _generate(
+        self,
+        number: int,
+        prompt: list[int],
+        temperature: float,
+        limit: int,
+        seed: int,
+        images: Sequence[tuple[str, bytes]],
+    ) -> None:
+        key = str(number)
+        parameters = SamplingParams(
+            temperature=temperature,
+            max_tokens=limit,
+            seed=seed,
+            logprobs=0,
+            stop_token_ids=self._eos,
+            ignore_eos=True,
+            logit_bias=dict.fromkeys(self._banned, -math.inf) or None,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+        )
+        # What other weights computed is never shared: the salt is part of a block's name.
+        asked: dict[str, Any] = {"prompt_token_ids": prompt, "cache_salt": str(self._swaps)}
+        if images:
+            from PIL import Image
+
+            asked["prompt_token_ids"] = _folded(prompt, self._placeholder)
+            asked["multi_modal_data"] = {"image": [Image.open(BytesIO(b)) for _, b in images]}
+            asked["multi_modal_uuids"] = {"image": [reference for reference, _ in images]}
+        try:
+            self._engine.add_request(key, asked, parameters)
+        except Exception as error:  # noqa: BLE001  # reported to the caller whose request it is
+            self._connection.send(("failed", number, f"{type(error).__name__}: {error}"))
+            return
+        self._drawing[key] = Drawing(len(prompt), temperature == 0)
+
+    def _cancel(self, number: int) -> None:
+        if self._drawing.pop(str(number), None) is not None:
+            self._engine.abort_request([str(number)])
+
+    def _update(self, number: int, files: list[Path], version: int) -> None:
+        """Load new weights; running responses go on under them over the keys that they have."""
+        rpc = self._engine.collective_rpc
+        rpc("start_weight_update")
+        for file in files:
+            rpc("update_weights", kwargs={"update_info": {"file": str(file)}})
+        rpc("finish_weight_update")
+        self._engine.set_weight_version(str(version))
+        self._swaps += 1
+        # Pictures as the old weights saw them.
+        self._engine.reset_encoder_cache()
+        self._connection.send(("answer", number, version))
+
+    def _checksum(self, number: int) -> None:
+        self._connection.send(("answer", number, sum(self._engine.apply_model(checksum))))
+
+    # ------------------------------------------------------------------------------------------
+
+    def _progress(self, output: Any) -> None:
+        drawing = self._drawing.get(output.request_id)
+        if drawing is None:
+            return  # cancelled
+        given = output.outputs[0]
+        drawing.token_ids += given.token_ids
+        for token, logprobs in zip(given.token_ids, given.logprobs or (), strict=True):
+            drawing.logprobs.append(0.0 if drawing.greedy else logprobs[token].logprob)
+            if not math.isfinite(logprobs[token].logprob):
+                self._not_finite(output.request_id)
+                return
+        self._counters[0] += len(given.token_ids)
+        if not output.finished:
+            return
+        del self._drawing[output.request_id]
+        shared = output.num_cached_tokens or 0
+        self._counters[2] += drawing.prompt_tokens - shared
+        self._counters[3] += shared
+        versions = [
+            int(span.version) for span in given.weight_versions for _ in range(span.start, span.end)
+        ]
+        finished = drawing.token_ids[-1] in self._eos
+        answer = (drawing.token_ids, drawing.logprobs, versions, finished)
+        self._connection.send(("answer", int(output.request_id), answer))
+
+    def _not_finite(self, key: str) -> None:
+        del self._drawing[key]
+        self._engine.abort_request([key])
+        version = self._engine.get_weight_version()
+        self._connection.send(("not_finite", int(key), version))
+
+
+@dataclass
+class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
+    """Nothing has to be agreed on."""
+
+
+@dataclass
+class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
+    """A whole safetensors file."""
+
+    file: str
+
+
+class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
+    """vLLM's weight transfer from safetensors files, which may lie in shared memory."""
+
+    init_info_cls = InitInfo
+    update_info_cls = UpdateInfo
+
+    def init_transfer_engine(self, init_info: InitInfo) -> None:
+        """Nothing to be set up."""
+
+    def start_weight_update(self) -> None:
+        """Undo what vLLM made of the last weights."""
+        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
+
+        initialize_layerwise_reload(self.model)
+
+    def update_weights(self, update_info: dict[str, Any]) -> None:
+        """Load a file and wait until it is loaded."""
+        # vLLM's own waits for an accelerator, which there may not be.
+        self.receive_weights(self.parse_update_info(update_info))
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    def receive_weights(self, update_info: UpdateInfo) -> None:
+        """Load a file."""
+        self.model.load_weights(load_file(update_info.file).items())
+
+    def finish_weight_update(self) -> None:
+        """Make of the weights what vLLM computes with."""
+        from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
+
+        finalize_layerwise_reload(self.model, self.model_config)
+
+    def shutdown(self) -> None:
+        """Nothing to be given back."""
+
+    @staticmethod
+    def trainer_send_weights(iterator: Any, trainer_args: Any) -> None:
+        """Unused: the trainer writes a file."""
+        raise NotImplementedError
+
+
+def checksum(model: Any) -> int:
+    """The same sum as ``weights.checksum``, of what vLLM computes with.
+
+    Its tensors join some of a checkpoint's, which does not matter; nor do zeros that pad them.
+    """
+    seen: dict[int, torch.Tensor] = {p.data_ptr(): p for p in model.parameters() if p.numel()}
+    matrices = list(seen.values())
+    for layer in model.modules():
+        if hasattr(layer, "cpu_linear") and not layer.weight.numel():
+            # On CPUs matrices are packed out of sight: what the identity becomes shows them.
+            width = getattr(layer, "input_size_per_partition", None) or layer.input_size
+            identity = torch.eye(width, dtype=layer.weight.dtype)
+            matrices.append(layer.cpu_linear(identity, layer.weight, None))
+    return sum(
+        int((value.detach().float() + 0.0).contiguous().view(torch.int32).to(torch.int64).sum())
+        for value in matrices
+    )
+
+
+def _folded(prompt: Sequence[int], placeholder: int | None) -> list[int]:
+    """One placeholder an image, which is what vLLM unfolds itself."""
+    return [
+        token
+        for place, token in enumerate(prompt)
+        if token != placeholder or place == 0 or prompt[place - 1] != placeholder
+    ]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

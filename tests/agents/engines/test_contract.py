@@ -1,0 +1,379 @@
+"""The engine contract, kept by every engine: the same tests, each against its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
+
+from webdojo.agents.engines.engine import ContextOverflowError, EngineDeadError, Sampling
+from webdojo.agents.engines.restarting import RestartingEngine
+from webdojo.agents.engines.transformers_engine import TransformersEngine
+from webdojo.agents.engines.vllm_engine import VllmEngine, find_python
+from webdojo.agents.engines.weights import checksum
+from webdojo.tasks.errors import UserError
+
+# One thread: more only wait for one another on matrices of this size.
+torch.set_num_threads(1)
+
+VOCABULARY, CONTEXT, SLOTS = 64, 400, 4
+AnyEngine = TransformersEngine | VllmEngine
+
+
+def without_vllm() -> str:
+    try:
+        find_python()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+VLLM = [pytest.mark.slow, pytest.mark.skipif(bool(without_vllm()), reason=without_vllm())]
+KINDS = ["transformers", pytest.param("vllm", marks=VLLM)]
+
+
+def tiny_model(seed: int = 0) -> Qwen2ForCausalLM:
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.3,
+        tie_word_embeddings=True,
+    )
+    model = Qwen2ForCausalLM(config).eval()
+    model.generation_config.eos_token_id = None
+    return model
+
+
+def prompt_of(length: int, seed: int = 0) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(4, VOCABULARY) for _ in range(length)]
+
+
+def teacher_forced(
+    model: Qwen2ForCausalLM, prompt: list[int], response: tuple[int, ...], temperature: float = 1.0
+) -> torch.Tensor:
+    """Log-probabilities of a response by one ordinary forward pass."""
+    ids = torch.tensor([[*prompt, *response]])
+    with torch.no_grad():
+        logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+    return of_response(logits, response, temperature)
+
+
+def of_response(
+    logits: torch.Tensor, response: tuple[int, ...], temperature: float = 1.0
+) -> torch.Tensor:
+    logprobs = torch.log_softmax(logits.float() / temperature, -1)
+    return logprobs.gather(-1, torch.tensor(response)[:, None])[:, 0]
+
+
+def gap(found: tuple[float, ...], expected: torch.Tensor) -> float:
+    return float((torch.tensor(found) - expected).abs().mean())
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_model().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def start(request: pytest.FixtureRequest, checkpoint: Path) -> Callable[..., AnyEngine]:
+    if request.param == "vllm":
+        return lambda **options: VllmEngine(
+            checkpoint, **{"slots": SLOTS, "threads": 1, "eos_token_ids": ()} | options
+        )
+    return lambda **options: TransformersEngine.from_pretrained(
+        checkpoint, **{"slots": SLOTS, "threads": 1, "eos_token_ids": ()} | options
+    )
+
+
+@pytest.fixture(scope="module")
+def served(start: Callable[..., AnyEngine]) -> Iterator[AnyEngine]:
+    engine = start()
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture
+async def engine(served: AnyEngine) -> AnyEngine:
+    """The one that all tests share, with the weights of the checkpoint."""
+    if served.version:
+        await served.update_weights(tiny_model().state_dict(), 0)
+    return served
+
+
+async def until_drawn(engine: AnyEngine, tokens: int) -> None:
+    """Wait until the engine has drawn so many more tokens."""
+    goal = engine.counters.drawn_tokens + tokens
+    while engine.counters.drawn_tokens < goal:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+async def test_logprobs_are_the_learners(engine: AnyEngine, temperature: float) -> None:
+    prompts = [prompt_of(5 + 3 * i, seed=i) for i in range(10)]
+    found = await asyncio.gather(
+        *(engine.generate(p, Sampling(temperature, 25, seed=i)) for i, p in enumerate(prompts))
+    )
+    for prompt, completion in zip(prompts, found, strict=True):
+        assert len(completion.token_ids) == 25
+        assert completion.versions == (0,) * 25
+        expected = teacher_forced(tiny_model(), prompt, completion.token_ids, temperature)
+        assert gap(completion.logprobs, expected) < 1e-3
+
+
+async def test_greedy_is_the_most_likely_token_drawn_with_certainty(engine: AnyEngine) -> None:
+    prompt = prompt_of(12)
+    completion = await engine.generate(prompt, Sampling(0.0, 20))
+    expected = tiny_model().generate(
+        torch.tensor([prompt]), max_new_tokens=20, do_sample=False, pad_token_id=0
+    )[0, 12:]
+    assert list(completion.token_ids) == expected.tolist()
+    assert completion.logprobs == (0.0,) * 20
+
+
+async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine) -> None:
+    prompt, sampling = prompt_of(20, seed=2), Sampling(1.0, 40, seed=11)
+    alone = await engine.generate(prompt, sampling)
+    crowded, *_ = await asyncio.gather(
+        engine.generate(prompt, sampling),
+        *(engine.generate(prompt_of(9, seed=s), Sampling(1.0, 30, seed=s)) for s in range(6)),
+    )
+    assert crowded.token_ids == alone.token_ids
+    other = await engine.generate(prompt, Sampling(1.0, 40, seed=12))
+    assert other.token_ids != alone.token_ids
+
+
+async def test_an_end_token_ends_a_response_and_is_part_of_it(
+    start: Callable[..., AnyEngine],
+) -> None:
+    engine = start(eos_token_ids=range(0, VOCABULARY, 2), banned_token_ids=range(32, VOCABULARY))
+    found = await asyncio.gather(
+        *(engine.generate(prompt_of(8, seed=s), Sampling(1.0, 60, seed=s)) for s in range(8))
+    )
+    await engine.close()
+    for seed, completion in enumerate(found):
+        *before, last = completion.token_ids
+        assert completion.finished
+        assert last % 2 == 0
+        assert all(token % 2 for token in before)
+        assert max(completion.token_ids) < 32
+        # Log-probabilities are those of what could be drawn.
+        prompt = prompt_of(8, seed=seed)
+        ids = torch.tensor([[*prompt, *completion.token_ids]])
+        with torch.no_grad():
+            logits = tiny_model()(input_ids=ids).logits[0, 7:-1, :32]
+        assert gap(completion.logprobs, of_response(logits, completion.token_ids)) < 1e-3
+
+
+async def test_weights_are_swapped_while_a_response_is_drawn(engine: AnyEngine) -> None:
+    prompt = prompt_of(150, seed=6)
+    old, new = tiny_model(), tiny_model(seed=9)
+    before = await engine.generate(prompt, Sampling(1.0, 5, seed=5))
+    running = asyncio.create_task(engine.generate(prompt, Sampling(1.0, 240, seed=1)))
+    await until_drawn(engine, 20)
+    await engine.update_weights(new.state_dict(), version=7)
+    assert not running.done()
+    assert engine.version == 7
+    assert await engine.checksum() == checksum(new.parameters())
+    # A prompt that the old weights have read is read again by the new ones.
+    fresh = await engine.generate(prompt, Sampling(1.0, 20, seed=3))
+    assert fresh.versions == (7,) * 20
+    assert gap(fresh.logprobs, teacher_forced(new, prompt, fresh.token_ids)) < 1e-3
+    assert gap(before.logprobs, teacher_forced(old, prompt, before.token_ids)) < 1e-3
+
+    completion = await running
+    assert set(completion.versions) == {0, 7}
+    assert list(completion.versions) == sorted(completion.versions)
+    # What was read before the swap keeps the keys and values of the old weights.
+    split = len(prompt) + completion.versions.index(7) - 1
+    cache = DynamicCache()
+    ids = torch.tensor([[*prompt, *completion.token_ids]])
+    with torch.no_grad():
+        first = old(input_ids=ids[:, :split], past_key_values=cache).logits[0]
+        rest = new(input_ids=ids[:, split:-1], past_key_values=cache).logits[0]
+    logits = torch.cat([first, rest])[len(prompt) - 1 :]
+    assert gap(completion.logprobs, of_response(logits, completion.token_ids)) < 1e-3
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+async def test_weights_come_from_a_file(engine: AnyEngine, tmp_path: Path, as_folder: bool) -> None:
+    new = tiny_model(seed=4)
+    weights = new.state_dict()
+    del weights["lm_head.weight"]  # tied
+    save_file(weights, tmp_path / "model.safetensors")
+    await engine.update_weights(tmp_path if as_folder else tmp_path / "model.safetensors", 1)
+    assert await engine.checksum() == checksum(new.parameters())
+
+
+async def test_weights_that_do_not_fit_are_refused_and_the_old_ones_serve_on(
+    engine: AnyEngine, tmp_path: Path
+) -> None:
+    before = await engine.checksum()
+    good = tiny_model(seed=1).state_dict()
+    with pytest.raises(ValueError, match=r"unknown to the model \(other\)"):
+        await engine.update_weights({**good, "other": torch.zeros(1)}, 1)
+    with pytest.raises(ValueError, match=r"missing \(model.norm.weight\)"):
+        await engine.update_weights({k: v for k, v in good.items() if k != "model.norm.weight"}, 1)
+    with pytest.raises(ValueError, match=r"model.norm.weight has shape \(5,\)"):
+        await engine.update_weights({**good, "model.norm.weight": torch.zeros(5)}, 1)
+    with pytest.raises(FileNotFoundError, match="no safetensors"):
+        await engine.update_weights(tmp_path, 1)
+    (tmp_path / "model.safetensors").write_bytes(b"not at all")
+    with pytest.raises(ValueError, match="is damaged"):
+        await engine.update_weights(tmp_path, 1)
+    assert engine.version == 0
+    assert await engine.checksum() == before
+
+
+async def test_nan_weights_fail_requests_and_sound_ones_heal(engine: AnyEngine) -> None:
+    broken = {k: torch.full_like(v, torch.nan) for k, v in tiny_model().state_dict().items()}
+    await engine.update_weights(broken, 1)
+    with pytest.raises(FloatingPointError, match="policy version 1"):
+        await engine.generate([5, 6], Sampling())
+    await engine.update_weights(tiny_model().state_dict(), 2)
+    assert (await engine.generate([5, 6], Sampling(max_tokens=3))).versions == (2, 2, 2)
+
+
+async def test_more_requests_than_places_wait_their_turn_and_a_cancelled_one_frees_its_place(
+    engine: AnyEngine,
+) -> None:
+    endless = [
+        asyncio.create_task(engine.generate([5 + i], Sampling(1.0, 390, seed=i)))
+        for i in range(SLOTS)
+    ]
+    await until_drawn(engine, SLOTS)
+    waiting = asyncio.create_task(engine.generate([9, 9], Sampling(1.0, 5)))
+    await until_drawn(engine, 10 * SLOTS)
+    assert not waiting.done()
+    endless[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await endless[0]
+    assert len((await waiting).token_ids) == 5
+    assert not any(task.done() for task in endless[1:])
+    for completion in await asyncio.gather(*endless[1:]):
+        assert len(completion.token_ids) == 390
+
+
+async def test_a_time_out_frees_its_place(engine: AnyEngine) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await engine.generate([5], Sampling(max_tokens=390))
+    assert len((await engine.generate([5], Sampling(max_tokens=3))).token_ids) == 3
+
+
+async def test_context_limits(engine: AnyEngine) -> None:
+    with pytest.raises(ContextOverflowError, match=r"400 tokens.*context of 400"):
+        await engine.generate([5] * CONTEXT, Sampling())
+    cut = await engine.generate(prompt_of(CONTEXT - 1), Sampling(max_tokens=10))
+    assert (len(cut.token_ids), cut.finished) == (1, False)
+    cut = await engine.generate(prompt_of(CONTEXT - 20), Sampling(max_tokens=50))
+    assert (len(cut.token_ids), cut.finished) == (20, False)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sampling", "message"),
+    [
+        ([], Sampling(), "prompt is empty"),
+        ([5, VOCABULARY], Sampling(), "token 64, but the vocabulary has 64"),
+        ([-1], Sampling(), "token -1"),
+        ([5], Sampling(max_tokens=0), "max_tokens is 0"),
+        ([5], Sampling(temperature=float("nan")), "temperature is nan"),
+    ],
+)
+async def test_bad_requests_are_refused_and_harm_nobody(
+    engine: AnyEngine, prompt: list[int], sampling: Sampling, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        await engine.generate(prompt, sampling)
+    assert (await engine.generate([5], Sampling(max_tokens=2))).token_ids
+
+
+async def test_a_shared_beginning_is_read_once(engine: AnyEngine) -> None:
+    page = prompt_of(300, seed=8)
+    before = engine.counters
+    await engine.generate([*page, 4], Sampling(max_tokens=2))
+    found = await engine.generate([*page, 5], Sampling(max_tokens=2))
+    after = engine.counters
+    # vLLM shares whole blocks only.
+    assert after.shared_prompt_tokens - before.shared_prompt_tokens >= 128
+    assert gap(found.logprobs, teacher_forced(tiny_model(), [*page, 5], found.token_ids)) < 1e-3
+
+
+def kill(engine: AnyEngine) -> None:
+    if isinstance(engine, VllmEngine):
+        os.kill(engine.process_id, signal.SIGKILL)
+    else:
+        # Taking a layer's weights away makes the next forward pass fail inside torch.
+        model: Any = engine._decoder.model
+        model.model.layers[1].mlp.up_proj.weight = None
+
+
+async def test_an_engine_that_dies_comes_back_with_the_newest_weights(
+    start: Callable[..., AnyEngine], tmp_path: Path
+) -> None:
+    engine = RestartingEngine(lambda version: start(version=version))
+    new, file = tiny_model(seed=3), tmp_path / "weights.safetensors"
+    save_file({k: v for k, v in new.state_dict().items() if k != "lm_head.weight"}, file)
+    await engine.update_weights(file, 5)
+    file.unlink()  # as the learner does when it has the next ones
+    calls = [
+        asyncio.create_task(engine.generate([5, i + 4], Sampling(1.0, 300, seed=i)))
+        for i in range(SLOTS + 1)
+    ]
+    await until_drawn(engine.engine, SLOTS)
+    kill(engine.engine)
+    for i, completion in enumerate(await asyncio.gather(*calls)):
+        assert completion.versions == (5,) * 300
+        assert (
+            gap(completion.logprobs, teacher_forced(new, [5, i + 4], completion.token_ids)) < 1e-3
+        )
+    assert engine.restarts == 1
+    assert await engine.checksum() == checksum(new.parameters())
+    await engine.close()
+    with pytest.raises(EngineDeadError, match="closed"):
+        await engine.generate([5], Sampling())
+    assert os.listdir(tmp_path) == []  # noqa: PTH208  # a path's own would block no less
+
+
+async def test_a_dead_engine_fails_its_calls_and_says_why(start: Callable[..., AnyEngine]) -> None:
+    engine = start()
+    calls = [
+        asyncio.create_task(engine.generate([5, i + 4], Sampling(max_tokens=390))) for i in range(3)
+    ]
+    await until_drawn(engine, 3)
+    kill(engine)
+    for call in calls:
+        with pytest.raises(EngineDeadError, match="start a new engine"):
+            await call
+    with pytest.raises(EngineDeadError, match="start a new engine"):
+        await engine.generate([5], Sampling())
+    await engine.close()
+
+
+async def test_closing_cancels_what_runs_and_what_waits(start: Callable[..., AnyEngine]) -> None:
+    engine = start(slots=1)
+    calls = [asyncio.create_task(engine.generate([5], Sampling(max_tokens=390))) for _ in range(3)]
+    await until_drawn(engine, 2)
+    await engine.close()
+    await engine.close()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(r) for r in results] == [asyncio.CancelledError] * 3
+    with pytest.raises(EngineDeadError, match="closed"):
+        await engine.generate([5], Sampling())
