@@ -6,25 +6,32 @@ from webdojo.training.report.figures import percent, signed
 from webdojo.training.report.headline import SPLITS, ordered_splits, split_title
 from webdojo.training.report.intervals_chart import in_words, track
 from webdojo.training.report.markup import Child, Markup, element, table
-from webdojo.training.report.run_data import Change, RunData
+from webdojo.training.report.run_data import Change, Episode, RunData
+
+VARIETY = (
+    "Goals: how many different ones these episodes have. Ways: how many different sequences of"
+    " actions solved them, greedy, after training. Where one way solves all, nothing need be read."
+)
 
 
 def task_table(run: RunData) -> Markup:
     """Success by task, one table a group of tasks; a task stands in the first group that has it."""
     groups: list[Markup] = []
+    episodes = run.episodes("after", "greedy")
     told: set[str] = set()
     for split in ordered_splits(run):
         tasks = [task for task in run.tasks(split) if task not in told]
         told.update(tasks)
         if tasks:
             tasks.sort(key=lambda task: (-_gain(run.task_change(split, task, "greedy")), task))
-            groups.append(_group(run, split, tasks))
+            groups.append(_group(run, split, tasks, episodes))
     if not groups:
         return Markup()
-    return element("section", element("h2", "By task"), groups)
+    note = element("p", VARIETY, class_="note")
+    return element("section", element("h2", "By task"), groups, note)
 
 
-def _group(run: RunData, split: str, tasks: list[str]) -> Markup:
+def _group(run: RunData, split: str, tasks: list[str], episodes: tuple[Episode, ...]) -> Markup:
     demonstrated = set(run.names("demonstrated"))
     rows: list[list[Child]] = []
     for task in tasks:
@@ -41,6 +48,7 @@ def _group(run: RunData, split: str, tasks: list[str]) -> Markup:
                 _cell(greedy),
                 _cell(sampled),
                 str((greedy.after or greedy.before or {"episodes": "—"})["episodes"]),
+                *_variety([e for e in episodes if (e.split, e.task_id) == (split, task)]),
             ]
         )
     title = "Demonstrated tasks, unseen seeds" if split == "unseen_seeds" else split_title(split)
@@ -50,10 +58,18 @@ def _group(run: RunData, split: str, tasks: list[str]) -> Markup:
         "div",
         element("h3", title),
         element("p", meaning, class_="note") if meaning else None,
-        table(["task", "greedy, 0–100 %", "greedy", "sampled", "episodes"], rows),
+        table(["task", "greedy, 0–100 %", "greedy", "sampled", "episodes", "goals", "ways"], rows),
         element("p", "* never demonstrated", class_="note") if starred else None,
         class_="task-table",
     )
+
+
+def _variety(episodes: list[Episode]) -> tuple[str, str]:
+    """Different goals, and different ways in which they were reached."""
+    if not episodes:
+        return "—", "—"
+    ways = {episode.actions for episode in episodes if episode.success}
+    return str(len({episode.goal for episode in episodes})), str(len(ways))
 
 
 def _cell(change: Change) -> Markup:

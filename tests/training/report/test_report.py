@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from playwright.async_api import Page
 from synthetic_run import REINFORCED, write_episodes, write_synthetic_run
 
@@ -89,6 +90,30 @@ async def test_every_task_stands_in_the_table_once(run: Path) -> None:
     assert sorted(named) == sorted(
         {*REINFORCED, *json.loads((run / "summary.json").read_text())["tasks"]["unseen_tasks"]}
     )
+
+
+def test_the_table_tells_goals_and_ways_apart(tmp_path: Path) -> None:
+    run = write_synthetic_run(tmp_path / "run")
+    task = "miniwob.click-dialog"
+    played = [
+        ("Close it.", ("click('1')",), True),
+        ("Close it.", ("click('1')",), True),
+        ("Press OK.", ("click('1')",), True),
+        ("Press OK.", ("click('2')",), False),
+    ]
+    write_episodes(
+        run,
+        "after-greedy",
+        [
+            Episode("unseen_tasks", task, 10**9 + n, solved, "", goal, actions, ("",))
+            for n, (goal, actions, solved) in enumerate(played)
+        ],
+    )
+    write_report(run, films=False)
+    page = BeautifulSoup((run / "report.html").read_text(), "lxml")
+    rows = page.select(".task-table tbody tr")
+    (row,) = (row for row in rows if row.select_one("code").get_text() == task)
+    assert [cell.get_text() for cell in row.find_all("td")][-2:] == ["2", "1"]
 
 
 async def test_the_dots_lie_where_the_numbers_say(run: Path) -> None:
