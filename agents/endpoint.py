@@ -170,7 +170,7 @@ class EndpointAgent:
         if self._pending is not None:
             error, changed = observation.last_action_error, observation.page_changed
             self._history.append(self._layout.remember(self._pending, error, changed))
-        page = self._layout.shortened(observation.pruned_html, PAGE_CHARACTERS)
+        page = self._layout.shortened(observation, observation.pruned_html, PAGE_CHARACTERS)
         answer = await self._endpoint.complete(
             {
                 "messages": self._layout.messages(observation, page, self._history),

@@ -358,6 +358,7 @@ class WebEnv:
             open_pages_titles=tuple(tab.title for tab in self.tabs.pages),
             page_time_ms=self.tabs.elapsed_ms - self._begun_ms,
             active_page_index=self.tabs.pages.index(page),
+            viewport=page.size,
             boxes=snapshot.boxes() if "pruned_html" in texts else {},
             tree=snapshot.tree,
         )

@@ -47,6 +47,8 @@ class Observation:
     """Which of them is shown."""
     page_time_ms: int = 0
     """Page time that has passed since the episode began."""
+    viewport: tuple[int, int] = (1280, 720)
+    """Width and height in pixels of what is in view."""
     boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
     tree: Node | None = field(default=None, repr=False, compare=False)
     """All that was seen of the page, whatever forms were asked for."""

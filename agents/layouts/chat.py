@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import ACTIONS, call
 from webdojo.envs.observation import Observation
+from webdojo.envs.pruning import prune_html
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class ChatLayout:
         history: Sequence[str],
         max_tokens: int,
     ) -> list[int]:
-        """The chat template applied; a page too long for ``max_tokens`` is cut and says so."""
+        """The chat template applied; of a page over ``max_tokens`` the viewport comes first.
+
+        What is left out of it is said.
+        """
         page = observation.pruned_html
         while True:
             messages = self.messages(observation, page, history)
@@ -109,7 +113,8 @@ class ChatLayout:
             ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
             if len(ids) <= max_tokens or not page:
                 return ids
-            page = self.shortened(page, int(len(page) * max_tokens / len(ids) * 0.9))
+            room = int(len(page) * max_tokens / len(ids) * 0.9)
+            page = self.shortened(observation, page, room)
 
     def messages(
         self, observation: Observation, page: str, history: Sequence[str]
@@ -120,11 +125,20 @@ class ChatLayout:
             {"role": "user", "content": self._user_message(observation, page, history)},
         ]
 
-    def shortened(self, page: str, characters: int) -> str:
-        """``page`` cut to so many characters, the note that says so included."""
+    def shortened(self, observation: Observation, page: str, characters: int) -> str:
+        """``page`` in at most so many characters: pruned again from what was seen of it.
+
+        Where only its text is known it is cut, and says so.
+        """
         if len(page) <= characters:
             return page
-        return page[: characters - len(CUT)] + CUT if characters > 2 * len(CUT) else ""
+        if characters <= 2 * len(CUT):
+            return ""
+        if observation.tree is None:
+            return page[: characters - len(CUT)] + CUT
+        return prune_html(
+            observation.tree, max_characters=characters, viewport=observation.viewport
+        )
 
     def action(self, response: str) -> str:
         """The last line that reads as a call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from webdojo.agents.layouts.chat import read as read_response
 from webdojo.agents.layouts.layout import LAYOUTS, get_layout
 from webdojo.envs.actions import ACTIONS, parse_action
 from webdojo.envs.observation import Observation
+from webdojo.envs.pruning import prune_html
+from webdojo.envs.snapshot import Node
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,6 +73,20 @@ def test_a_long_page_is_cut_and_says_so() -> None:
     assert len(ids) <= room
     assert CUT.strip() in read(ids, tokenizer)
     assert "Press OK." in read(ids, tokenizer)
+
+
+def test_of_a_page_too_long_the_viewport_comes_first() -> None:
+    tokenizer = characters()
+    links = tuple(
+        Node("p", "", True, False, {}, {}, (0, 20 * n, 300, 20), (f"line {n}",))
+        for n in range(-50, 50)
+    )
+    tree = Node("body", "", True, False, {}, {}, (0, -1000, 300, 2000), links)
+    seen = replace(observation(prune_html(tree)), tree=tree, viewport=(300, 100))
+    room = len(LAYOUT.prompt_ids(tokenizer, observation(""), [], 99_999)) + 300
+    text = read(LAYOUT.prompt_ids(tokenizer, seen, [], room), tokenizer)
+    assert "line 0\nline 1\nline 2" in text
+    assert "scroll(0, -1000) shows more" in text
 
 
 @pytest.mark.parametrize(
