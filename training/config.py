@@ -31,7 +31,11 @@ class PolicyConfig(Section):
 
     checkpoint: str = "webdojo-nano"
     """A shipped policy, a checkpoint folder, or a model hub's owner/name."""
-    layout: Literal["outline", "chat"] | None = None
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What draws the policy's responses."""
+    layout: (
+        Literal["outline", "chat", "chat-progress", "chat-memory", "chat-compressive"] | None
+    ) = None
     """Prompt layout; None takes the checkpoint's own."""
     context_tokens: int = Field(1024, gt=0)
     """Longest prompt and response together."""

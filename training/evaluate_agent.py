@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
+from webdojo.agents.endpoint import find_endpoint, is_endpoint
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
@@ -20,6 +22,10 @@ from webdojo.training.rollouts.trajectory import Trajectory
 from webdojo.training.rollouts.worker import Player, WorkerSettings
 
 SCRIPTED = ("oracle", "random")
+ENDPOINT_TOKENS = 1024
+"""Tokens that a model behind an endpoint has at least, which may think before it answers."""
+ENDPOINT_DEADLINE_S = 900.0
+"""Real time that its episodes have at least."""
 
 
 def evaluate_agent(
@@ -35,7 +41,8 @@ def evaluate_agent(
 ) -> dict[str, Any]:
     """Play a split's episodes and return the rates.
 
-    ``agent`` is a checkpoint, a policy's name, ``oracle`` or ``random``. A split's name is looked
+    ``agent`` is a checkpoint, a policy's name, ``oracle``, ``random``, or a model behind an
+    OpenAI-compatible endpoint as ``openai:MODEL@URL``. A split's name is looked
     up in ``config``, in the run that the checkpoint lies in, in the quick start, and among the
     published splits. The same checkpoint, split, seeds and mode repeat the figures of the run's
     report. Raises UserError for whatever is not there.
@@ -56,12 +63,19 @@ def evaluate_agent(
         task_files=tuple(str(path.resolve()) for path in (*settings.tasks.files, *task_files)),
         checkpoint="" if scripted else agent,
         layout=settings.policy.layout,
+        engine=settings.policy.engine,
         context_tokens=settings.policy.context_tokens,
         max_response_tokens=settings.policy.max_response_tokens,
         slots=1 if deterministic else settings.rollout.slots,
         engine_threads=settings.rollout.engine_threads,
         deadline_s=settings.rollout.deadline_s,
     )
+    if is_endpoint(agent):
+        worker = replace(
+            worker,
+            max_response_tokens=max(ENDPOINT_TOKENS, worker.max_response_tokens),
+            deadline_s=max(ENDPOINT_DEADLINE_S, worker.deadline_s),
+        )
     modes = MODES if mode == "both" else (cast(Mode, mode),)
     if scripted:
         modes = ("greedy",)  # they draw no tokens
@@ -136,6 +150,9 @@ def _play(
 
 
 def _check_policy(name: str, layout: str | None) -> None:
+    if is_endpoint(name):
+        find_endpoint(name)
+        return
     from webdojo.agents.checkpoint import SHIPPED, find_checkpoint
 
     known = (*SCRIPTED, *SHIPPED)

@@ -83,6 +83,7 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
         task_files=tuple(map(str, config.tasks.files)),
         checkpoint=base.path,
         layout=base.layout.name,
+        engine=config.policy.engine,
         context_tokens=config.policy.context_tokens,
         max_response_tokens=config.policy.max_response_tokens,
         slots=config.rollout.slots,

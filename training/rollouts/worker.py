@@ -19,9 +19,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from webdojo.agents.engines.engine import EngineDeadError
+from webdojo.agents.endpoint import EndpointAgents, is_endpoint
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec
 from webdojo.envs.pool import EnvPool
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
+    from webdojo.agents.engines.restarting import RestartingEngine
     from webdojo.agents.engines.transformers_engine import TransformersEngine
+    from webdojo.agents.engines.vllm_engine import VllmEngine
     from webdojo.training.config import RolloutConfig
     from webdojo.training.rollouts.pool import RolloutPool
 
@@ -76,6 +79,7 @@ class WorkerSettings:
     checkpoint: str = ""
     """Empty for players that need no policy."""
     layout: str | None = None
+    engine: Literal["transformers", "vllm"] = "transformers"
     context_tokens: int = 1024
     max_response_tokens: int = 48
     slots: int = 16
@@ -94,7 +98,7 @@ class Worker:
 
     settings: WorkerSettings
     chromium: Chromium = field(default_factory=Chromium)
-    engine: TransformersEngine | None = None
+    engine: TransformersEngine | RestartingEngine[VllmEngine] | None = None
     pool: RolloutPool | None = None
     log: TrajectoryLog | None = None
     envs: dict[tuple[str, ...], EnvPool] = field(default_factory=dict)
@@ -339,19 +343,42 @@ class Worker:
         from webdojo.training.demonstrations import Demonstrators
 
         settings = self.settings
+        if is_endpoint(settings.checkpoint):
+            return EndpointAgents(
+                settings.checkpoint, settings.layout, settings.max_response_tokens, temperature
+            )
         found = find_checkpoint(settings.checkpoint, settings.layout)
         limits = (settings.context_tokens, settings.max_response_tokens)
         if player == "demonstrator":
             return Demonstrators(found.tokenizer(), found.layout, *limits, noise)
-        free = PolicyAgents(self._engine(), found.tokenizer(), found.layout, *limits, temperature)
-        return ValidAgents(free, self._engine()) if player == "valid-policy" else free
+        engine = self._engine()
+        free = PolicyAgents(engine, found.tokenizer(), found.layout, *limits, temperature)
+        if player != "valid-policy":
+            return free
+        if settings.engine != "transformers":
+            raise UserError('only policy.engine = "transformers" can be held to valid actions')
+        return ValidAgents(free, cast("TransformersEngine", engine))
 
-    def _engine(self) -> TransformersEngine:
+    def _engine(self) -> TransformersEngine | RestartingEngine[VllmEngine]:
         if self.engine is None:
             from webdojo.agents.checkpoint import find_checkpoint
+            from webdojo.agents.engines.restarting import RestartingEngine
             from webdojo.agents.engines.transformers_engine import TransformersEngine
+            from webdojo.agents.engines.vllm_engine import VllmEngine
 
             settings = self.settings
+            if settings.engine == "vllm":
+                path = find_checkpoint(settings.checkpoint, settings.layout).path
+                self.engine = RestartingEngine(
+                    lambda version: VllmEngine(
+                        path,
+                        version=version,
+                        slots=1 if settings.deterministic else settings.slots,
+                        context_tokens=settings.context_tokens,
+                        threads=settings.engine_threads,
+                    )
+                )
+                return self.engine
             model = find_checkpoint(settings.checkpoint, settings.layout).model()
             alone = settings.deterministic
             self.engine = TransformersEngine(

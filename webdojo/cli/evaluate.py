@@ -15,7 +15,11 @@ EXAMPLE = (
 
 def evaluate(
     agent: Annotated[
-        str, typer.Option("--agent", help="A checkpoint folder, a policy's name, oracle or random.")
+        str,
+        typer.Option(
+            "--agent",
+            help="A checkpoint folder, a policy's name, oracle, random, or openai:MODEL@URL.",
+        ),
     ],
     split: Annotated[
         str, typer.Option("--split", help="A split of the run or preset, or a published one.")
