@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.agents.endpoint import EndpointAgents, is_endpoint
+from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec
 from webdojo.envs.pool import EnvPool
