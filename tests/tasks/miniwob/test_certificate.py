@@ -1,0 +1,76 @@
+"""The suite's certificate says what a check finds.
+
+It is written by ``webdojo tasks check miniwob --seeds 20 --write``; each line says how many
+instances its oracle played.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from webdojo.envs.certification import Effort, certify
+from webdojo.envs.certification.certificate import (
+    NAME,
+    differences,
+    read_certificate,
+    write_certificate,
+)
+from webdojo.envs.certification.report import ORACLE_BAR
+from webdojo.tasks import miniwob, registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.miniwob.catalogue import UNSOLVED
+
+CERTIFIED = read_certificate(Path(miniwob.__file__).parent / NAME)
+LEAST_SEEDS = 4
+SAMPLE = ["miniwob.click-button", "miniwob.login-user", "miniwob.count-shape", "miniwob.terminal"]
+
+
+async def shortfalls(task_ids: list[str], effort: Effort) -> list[str]:
+    reports = await certify([registry.entry(i) for i in task_ids], effort)
+    return [line for found in reports for line in differences(CERTIFIED[found.id], found)]
+
+
+def test_every_task_is_certified() -> None:
+    assert list(CERTIFIED) == list(registry.task_ids("miniwob"))
+    assert {task["id"]: task["problems"] for task in CERTIFIED.values() if task["problems"]} == {}
+    played = {task["seeds"] for key, task in CERTIFIED.items() if key[8:] not in UNSOLVED}
+    assert min(played) >= LEAST_SEEDS
+
+
+def test_oracles_solve_at_least_120_tasks() -> None:
+    solved = [t for t in CERTIFIED.values() if (t["oracle_success"] or 0) >= ORACLE_BAR]
+    assert len(solved) >= 120
+
+
+def test_nothing_is_rewarded_for_doing_nothing_and_every_target_is_shown() -> None:
+    assert {task["noop_success"] for task in CERTIFIED.values()} == {0.0}
+    assert {task["oracle_targets_kept"] for task in CERTIFIED.values()} <= {1.0, None}
+    assert {task["deterministic"] for task in CERTIFIED.values()} <= {True, None}
+
+
+async def test_a_check_finds_what_is_certified() -> None:
+    assert await shortfalls(SAMPLE, Effort(seeds=2, trials=2, random=1, idle=1)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_checks_of_all_tasks_find_what_is_certified() -> None:
+    assert await shortfalls(list(CERTIFIED), Effort(seeds=4, trials=2, random=1, idle=1)) == []
+
+
+async def test_a_certificate_keeps_what_was_not_checked_again(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    effort = Effort(seeds=1, trials=1, random=0, idle=1)
+    one, other = await certify([registry.entry(i) for i in SAMPLE[:2]], effort)
+    write_certificate(path, [one, other], keep=SAMPLE)
+    write_certificate(path, [one], keep=SAMPLE)
+    assert sorted(read_certificate(path)) == sorted([one.id, other.id])
+    write_certificate(path, [one], keep=[one.id])
+    assert list(read_certificate(path)) == [one.id]
+    worse = read_certificate(path)[one.id] | {"noop_success": 0.5}
+    assert differences(worse, one) == [f"{one.id}: noop_success is 0.0, certified 0.5"]
+    path.write_text("{}")
+    with pytest.raises(UserError, match="not a certificate"):
+        read_certificate(path)
