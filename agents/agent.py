@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from webdojo.agents.engines.engine import Engine, Sampling
 from webdojo.agents.layouts.layout import Layout
-from webdojo.envs.actions import call
 from webdojo.envs.observation import Observation
+from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Task
 from webdojo.tasks.view import OracleError

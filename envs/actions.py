@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
 import typing
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from webdojo.tasks.calls import repr_argument
 
 MAX_TEXT = 20_000
 """Characters of model output that are looked at."""
@@ -134,20 +135,6 @@ def parse_action(text: str, allowed: frozenset[str] | None = None) -> Action:
     if len(named) != len(tree.keywords):
         raise ActionError(f"the arguments of {name} must be plain strings, numbers or lists")
     return Action(name, _bind(spec, positional, named))
-
-
-def repr_argument(value: object) -> str:
-    """An argument as the vocabulary writes it: strings in double quotes."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # whose escapes Python reads as well
-    if isinstance(value, list):
-        return "[" + ", ".join(map(repr_argument, value)) + "]"
-    return repr(value)
-
-
-def call(name: str, *arguments: object) -> str:
-    """The text of a call: ``call("fill", "7", "bob")`` is ``fill("7", "bob")``."""
-    return f"{name}({', '.join(map(repr_argument, arguments))})"
 
 
 def _parse(source: str) -> ast.expr | None:

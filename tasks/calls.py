@@ -5,6 +5,8 @@ The verbs are those of the action vocabulary; ``call`` writes any of them.
 
 from __future__ import annotations
 
+import json
+
 
 def call(name: str, *arguments: object) -> str:
     """The text of a call: ``call("fill", "7", "bob")`` is ``fill("7", "bob")``."""
@@ -14,7 +16,7 @@ def call(name: str, *arguments: object) -> str:
 def repr_argument(value: object) -> str:
     """An argument as the vocabulary writes it: strings in double quotes."""
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        return json.dumps(value, ensure_ascii=False)  # whose escapes Python reads as well
     if isinstance(value, list):
         return "[" + ", ".join(map(repr_argument, value)) + "]"
     return repr(value)

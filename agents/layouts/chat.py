@@ -23,9 +23,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
-from webdojo.envs.actions import ACTIONS, call
+from webdojo.envs.actions import ACTIONS
 from webdojo.envs.observation import Observation
 from webdojo.envs.pruning import prune_html
+from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
-from webdojo.envs.actions import call, parse_action
+from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
+from webdojo.tasks.calls import call
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

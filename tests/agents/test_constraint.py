@@ -13,8 +13,9 @@ from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.layouts.layout import get_layout
 from webdojo.agents.layouts.outline import END, response_for
 from webdojo.envs import vocabulary  # noqa: F401  # says which actions there are
-from webdojo.envs.actions import call, parse_action
+from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
+from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
 from webdojo.training.nano.tokenizer import train_tokenizer
 

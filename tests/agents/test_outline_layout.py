@@ -20,8 +20,9 @@ from webdojo.agents.layouts.outline import (
     render,
     response_for,
 )
-from webdojo.envs.actions import call, parse_action
+from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
+from webdojo.tasks.calls import call
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

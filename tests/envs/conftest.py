@@ -43,6 +43,8 @@ def site() -> Iterator[Site]:
             if path.startswith("/stall"):
                 served.stalling.wait(30)
                 return
+            if path.startswith("/cut"):
+                return
             if path.startswith("/late"):
                 time.sleep(0.3)
             if path in served.redirects:

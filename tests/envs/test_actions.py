@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webdojo.envs.action_sets import SUBSETS, action_set, prompt_text, tool_schemas
-from webdojo.envs.actions import ACTIONS, ActionError, call, parse_action
+from webdojo.envs.actions import ACTIONS, ActionError, parse_action
+from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
 
 WORDS = st.sampled_from(
@@ -27,19 +28,19 @@ def _only_action_error(text: str) -> None:
         assert parsed.name in ACTIONS
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=300))
 def test_arbitrary_text_raises_nothing_but_action_error(text: str) -> None:
     _only_action_error(text)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(WORDS, max_size=30).map("".join))
 def test_text_that_resembles_actions_raises_nothing_but_action_error(text: str) -> None:
     _only_action_error(text)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(ACTIONS)), st.lists(WORDS, max_size=12).map("".join))
 def test_any_arguments_raise_nothing_but_action_error(name: str, arguments: str) -> None:
     _only_action_error(f"{name}({arguments})")
@@ -76,6 +77,7 @@ def test_code_is_never_executed(text: str, tmp_path) -> None:
     assert not path.exists()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_what_call_writes_parse_reads(bid: str, value: str) -> None:
     action = parse_action(call("fill", bid, value)) if _encodable(bid + value) else None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from webdojo.envs.actions import call
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
+from webdojo.tasks.calls import call
 
 SAMPLE = (
     *("miniwob.click-button", "miniwob.login-user", "miniwob.choose-list", "miniwob.click-dialog"),

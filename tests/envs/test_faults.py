@@ -8,9 +8,9 @@ import psutil
 import pytest
 from playwright.async_api import Page
 
-from webdojo.envs.actions import call
-from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.browser import BrowserDiedError, BrowserOptions, Chromium
 from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.tasks.calls import call
 from webdojo.tasks.task import Outcome, Task
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -340,3 +340,38 @@ async def test_nothing_is_left_behind(site, page_task) -> None:
     await until(
         lambda: {process.pid for process in psutil.Process().children(recursive=True)} <= before
     )
+
+
+async def test_a_page_that_eats_memory_is_ended_and_said_to(site, page_task) -> None:
+    site.pages["/"] = """<button onclick="setInterval(() => { for (let i = 0; i < 20; i++)
+      held.push(new Uint8Array(1 << 20).fill(7)) }, 10)">Eat</button><script>held = []</script>"""
+    task = page_task(site.origin + "/")
+    options = BrowserOptions(renderer_memory_mib=500)
+    async with Chromium(options) as chromium, WebEnv(chromium, OUTLINE) as env:
+        await env.reset(task, 1)
+        with pytest.raises(BrowserDiedError, match="held more than 500 MiB of memory"):
+            await env.step('click("1")')
+            for _ in range(30):
+                await env.step("noop(1000)")
+        assert (await env.reset(task, 1)).outline
+
+
+async def test_a_server_that_cuts_the_connection_is_told(open_page, site) -> None:
+    page = await open_page("<a href=/cut>on</a>")
+    observation = await page.look(call("goto", site.origin + "/cut"))
+    assert "did not open" in observation.last_action_error
+    assert (await page.look(call("goto", site.origin + "/"))).last_action_error == ""
+
+
+async def test_a_page_that_writes_itself_anew_each_frame_is_seen_and_used(open_page) -> None:
+    page = await open_page(
+        """<div id=d></div><button onclick="stop = true">Stop</button><script>
+        let n = 0, stop = false;
+        const draw = () => { d.innerHTML = `<p>frame ${++n}</p>`.repeat(50);
+          if (!stop) requestAnimationFrame(draw) }; draw()</script>"""
+    )
+    step = await page.env.step("noop(1)")
+    assert step.unsettled == "changes"
+    assert "frame" in step.observation.outline
+    await page.look(call("click", page.bid("Stop")))
+    assert (await page.env.step("noop(1)")).unsettled == ""

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from webdojo.envs.actions import call
+from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,6 @@ import json
 import pytest
 from bs4 import BeautifulSoup
 
-from webdojo.envs.actions import call
 from webdojo.envs.axtree import to_axtree
 from webdojo.envs.budget import within
 from webdojo.envs.core import EnvSpec
@@ -13,6 +12,7 @@ from webdojo.envs.outline import to_outline
 from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, parse_snapshot
 from webdojo.envs.structured_html import to_structured_html
+from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webdojo.envs.actions import call
 from webdojo.envs.page_diff import UNCHANGED, diff_html
+from webdojo.tasks.calls import call
 
 LINES = [f"<a bid={n}>link number {n}</a>" for n in range(30)]
 PAGE = "\n".join(LINES)

@@ -1,6 +1,6 @@
 import pytest
 
-from webdojo.envs.actions import call
+from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
