@@ -72,7 +72,7 @@ def test_a_name_that_is_near_a_preset_is_told() -> None:
         ("rollout.staleness", "write key=value"),
         ("=3", "write key=value"),
         ("objective.preset=none", "there is no objective preset 'none'"),
-        ("policy.layout=xml", "'outline' or 'chat'"),
+        ("policy.layout=xml", "Input should be 'outline', 'chat'"),
         ("policy.max_response_tokens=1024", "no room for a prompt in context_tokens=1024"),
         ('tasks.reinforced="miniwob.click-button"', "tasks.reinforced"),
         ('tasks.unseen=["miniwob.login-user"]', "both trained on and listed as unseen"),
