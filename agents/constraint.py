@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from webdojo.agents.agent import Decision, PolicyAgent
-    from webdojo.agents.engines.decoder import Constraint
+    from webdojo.agents.engines.decoder import Constraint, Counters
     from webdojo.agents.engines.engine import Completion, Sampling
     from webdojo.agents.engines.transformers_engine import TransformersEngine
     from webdojo.envs.observation import Observation
@@ -122,6 +122,10 @@ class _ConstrainedEngine:
     @property
     def version(self) -> int:
         return self._engine.version
+
+    @property
+    def counters(self) -> Counters:
+        return self._engine.counters
 
     async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
         return await self._engine.generate(prompt_ids, sampling, self.constraint)

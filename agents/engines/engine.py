@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from webdojo.agents.engines.decoder import Counters
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -55,6 +57,11 @@ class Engine(Protocol):
     @property
     def version(self) -> int:
         """The policy version now in use."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """What the engine has done so far."""
         ...
 
     async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:

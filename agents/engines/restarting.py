@@ -15,6 +15,8 @@ from webdojo.agents.engines.engine import Completion, Engine, EngineDeadError, S
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from webdojo.agents.engines.decoder import Counters
+
 E = TypeVar("E", bound=Engine)
 
 
@@ -41,6 +43,11 @@ class RestartingEngine(Generic[E]):
     def version(self) -> int:
         """The policy version now in use."""
         return self.engine.version
+
+    @property
+    def counters(self) -> Counters:
+        """What the present engine has done so far."""
+        return self.engine.counters
 
     async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
         """Draw one response, by the next engine if this one dies of it."""

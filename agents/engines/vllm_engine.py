@@ -50,7 +50,7 @@ class VllmEngine:
     checkpoint's generation config) and are part of it; ``banned_token_ids`` are never drawn.
     ``context_tokens`` defaults to the model's positions, ``dtype`` to the checkpoint's, and
     ``python`` to ``find_python()``. ``threads`` bounds the CPU threads of a forward pass.
-    ``hang_s`` is how long the process may say nothing while it is waited for.
+    ``hang_s`` is how long the process, once it serves, may say nothing while it is waited for.
 
     Prefixes are shared between prompts, but never between weights: each update salts the cache
     anew. Tokens of one response may carry several versions, as with the embedded engine.
@@ -85,6 +85,7 @@ class VllmEngine:
         self._replies: dict[int, Reply[Any]] = {}
         self._failure = ""
         self._closed = False
+        self._started = False
         self._outbox: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
         self._folder = tempfile.TemporaryDirectory(prefix="webdojo-vllm-", dir=shared_memory())
         self._log = Path(self._folder.name) / "log"
@@ -236,7 +237,8 @@ class VllmEngine:
             while True:
                 if not self._connection.poll(1.0):
                     with self._lock:
-                        silent_s = silent_s + 1.0 if self._replies else 0.0
+                        waited_for = self._started and self._replies
+                    silent_s = silent_s + 1.0 if waited_for else 0.0
                     if silent_s >= self._hang_s:
                         self._process.kill()
                     continue
@@ -246,9 +248,11 @@ class VllmEngine:
             self._bury()
 
     def _handle(self, kind: str, *rest: Any) -> None:
-        if kind == "counters":
+        if kind == "ready":
+            self._started = True
+        elif kind == "counters":
             self._counters = Counters(*rest[0])
-        elif kind != "ready" and (reply := self._forget(rest[0])) is not None:
+        elif (reply := self._forget(rest[0])) is not None:
             if kind == "answer":
                 reply.give(rest[1])
             elif kind == "not_finite":
