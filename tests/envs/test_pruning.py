@@ -191,7 +191,10 @@ async def test_the_viewport_comes_first_and_scrolling_as_told_shows_more(
 ) -> None:
     rows = "".join(f"<tr><td>{n}<td><a href=#{n}>open {n}</a>" for n in range(300))
     page = await open_page(  # type: ignore[misc]
-        f"<table>{rows}</table><p>The end</p>", modes=("pruned_html",), max_characters=1500
+        f"<table>{rows}</table><p>The end</p>",
+        modes=("pruned_html",),
+        max_characters=1500,
+        step_timeout_s=60,
     )
     seen: set[str] = set()
     observation = page.first
