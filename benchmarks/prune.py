@@ -35,7 +35,6 @@ from pages import ROOT, RealPage, served
 from webdojo.envs.browser import Chromium, find_chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.pruning import prune_html
-from webdojo.envs.snapshot import PAGE_API, parse_snapshot
 from webdojo.tasks import registry
 from webdojo.tasks.miniwob.task import START, MiniWobTask
 from webdojo.tasks.task import Outcome, Task
@@ -60,7 +59,7 @@ ACTIONABLE = """() => Array.from(document.querySelectorAll(
 MEASURE = """(() => {
   const bytes = text => new TextEncoder().encode(text.replace(/\\s+/g, " ").trim()).length;
   const found = (%(actionable)s)();
-  const api = %(api)s, kept = new Set(%(bids)s.map(bid => api.elementOf(bid)));
+  const kept = new Set(%(bids)s.map(bid => webdojo.elementOf(bid)));
   let labels = 0;
   for (const e of found) {
     const said = e.value && e.type !== "checkbox" && e.type !== "radio" && e.tagName !== "SELECT"
@@ -134,7 +133,7 @@ async def measure(env: WebEnv, task: Task, name: str, times: int) -> Measured:
     extractions, prunings, offline = [], [], []
     for _ in range(times):
         begun = time.perf_counter()
-        tree = parse_snapshot(await env.page.call("snapshot")).tree
+        tree = (await env.page.snapshot()).tree
         extracted = time.perf_counter()
         text = prune_html(tree)
         pruned = time.perf_counter()
@@ -143,8 +142,8 @@ async def measure(env: WebEnv, task: Task, name: str, times: int) -> Measured:
         prunings.append(pruned - extracted)
         extractions.append(extracted - begun)
     bids = re.findall(r" bid=(\d+)", text)
-    parameters = {"actionable": ACTIONABLE, "api": PAGE_API, "bids": json.dumps(bids)}
-    seen = await env.page.evaluate(MEASURE % parameters)
+    asked = MEASURE % {"actionable": ACTIONABLE, "bids": json.dumps(bids)}
+    seen = await env.page.worlds.evaluate(env.page.frame_id, asked)
     budgeted = prune_html(tree, max_tokens=BUDGET_TOKENS, viewport=task.viewport)
     return Measured(
         name,
