@@ -127,6 +127,7 @@ def test_a_spawned_rollout_process_plays_them_on_their_site(tasks_file: Path) ->
     ids = ("declared-tests.buy", "declared-tests.how-much")
     episodes = [EpisodeId(f"{task}-{seed}", task, seed) for task in ids for seed in range(3)]
     with RolloutProcess(settings) as rollouts:
+        rollouts.call("open_browser")  # not in the time of the first episode
         found = list(
             rollouts.stream("play", player="oracle", episodes=episodes, temperature=0.0, seed=0)
         )

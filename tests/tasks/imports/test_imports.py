@@ -213,6 +213,7 @@ def test_blocked_episodes_are_counted_apart(
     ids = load_tasks_file(file)
     split = Split("live", 1, ids, range(100, 110))
     with RolloutProcess(WorkerSettings(task_files=(str(file),), slots=2)) as rollouts:
+        rollouts.call("open_browser")  # not in the time of the first episode
         result = evaluate(rollouts, [split], per_task=1, player="random", mode="greedy", seed=1)
     endings = {record["task_id"]: record["ending"] for record in result.records}
     assert endings["gym-blocked.blocked"] == endings["gym-blocked.away"] == "blocked"
