@@ -105,7 +105,11 @@ def to_markdown(found: Mapping[str, Any]) -> str:
         parts.append(_supervision(found["runs"]))
     if wide := found.get("wide"):
         tasks = ", ".join(f"`{task}`" for task in wide["reinforced"])
-        text = f"### The wider set\n\n{len(wide['reinforced'])} tasks are reinforced: {tasks}."
+        seeds = ", ".join(str(run["seed"]) for run in wide["runs"])
+        text = (
+            f"### The wider set\n\n{len(wide['reinforced'])} tasks are reinforced: {tasks}."
+            f" Runs with seeds {seeds}."
+        )
         parts += [text, *_tables(wide["comparisons"])]
     if found.get("sync"):
         parts.append(_throughput(found["sync"]))

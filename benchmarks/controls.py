@@ -9,7 +9,7 @@ For each seed: one whole run, and then, beside its reinforced policy, on the sam
 - valid-actions: the warm start decoding nothing but actions that the page can take.
 
     python benchmarks/controls.py
-    python benchmarks/controls.py --seeds 0,1,2 --wide --sync --publish
+    python benchmarks/controls.py --seeds 0,1,2 --wide 0 --sync 0 --publish
     python benchmarks/controls.py --evaluation-offset 0 --seeds 0 --controls valid-actions
 
 What is finished is kept in runs/controls: the same command goes on where it was stopped. Figures
@@ -92,13 +92,13 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     _controlled(config, options, found, keep)
     if options.sync:
         found["sync"] = []
-        for seed in options.seeds:
+        for seed in options.sync:
             found["sync"].append(_synchronous(_seeded(config, seed), options.runs))
             keep()
     if options.wide:
         wide = _config(str(WIDE), options)
         found["wide"] = {"reinforced": wide.tasks.reinforced, "runs": [], "comparisons": []}
-        bare = argparse.Namespace(**vars(options) | {"controls": []})
+        bare = argparse.Namespace(**vars(options) | {"controls": [], "seeds": options.wide})
         _controlled(wide, bare, found["wide"], keep)
     print(f"figures: {options.runs / 'controls.json'}, {options.runs / 'controls.md'}")
     if options.publish:
@@ -221,7 +221,9 @@ def _command(options: argparse.Namespace) -> str:
         words += ["--temperature", f"{options.temperature:g}"]
     for setting in options.settings:
         words += ["--set", setting]
-    words += [f"--{flag}" for flag in ("wide", "sync") if getattr(options, flag)]
+    for flag in ("wide", "sync"):
+        if seeds := getattr(options, flag):
+            words += [f"--{flag}", ",".join(map(str, seeds))]
     return shlex.join(words)
 
 
@@ -256,8 +258,10 @@ def _options() -> argparse.Namespace:
         help="held-out seeds to leave out before those that are played, so that no figure comes"
         " from seeds on which settings were chosen; default: 1000",
     )
-    parser.add_argument("--wide", action="store_true", help="also the runs of benchmarks/wide.toml")
-    parser.add_argument("--sync", action="store_true", help="also each run with staleness 0")
+    for flag, runs in (("--wide", "of benchmarks/wide.toml"), ("--sync", "with staleness 0")):
+        parser.add_argument(
+            flag, type=_seeds, default=[], metavar="SEEDS", help=f"also the runs {runs}"
+        )
     parser.add_argument("--runs", type=Path, default=Path("runs/controls"), help="output folder")
     parser.add_argument(
         "--publish",
