@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import platform
 import re
@@ -32,8 +33,9 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent))
 from pages import ROOT, RealPage, served
 
-from webdojo.envs.browser import Chromium, find_chromium
-from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.browser import BrowserDiedError, Chromium, find_chromium
+from webdojo.envs.certification import play_oracle
+from webdojo.envs.core import EnvSpec, Step, WebEnv
 from webdojo.envs.pruning import prune_html
 from webdojo.tasks import registry
 from webdojo.tasks.miniwob.task import START, MiniWobTask
@@ -176,6 +178,29 @@ async def measure_miniwob(names: list[str]) -> list[Measured]:
         return [await measure(env, registry.get(name), name, 1) for name in names]
 
 
+class Aiming(WebEnv):
+    """Counts the elements that actions name, and those of them that the pruned HTML held."""
+
+    aimed = kept = 0
+
+    async def step(self, text: str) -> Step:
+        """Count, then act."""
+        named = re.match(r'\w+\("(\d+)"', text)
+        if named and self._last is not None:
+            self.aimed += 1
+            self.kept += re.search(rf" bid={named[1]}[ >]", self._last.pruned_html) is not None
+        return await super().step(text)
+
+
+async def oracle_targets(names: list[str]) -> dict[str, int]:
+    """How many targets of oracle actions there were on MiniWoB, and how many were kept."""
+    async with Chromium() as chromium, Aiming(chromium, EnvSpec(step_timeout_s=60)) as env:
+        for name in names:
+            with contextlib.suppress(NotImplementedError, BrowserDiedError):
+                await play_oracle(env, registry.get(name), 0)
+        return {"targets": env.aimed, "kept": env.kept}
+
+
 def beside(found: list[Measured], asked: list[dict[str, Any]]) -> None:
     """Add what BrowserGym makes of the same pages."""
     run = subprocess.run(
@@ -296,6 +321,7 @@ def main() -> None:
         "machine": machine,
         "real": summary(real) if real else {},
         "miniwob": summary(miniwob) if miniwob else {},
+        "oracle_targets": asyncio.run(oracle_targets(names)),
         "linear": repeated,
         "pages": [asdict(page) for page in (*real, *miniwob)],
     }
@@ -312,7 +338,7 @@ def main() -> None:
         least = min(theirs["bytes"].values()) if "bytes" in theirs else "-"
         figures += [least, theirs.get("extract_ms", "-")]
         print(f"{page.name:22}" + "".join(f"{figure!s:>11}" for figure in figures))
-    for part in ("real", "miniwob", "linear"):
+    for part in ("real", "miniwob", "oracle_targets", "linear"):
         print(f"\n{part}: {json.dumps(report[part], indent=1)}")
 
 
