@@ -1,8 +1,8 @@
 """Tasks of at least six steps for the comparison of normalizers: corridors of doors.
 
 Each screen has some buttons, one of which has the label that the goal names. It leads to the next
-screen, any other one back to the first; an episode ends after the last screen or at its horizon. So
-successes take as many steps as there are screens or a few more, and failures all that there are.
+screen, any other one nowhere; an episode ends after the last screen or at its horizon. So successes
+take as many steps as there are screens or a few more, and failures all that there are.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ SCRIPT = """
       const button = document.createElement("button");
       button.textContent = text;
       button.onclick = () => {
-        at = text === label ? at + 1 : 0;
+        if (text !== label) return;
+        at += 1;
         if (at < screens.length) { show(); return; }
         window.passed = true;
         document.body.textContent = "out";
@@ -68,10 +69,10 @@ SCRIPT = """
 
 
 class Corridor(Task):
-    """Six screens of four doors, in at most 14 steps."""
+    """Six screens of four doors, in at most 10 steps."""
 
     id = "bench.corridor-6"
-    horizon = 14
+    horizon = 10
     screens: ClassVar[int] = 6
 
     async def setup(self, page: Any, seed: int) -> str:
@@ -101,8 +102,8 @@ class Corridor(Task):
 
 
 class LongCorridor(Corridor):
-    """Eight screens of four doors, in at most 18 steps."""
+    """Eight screens of four doors, in at most 13 steps."""
 
     id = "bench.corridor-8"
-    horizon = 18
+    horizon = 13
     screens = 8
