@@ -237,9 +237,14 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
 
     def finish_weight_update(self) -> None:
         """Make of the weights what vLLM computes with."""
+        from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
         from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
 
         finalize_layerwise_reload(self.model, self.model_config)
+        # A head tied to the embedding keeps, on CPUs, a packed copy of what it was before.
+        for layer in self.model.modules():
+            if hasattr(layer, "cpu_linear") and layer.weight.numel():
+                dispatch_cpu_unquantized_gemm(layer, remove_weight=False)
 
     def shutdown(self) -> None:
         """Nothing to be given back."""

@@ -220,6 +220,9 @@ async def test_weights_come_from_a_file(engine: AnyEngine, tmp_path: Path, as_fo
     save_file(weights, tmp_path / "model.safetensors")
     await engine.update_weights(tmp_path if as_folder else tmp_path / "model.safetensors", 1)
     assert await engine.checksum() == checksum(new.parameters())
+    prompt = prompt_of(9)
+    drawn = await engine.generate(prompt, Sampling(max_tokens=9))
+    assert gap(drawn.logprobs, teacher_forced(new, prompt, drawn.token_ids)) < 1e-3
 
 
 async def test_weights_that_do_not_fit_are_refused_and_the_old_ones_serve_on(
