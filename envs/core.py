@@ -37,6 +37,8 @@ COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
 """Arguments that are places in the viewport."""
 SETTLE_STEP_MS = 250
 """Page time between two looks at a page that is not at rest."""
+MAX_REUSES = 50
+"""Episodes that one page is used for: what pages keep adds up, and goes only with their process."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
 
@@ -116,6 +118,7 @@ class WebEnv:
         self._over = True
         self._last: Observation | None = None
         self._seed = 0
+        self._reuses = 0
         self._done: list[str] = []
         self._hashes: list[str] = []
         self._pictured: tuple[DrivenPage, str] | None = None
@@ -220,11 +223,12 @@ class WebEnv:
         tabs = self._tabs
         if tabs is not None:
             reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
-            if reusable and tabs.alive():
+            self._reuses += 1
+            if reusable and tabs.alive() and self._reuses < MAX_REUSES:
                 await tabs.active.restart(seed)
                 return tabs
             await self.close()
-        self._lost = ""
+        self._lost, self._reuses = "", 0
         origins = Origins(task.allowed_origins)
         self._tabs = await Tabs.open(self._chromium, task.viewport, seed, origins, self._lose)
         return self._tabs
