@@ -188,6 +188,8 @@ class Server:
         ]
         finished = drawing.token_ids[-1] in self._eos
         answer = (drawing.token_ids, drawing.logprobs, versions, finished)
+        # Whoever has an answer finds it counted.
+        self._connection.send(("counters", tuple(self._counters)))
         self._connection.send(("answer", int(output.request_id), answer))
 
     def _not_finite(self, key: str) -> None:
