@@ -84,10 +84,13 @@
   // image on its way) there is no telling.
   const UNTOLD_TAGS = new Set(["CANVAS", "VIDEO", "IFRAME", "FRAME", "OBJECT", "EMBED", "AUDIO", "MARQUEE"]);
   const loaded = Date.now();
-  let changes = 0, pressed = 0, untold = false, changed = -Infinity;
+  let changes = 0, pressed = 0, untold = false;
+  const RESTLESS = 3, RESTLESS_MS = 200;
+  const changed = [];
   const mutated = () => {
     changes++;
-    changed = Date.now();
+    changed.push(Date.now());
+    if (changed.length > RESTLESS) changed.shift();
   };
   const observer = new MutationObserver(mutated);
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
@@ -104,14 +107,14 @@
     return [loaded, changes, pressed, rules, scrollX, scrollY, innerWidth, innerHeight].join();
   };
 
-  // What keeps the page from being at rest: "" if nothing does.
-  const CHANGING_MS = 100;
+  // What keeps the page from being at rest: "" if nothing does. One change, such as a clock's, is not
+  // unrest: whether it falls just before a look is chance.
   const unsettled = () => {
     timers = 0;
     channel?.dispatchEvent(new Event("due"));
     if (stateOf(document) !== "complete") return "loading";
     if (timers > 0) return "timers";
-    return Date.now() - changed < CHANGING_MS ? "changes" : "";
+    return changed.length === RESTLESS && Date.now() - changed[0] < RESTLESS_MS ? "changes" : "";
   };
 
   let ids = new WeakMap();
