@@ -30,6 +30,8 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
 BACKEND = "webdojo-safetensors"
+PREFILL_TOKENS = 4096
+"""Prompt tokens of one step on a CPU."""
 
 
 def main(descriptor: int) -> None:
@@ -58,6 +60,7 @@ class Server:
         self._eos: list[int] = settings["eos"]
         self._banned: list[int] = settings["banned"]
         self._placeholder: int | None = settings["placeholder"]
+        gpu = torch.cuda.is_available()
         WeightTransferEngineFactory.register_engine(BACKEND, SafetensorsTransfer)
         self._engine = LLMEngine.from_engine_args(
             EngineArgs(
@@ -72,7 +75,11 @@ class Server:
                 # A step that is planned before the last one's tokens are known would be drawn with
                 # weights of which its label knows nothing.
                 async_scheduling=False,
-                enforce_eager=not torch.cuda.is_available(),
+                enforce_eager=not gpu,
+                # Of a prompt read in parts vLLM takes back the draws made between them, which a
+                # CPU's random numbers do not allow.
+                enable_chunked_prefill=gpu,
+                max_num_batched_tokens=None if gpu else max(settings["context"], PREFILL_TOKENS),
                 weight_transfer_config=WeightTransferConfig(backend=BACKEND),
                 limit_mm_per_prompt={"image": settings["images"], "video": 0},
                 mm_processor_kwargs=settings["processor"],

@@ -160,6 +160,20 @@ async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine) -> None:
     assert other.token_ids != alone.token_ids
 
 
+async def test_more_prompt_than_a_step_reads_is_read_in_turn(
+    start: Callable[..., AnyEngine],
+) -> None:
+    engine = start(slots=12)
+    prompts = [prompt_of(CONTEXT - 10, seed=s) for s in range(12)]
+    found = await asyncio.gather(
+        *(engine.generate(p, Sampling(1.0, 10, seed=s)) for s, p in enumerate(prompts))
+    )
+    await engine.close()
+    for prompt, completion in zip(prompts, found, strict=True):
+        expected = teacher_forced(tiny_model(), prompt, completion.token_ids)
+        assert gap(completion.logprobs, expected) < 1e-3
+
+
 async def test_an_end_token_ends_a_response_and_is_part_of_it(
     start: Callable[..., AnyEngine],
 ) -> None:
