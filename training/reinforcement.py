@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 LEAST_EPISODES = 100
 """Episodes over which success must have been seen to make a policy the best."""
+ENOUGH_GROUPS = 40
+"""Groups after which it can be told whether the tasks suit the policy."""
+LEAST_MIXED = 0.05
+"""Share of groups with successes and failures below which hardly anything is learned."""
 MOST_SKIPPED = 5
 """Updates in a row without a finite loss after which going on is pointless."""
 
@@ -57,6 +61,7 @@ class Reinforcement:
         self._checkpoints = Checkpoints(folder, config.reinforce.keep_last)
         self._skipped = 0
         """Updates since the last one whose loss was finite."""
+        self._warned = False
         self._waited_s = 0.0
         self._trained_s = 0.0
         self._began = time.monotonic()
@@ -78,6 +83,7 @@ class Reinforcement:
         self._began = time.monotonic()
         limit_s = 60 * config.reinforce.max_minutes
         self._progress.phase("reinforce", updates, "updates", version)
+        self._rollouts.on_figures = self._show_rollouts
         with self._publishing(learner) as publish:
             publish(version)
             self._rollouts.call(
@@ -233,13 +239,32 @@ class Reinforcement:
             seen["engine/tokens_per_s"] = engine["drawn_tokens"] / (elapsed_s - self._before_s)
         self._metrics.write("reinforce", version, seen)
         shown = {
-            "success": figures.get("recent_success"),
-            "mixed_groups": seen.get("groups/mixed_share"),
-            "episodes_per_min": seen.get("episodes_per_min"),
             "tokens_per_s": learner.get("tokens_per_s"),
             "staleness": learner.get("staleness_mean"),
         }
         self._progress.update(version, **{k: v for k, v in shown.items() if v is not None})
+        self._show_rollouts(figures)
+
+    def _show_rollouts(self, figures: Mapping[str, Any]) -> None:
+        """What the rollouts do, also while the learner waits for them."""
+        pool = figures.get("pool", {})
+        groups, mixed = pool.get("groups_finished", 0), pool.get("groups_mixed", 0)
+        if not groups:
+            return
+        success = figures.get("recent_success", 0.0)
+        episodes = groups * self._config.rollout.group_size
+        self._progress.update(
+            success=success,
+            mixed_groups=mixed / groups,
+            episodes_per_min=60 * episodes / self._elapsed_s,
+        )
+        if not self._warned and groups >= ENOUGH_GROUPS and mixed < LEAST_MIXED * groups:
+            self._warned = True
+            self._progress.note(
+                f"only {mixed} of {groups} groups had both successes and failures, and only those"
+                f" teach (success so far {success:.0%}): tasks.reinforced is too"
+                f" {'hard' if success < 0.5 else 'easy'} for this policy"
+            )
 
     def _throughput(self, last: dict[str, Any], version: int, elapsed_s: float) -> dict[str, Any]:
         pool = last.get("pool", {})

@@ -33,9 +33,7 @@ class RolloutProcess:
     process is gone, and RolloutsDiedError for everything else.
     """
 
-    def __init__(
-        self, settings: WorkerSettings, on_figures: Callable[[dict[str, Any]], None] | None = None
-    ) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         context = multiprocessing.get_context("spawn")
         self.settings = settings
         self._connection, theirs = context.Pipe()
@@ -45,9 +43,10 @@ class RolloutProcess:
         with _interrupts_held():
             self._process.start()
         theirs.close()
-        self._on_figures = on_figures or (lambda figures: None)
         self.figures: dict[str, Any] = {}
         """The latest figures of the rollouts."""
+        self.on_figures: Callable[[dict[str, Any]], object] = lambda figures: None
+        """Told of figures that come while an answer is waited for, twice a second."""
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +120,7 @@ class RolloutProcess:
                 raise self._death() from None
             if kind == "figures":
                 self.figures = value
-                self._on_figures(value)
+                self.on_figures(value)
             elif kind == "user_error":
                 raise UserError(value)
             elif kind == "cannot_write":
