@@ -49,10 +49,11 @@ def evaluate_agent(
     """
     if mode not in (*MODES, "both"):
         raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
-    settings = _config(agent, config)
+    settings, source = _config(agent, config)
     load_files(str(path) for path in (*settings.tasks.files, *task_files))
     settings = with_whole_suites(settings)
-    chosen = _find(settings, split)
+    own = splits_of(settings)
+    chosen = _find(own, split)
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
     if not scripted:
@@ -83,6 +84,7 @@ def evaluate_agent(
     found: dict[str, Any] = {
         "agent": agent,
         "split": chosen.name,
+        "defined_by": source if split in own else "published",
         "content_hash": chosen.content_hash,
         "episodes_per_task": per_task,
         "modes": {},
@@ -102,8 +104,9 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    title = f"{found['split']} ({found['defined_by']})"
     for mode, result in found["modes"].items():
-        table = Table("task", "success", "95 %", "episodes", title=f"{found['split']}, {mode}")
+        table = Table("task", "success", "95 %", "episodes", title=f"{title}, {mode}")
         for name, rate in (*result["tasks"].items(), ("all", result["all"])):
             interval = f"{rate['low']:.2f} – {rate['high']:.2f}"
             table.add_row(name, f"{rate['success']:.2f}", interval, str(rate["episodes"]))
@@ -162,18 +165,20 @@ def _check_policy(name: str, layout: str | None) -> None:
     find_checkpoint(name, layout)
 
 
-def _config(agent: str, named: str | None) -> TrainConfig:
-    """The configuration given, that of the run the checkpoint lies in, or the quick start's."""
+def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:
+    """The configuration given, that of the run the checkpoint lies in, or the quick start's.
+
+    With it, for people, where it is from.
+    """
     if named is not None:
-        return load_config(named)
+        return load_config(named), named
     for folder in Path(agent).resolve().parents if Path(agent).is_dir() else ():
         if (folder / "config.toml").is_file():
-            return load_config(str(folder / "config.toml"))
-    return load_config("quickstart")
+            return load_config(str(folder / "config.toml")), folder.name
+    return load_config("quickstart"), "quickstart"
 
 
-def _find(config: TrainConfig, name: str) -> Split:
-    own = splits_of(config)
+def _find(own: Mapping[str, Split], name: str) -> Split:
     if name in own:
         return own[name]
     known = (*own, *split_names())

@@ -117,6 +117,7 @@ def test_tasks_of_ones_own_are_evaluated(folder: Path) -> None:
         task_files=[folder / "my_tasks.py"], episodes=3, quiet=True,
     )  # fmt: skip
     assert found["modes"]["oracle"]["all"]["success"] == 1.0
+    assert found["defined_by"] == str(folder / "mine.toml")
 
 
 BROKEN = """
