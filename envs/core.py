@@ -196,6 +196,14 @@ class WebEnv:
         """The actions of the running episode so far."""
         return tuple(self._done)
 
+    def take_refused(self) -> tuple[str, ...]:
+        """Addresses that the page asked for and did not get, each told once."""
+        return self.tabs.take_refused()
+
+    async def picture(self) -> bytes:
+        """The tab shown as it looks now, as PNG; raises BrowserDiedError as a step does."""
+        return await self._bounded(self.page.screenshot("png", 100), "picture")
+
     async def close(self) -> None:
         """Give the context back; closing twice is fine."""
         tabs, self._tabs = self._tabs, None
