@@ -4,6 +4,8 @@ import gymnasium
 env = gymnasium.make("webdojo/miniwob.click-button-v0")
 observation, info = env.reset(seed=1)
 observation, reward, terminated, truncated, info = env.step('click("1")')
+
+With ``url="http://host:8000"`` the pages are those of ``webdojo serve`` on another machine.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -29,6 +31,9 @@ from webdojo.envs.spaces import TextList, UnicodeText
 from webdojo.envs.tabs import MAX_TABS
 from webdojo.tasks import registry
 from webdojo.tasks.files import load_files
+
+if TYPE_CHECKING:
+    from webdojo.envs.remote import TaskFigures
 
 MAX_PAGE_TEXT = 1 << 17
 """Characters of a page's text form that an observation holds at most."""
@@ -64,15 +69,19 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         settle_ms: int = 500,
         step_timeout_s: float = 15.0,
         render_mode: str | None = None,
+        url: str | None = None,
+        api_key: str | None = None,
+        tree: bool = False,
     ) -> None:
         """Take the task named ``task_id``; ``tasks_files`` are loaded first.
 
         ``modes`` names the text forms of the page to show, ``actions`` the verbs or subsets of
-        them that are known. Raises UserError for an unknown task, mode or verb.
+        them that are known. With ``url`` the task is that of the environment server there, files
+        of tasks are the server's own, and ``tree`` says whether ``last_observation`` holds the
+        page's tree, as it always does without. Raises UserError for an unknown task, mode or verb,
+        and RemoteError for a server that does not answer.
         """
-        load_files(tasks_files)
         self.render_mode = render_mode
-        self.task = registry.get(task_id)
         spec = EnvSpec(
             modes=tuple(modes),
             screenshot=ScreenshotSpec("png") if screenshot else None,
@@ -81,15 +90,20 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             settle_ms=settle_ms,
             step_timeout_s=step_timeout_s,
         )
-        self.action_space = UnicodeText(MAX_TEXT)
-        self.observation_space = _observation_space(spec, self.task.viewport)
         self._spec = spec
-        self._options = BrowserOptions(headless=render_mode != "human" or not _has_display())
-        if render_mode == "human" and self._options.headless:
-            logger.warn("render_mode='human': there is no display, so the page is not shown")
         self._background = Background.get()
-        self._env: WebEnv | None = None
+        self._pages: _Local | _Remote
+        if url is None:
+            load_files(tasks_files)
+            self._pages = _Local(task_id, spec, show=render_mode == "human")
+        else:
+            if render_mode == "human":
+                logger.warn("render_mode='human': the page is on the server, so it is not shown")
+            self._pages = _Remote(task_id, spec, url, api_key, tree=tree)
+        self.action_space = UnicodeText(MAX_TEXT)
+        self.observation_space = _observation_space(spec, self._pages.viewport)
         self._last: Observation | None = None
+        self._why_none = "no episode: call reset first"
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -100,22 +114,21 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         """
         super().reset(seed=seed)
         instance = seed if seed is not None else int(self.np_random.integers(2**31))
-        env = self._held()
         try:
-            self._last = self._background.run(env.reset(self.task, instance))
+            self._last = self._pages.reset(instance)
         except BrowserDiedError:
-            self._last = self._background.run(env.reset(self.task, instance))
-        info = {"seed": instance, "notices": self._last.notices, "refused": env.tabs.take_refused()}
+            self._last = self._pages.reset(instance)
+        refused = self._pages.env.take_refused()
+        info = {"seed": instance, "notices": self._last.notices, "refused": refused}
         return self._shown(self._last), info
 
     def step(self, action: str) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Do one action, such as ``click("12")``."""
-        if self._env is None or self._last is None:
-            raise gymnasium.error.ResetNeeded("no episode: call reset first")
+        last = self.last_observation
         try:
-            step = self._background.run(self._env.step(str(action)))
+            step = self._background.run(self._pages.env.step(str(action)))
         except BrowserDiedError as died:
-            return self._shown(self._last), 0.0, False, True, {"browser_died": str(died)}
+            return self._shown(last), 0.0, False, True, {"browser_died": str(died)}
         self._last = step.observation
         info = {
             "message": step.message,
@@ -131,21 +144,23 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         """The page as pixels [height, width, 3] if ``render_mode`` is ``rgb_array``."""
         if self.render_mode != "rgb_array":
             return None
-        if self._env is None:
-            raise gymnasium.error.ResetNeeded("no episode: call reset first")
-        return _pixels(self._background.run(self._env.page.screenshot("png", 100)))
+        assert self.last_observation is not None
+        return _pixels(self._background.run(self._pages.env.picture()))
 
     def close(self) -> None:
-        """Give the page back, and the browser with the last one; closing twice is fine."""
-        env, self._env = self._env, None
-        if env is not None:
-            self._background.run(env.close())
-            self._background.release(self._options)
+        """Give the page back, and the browser with the last one; closing twice is fine.
 
-    def _held(self) -> WebEnv:
-        if self._env is None:
-            self._env = WebEnv(self._background.hold(self._options), self._spec)
-        return self._env
+        ``reset`` opens it again.
+        """
+        self._last, self._why_none = None, "the environment is closed: call reset to open it again"
+        self._pages.close()
+
+    @property
+    def last_observation(self) -> Observation:
+        """What was seen last, with all that no observation space holds; raises ResetNeeded."""
+        if self._last is None:
+            raise gymnasium.error.ResetNeeded(self._why_none)
+        return self._last
 
     def _shown(self, observation: Observation) -> dict[str, Any]:
         urls, titles = observation.open_pages_urls, observation.open_pages_titles
@@ -165,6 +180,59 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         if self._spec.screenshot is not None:
             shown["screenshot"] = _pixels(observation.screenshot)
         return shown
+
+
+class _Local:
+    """A page of this process's Chromium, held from the first episode on."""
+
+    def __init__(self, task_id: str, spec: EnvSpec, *, show: bool) -> None:
+        self.task = registry.get(task_id)
+        self.viewport = self.task.viewport
+        self._spec = spec
+        self._options = BrowserOptions(headless=not (show and _has_display()))
+        if show and self._options.headless:
+            logger.warn("render_mode='human': there is no display, so the page is not shown")
+        self._env: WebEnv | None = None
+
+    @property
+    def env(self) -> WebEnv:
+        if self._env is None:
+            self._env = WebEnv(Background.get().hold(self._options), self._spec)
+        return self._env
+
+    def reset(self, seed: int) -> Observation:
+        return Background.get().run(self.env.reset(self.task, seed))
+
+    def close(self) -> None:
+        env, self._env = self._env, None
+        if env is not None:
+            Background.get().run(env.close())
+            Background.get().release(self._options)
+
+
+class _Remote:
+    """A page of an environment server."""
+
+    def __init__(
+        self, task_id: str, spec: EnvSpec, url: str, api_key: str | None, *, tree: bool
+    ) -> None:
+        from webdojo.envs.remote import RemoteWebEnv
+
+        self.env = RemoteWebEnv(url, spec, api_key=api_key, tree=tree)
+        self.task_id = task_id
+        self.viewport = Background.get().run(self._described()).viewport
+
+    def reset(self, seed: int) -> Observation:
+        return Background.get().run(self.env.reset(self.task_id, seed))
+
+    def close(self) -> None:
+        Background.get().run(self.env.close())
+
+    async def _described(self) -> TaskFigures:
+        try:
+            return await self.env.describe(self.task_id)
+        finally:
+            await self.env.close()
 
 
 def _observation_space(spec: EnvSpec, viewport: tuple[int, int]) -> spaces.Dict:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from webdojo import __version__
-from webdojo.cli import bench, doctor, evaluate, tasks, train, view
+from webdojo.cli import bench, doctor, evaluate, serve, tasks, train, view
 from webdojo.cli.boundary import guarded
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("eval", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.add_typer(tasks.app, name="tasks")
 app.command("bench", epilog=bench.EXAMPLE, context_settings=bench.context_settings)(bench.bench)
+app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("view", epilog=view.EXAMPLE)(view.view)
 
 
