@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "webp", "png"]
 GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
 """What Chromium says where the gate could not connect."""
+NO_CONTENT = (204, 205)
+"""Statuses of answers that leave the page as it is."""
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
 PATIENCE_S = 0.1
@@ -49,6 +51,8 @@ class DrivenPage:
         self.page = page
         self.tabs = tabs
         self._fetches: set[str] = set()
+        self._answered: set[str] = set()
+        """Documents that have been answered and that no frame shows yet."""
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self._fetches))
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
         self.frame_id = ""
@@ -305,8 +309,12 @@ class DrivenPage:
     def _listen(self, origins: Origins) -> None:
         self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
         self._cdp.on("Network.requestWillBeSent", self._fetch_began)
-        for ended in ("Network.loadingFinished", "Network.loadingFailed"):
-            self._cdp.on(ended, lambda event: self._fetches.discard(event["requestId"]))
+        self._cdp.on("Network.responseReceived", self._fetch_answered)
+        self._cdp.on("Network.loadingFinished", self._fetch_ended)
+        self._cdp.on("Network.loadingFailed", self._fetch_ended)
+        self._cdp.on(
+            "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
+        )
         self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
         self.page.on("close", lambda _: self.closed.set())
@@ -318,6 +326,19 @@ class DrivenPage:
         # What a file holds is there at once, whatever Chromium says of images.
         if not event["request"]["url"].startswith(("file:", "data:", "blob:")):
             self._fetches.add(event["requestId"])
+
+    def _fetch_answered(self, event: dict[str, Any]) -> None:
+        if event["type"] == "Document" and event["response"]["status"] not in NO_CONTENT:
+            self._answered.add(event["requestId"])
+
+    def _fetch_ended(self, event: dict[str, Any]) -> None:
+        request: str = event["requestId"]
+        self._fetches.discard(request)
+        # A document that was answered, and given up before any frame showed it, is a download.
+        # Chromium tells of that itself, but only after the page's clock has gone on.
+        if request in self._answered and event.get("canceled"):
+            self.tabs.expect_download()
+        self._answered.discard(request)
 
     def _drag_began(self, event: dict[str, Any]) -> None:
         self._dragged = event["data"]

@@ -27,6 +27,8 @@ POPUP_TIMEOUT_S = 3.0
 """Real time in which an announced popup must have appeared."""
 CLOSING_TIMEOUT_S = 1.0
 """Real time in which a tab that answers no more must be known to have closed."""
+DOWNLOAD_BEGIN_S = 2.0
+"""Real time in which a download must have begun whose page has become one."""
 DOWNLOAD_TIMEOUT_S = 5.0
 """Real time in which a download must be complete."""
 MAX_TABS = 8
@@ -55,6 +57,9 @@ class Tabs:
         self._chromium = chromium
         self._gate: Gate | None = None
         self._folder: Path | None = None
+        self._expected = 0
+        """Downloads that Chromium has still to tell of."""
+        self._begun = asyncio.Event()
         self._arriving: set[asyncio.Task[None]] = set()
         self._on_lost = on_lost
         self._notices: list[str] = []
@@ -215,14 +220,27 @@ class Tabs:
             self._folder = Path(tempfile.mkdtemp(prefix="webdojo-episode-"))
         return self._folder
 
+    def expect_download(self) -> None:
+        """An address that was to be opened is a download: the next observation waits for it."""
+        self._expected += 1
+        self._begun.clear()
+
     def download(self, download: Download) -> None:
         """Take what the page gives into the episode's folder."""
+        self._expected = max(0, self._expected - 1)
+        if not self._expected:
+            self._begun.set()
         task = asyncio.create_task(self._keep(download))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
 
     async def downloaded(self) -> None:
         """Wait for downloads under way."""
+        if self._expected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DOWNLOAD_BEGIN_S):
+                    await self._begun.wait()
+            self._expected = 0
         while self._arriving:
             await asyncio.wait(self._arriving)
 
