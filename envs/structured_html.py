@@ -24,6 +24,8 @@ ALWAYS_KEPT = (
     "href",
     "for",
 )
+FRAMES = frozenset({"iframe", "frame"})
+"""Written as ``div``: who reads HTML takes what stands in a frame for text."""
 FLAGS = ("checked", "selected", "disabled", "readonly", "focused", "expanded")
 MAX_ATTRIBUTE = 32
 UNTRIMMED = frozenset({"aria-label", "title", "alt", "placeholder", "value"})
@@ -54,7 +56,8 @@ def _is_wordless(node: Node) -> bool:
 
 def _write(node: Node, lines: list[str], depth: int, classes: Counter[str]) -> None:
     pad = " " * depth
-    opening = f"<{node.tag}{_attributes(node, classes)}>"
+    tag = "div" if node.tag in FRAMES else node.tag
+    opening = f"<{tag}{_attributes(node, classes)}>"
     if node.tag in VOID_TAGS:
         lines.append(pad + opening)
         return
@@ -62,7 +65,7 @@ def _write(node: Node, lines: list[str], depth: int, classes: Counter[str]) -> N
         text = escape(" ".join("".join(str(c) for c in node.children).split()), quote=False)
         if node.tag == "textarea":
             text = escape(str(node.state.get("value", "")), quote=False)
-        lines.append(f"{pad}{opening}{text}</{node.tag}>")
+        lines.append(f"{pad}{opening}{text}</{tag}>")
         return
     lines.append(pad + opening)
     for child in node.children:
@@ -70,7 +73,7 @@ def _write(node: Node, lines: list[str], depth: int, classes: Counter[str]) -> N
             lines.append(f"{pad} {escape(' '.join(child.split()), quote=False)}")
         else:
             _write(child, lines, depth + 1, classes)
-    lines.append(f"{pad}</{node.tag}>")
+    lines.append(f"{pad}</{tag}>")
 
 
 def _attributes(node: Node, classes: Counter[str]) -> str:
