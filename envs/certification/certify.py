@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.certification.guard import guarded
 from webdojo.envs.certification.mutations import with_changed_value, without_last
-from webdojo.envs.certification.oracle import OracleRun, play_oracle
+from webdojo.envs.certification.oracle import PATIENCE_S, OracleRun, play_oracle
 from webdojo.envs.certification.report import TaskReport, report
 from webdojo.envs.certification.scripts import idle_actions, play_random, play_script, trace
 from webdojo.envs.certification.targets import targets_kept
@@ -30,7 +30,7 @@ FIRST_SEED = 1_000_000_000
 """Certification plays held-out seeds, so that a certificate speaks of what is evaluated."""
 TRIES = 3
 """Times that an instance is played if its browser is lost."""
-SEEN = EnvSpec(screenshot=ScreenshotSpec("png"))
+SEEN = EnvSpec(screenshot=ScreenshotSpec("png"), step_timeout_s=PATIENCE_S)
 """What two runs are compared by."""
 
 
@@ -65,6 +65,8 @@ class Findings:
     deterministic: bool | None = None
     fault: str = ""
     """What is wrong with the task's own code."""
+    lost: str = ""
+    """Why it could not be played to its end."""
 
 
 async def certify(
@@ -84,11 +86,11 @@ async def certify(
     todo = [(entry, number) for entry in entries for number in range(count)][::-1]
 
     async def work(chromium: Chromium) -> None:
-        async with WebEnv(chromium, EnvSpec()) as env:
+        async with WebEnv(chromium, EnvSpec(step_timeout_s=PATIENCE_S)) as env:
             while todo:
                 entry, number = todo.pop()
                 mine = found[entry.task.id]
-                if any(other.fault for other in mine):
+                if any(other.fault or other.lost for other in mine):
                     mine.append(Findings(FIRST_SEED + number))
                 else:
                     mine.append(await _examine(env, chromium, entry, number, effort))
@@ -118,7 +120,7 @@ async def _examine(
             return found
         else:
             return found
-    found.fault = f"{entry.source}: {entry.task.id}: the page was lost {TRIES} times: {lost}"
+    found.lost = f"the page was lost {TRIES} times: {lost}"
     return found
 
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     Watch = Callable[[Observation, PageView], None]
 
 
+PATIENCE_S = 60.0
+"""Real time after which a step counts as hung: what is found must not depend on how busy the
+machine is."""
+
+
 @dataclass(frozen=True, slots=True)
 class OracleRun:
     """One episode of one oracle."""
@@ -79,7 +84,7 @@ async def play_oracles(
     done: dict[int, OracleRun] = {}
 
     async def work(chromium: Chromium) -> None:
-        async with WebEnv(chromium, EnvSpec()) as env:
+        async with WebEnv(chromium, EnvSpec(step_timeout_s=PATIENCE_S)) as env:
             while todo:
                 place, (task_id, seed) = todo.pop()
                 done[place] = await _play_again_if_lost(env, new_task(task_id), seed)

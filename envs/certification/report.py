@@ -23,7 +23,7 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
-    """Figures of one task. None: could not be found out, because the oracle never got so far."""
+    """Figures of one task. None: could not be measured, because the oracle never got so far."""
 
     id: str
     oracle_success: float | None
@@ -52,6 +52,8 @@ class TaskReport:
     """``mutated_success`` of solutions without their last step alone."""
     fault: str
     """What is wrong with the task's own code."""
+    lost: str
+    """Why an instance could not be played to its end."""
     troubles: tuple[str, ...]
     """Why oracles failed, each once."""
     caveats: tuple[tuple[Check, str], ...]
@@ -61,7 +63,9 @@ class TaskReport:
     def shortfalls(self) -> dict[Check, str]:
         """Checks that were not passed, with what was found, caveats or not."""
         found: dict[Check, str] = {}
-        if self.oracle_success is None or self.oracle_success < ORACLE_BAR:
+        if self.oracle_success is None:
+            found["oracle"] = "what an oracle solves could not be measured"
+        elif self.oracle_success < ORACLE_BAR:
             why = f" ({self.troubles[0]})" if self.troubles else ""
             found["oracle"] = f"the oracle solves {_share(self.oracle_success)}{why}"
         if self.noop_success:
@@ -83,6 +87,8 @@ class TaskReport:
         """Why the task is not certified; empty if it is."""
         if self.fault:
             return (self.fault,)
+        if self.lost:
+            return (f"could not be measured: {self.lost}",)
         excused = dict(self.caveats)
         return tuple(text for check, text in self.shortfalls.items() if check not in excused)
 
@@ -93,8 +99,15 @@ class TaskReport:
         return tuple(
             f"{text}: {excused[check]}"
             for check, text in self.shortfalls.items()
-            if check in excused and not self.fault
+            if check in excused and not self.fault and not self.lost
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of a task and no reason against it."""
+        if self.random_success == 1:
+            return ("a random agent solves every episode: success says little of an agent",)
+        return ()
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -128,6 +141,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         seeds=len(played),
         shortened_success=_mean(reward >= 1 for reward in shortened),
         fault=next((one.fault for one in findings if one.fault), ""),
+        lost=next((one.lost for one in findings if one.lost), ""),
         troubles=tuple(dict.fromkeys(run.trouble for run in runs if run.reward < 1)),
         caveats=tuple(task.caveats.items()),
     )
@@ -138,5 +152,5 @@ def _mean(values: Iterable[float]) -> float | None:
     return round(fmean(found), 4) if found else None
 
 
-def _share(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:.0%}"
+def _share(value: float) -> str:
+    return f"{value:.0%}"

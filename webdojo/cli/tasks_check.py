@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: webdojo tasks check miniwob.click-button    Or: webdojo tasks check my_tasks.py"
 MOST_JOBS = 16
+LEGEND = (
+    "oracle, noop, random, wrong: share of episodes that succeed. same: two runs are identical."
+    " seen: share of the oracle's targets on the pruned page. goals: different goals among the"
+    " oracle's instances. steps, s: actions and seconds of one solution, on average. –: could not"
+    " be measured."
+)
 WIDE = 120
 """Characters of a line of the table where no terminal says how many fit."""
 
@@ -137,28 +143,32 @@ def _print_table(reports: Sequence[TaskReport]) -> None:
             f"{found.goals}/{found.seeds}",
             "–" if found.steps is None else f"{found.steps:.1f}",
             "–" if found.seconds is None else f"{found.seconds:.2f}",
-            "fails" if found.problems else "passes",
+            _verdict(found),
         )
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, WIDE)
     console.print(table)
     passed = sum(not found.problems for found in reports)
-    console.print(
-        "oracle, noop, random, wrong: share of episodes that succeed. same: two runs are identical."
-        " seen: share of the oracle's targets on the pruned page.",
-        style="dim",
-        highlight=False,
-    )
+    console.print(LEGEND, style="dim", highlight=False)
     console.print(f"{passed} of {len(reports)} certified", highlight=False)
 
 
 def _print_reasons(reports: Iterable[TaskReport], *, to_stderr: bool) -> None:
     for found in reports:
         for problem in found.problems:
-            typer.echo(f"{found.id} fails: {problem}", err=to_stderr)
+            said = problem if _verdict(found) == "not measured" else f"fails: {problem}"
+            typer.echo(f"{found.id} {said}", err=to_stderr)
         for excuse in found.excuses:
             typer.echo(f"{found.id} passes although {excuse}", err=to_stderr)
+        for note in found.notes:
+            typer.echo(f"{found.id}: note: {note}", err=to_stderr)
+
+
+def _verdict(found: TaskReport) -> str:
+    if not found.problems:
+        return "passes"
+    return "fails" if found.fault or not found.lost else "not measured"
 
 
 def _percent(share: float | None) -> str:
