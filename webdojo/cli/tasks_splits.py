@@ -19,7 +19,8 @@ def list_splits() -> None:
     from webdojo.tasks.splits import get_split, split_names
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("split", "version", "tasks", "seeds", "new in it", "content"):
+    table.add_column("split", no_wrap=True)
+    for heading in ("version", "tasks", "seeds", "new in it", "content"):
         table.add_column(heading, overflow="fold")
     for split in map(get_split, split_names()):
         table.add_row(
