@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from webdojo.agents.engines.engine import Engine, Sampling
-from webdojo.agents.layouts.layout import Layout
+from webdojo.agents.layouts.layout import Layout, Shot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
@@ -18,6 +18,7 @@ from webdojo.tasks.view import OracleError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from webdojo.agents.pictures import Pictures
     from webdojo.tasks.task import Oracle
 
 
@@ -36,6 +37,8 @@ class Decision:
     token_ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
     versions: tuple[int, ...] = ()
+    images: tuple[str, ...] = ()
+    """References of the screenshots in the prompt."""
 
 
 class Agent(Protocol):
@@ -53,14 +56,20 @@ class Agent(Protocol):
 
 @dataclass
 class PolicyAgent:
-    """A language model behind an engine, for one episode."""
+    """A language model behind an engine, for one episode.
+
+    With ``pictures`` and a layout that shows them, it keeps each screenshot that it is given there
+    and holds it: whoever made the agent releases ``held`` when the episode is over.
+    """
 
     engine: Engine
     tokenizer: PreTrainedTokenizerBase
     layout: Layout
     sampling: Sampling
     context_tokens: int
+    pictures: Pictures | None = None
     history: list[str] = field(default_factory=list)
+    shots: list[Shot] = field(default_factory=list)
     _pending: str | None = None
     """The last response, until its outcome is seen."""
 
@@ -76,29 +85,52 @@ class PolicyAgent:
         """
         self._settle(observation)
         room = self.context_tokens - self.sampling.max_tokens
-        prompt = self.layout.prompt_ids(self.tokenizer, observation, self.history, room)
+        self.shots += look(self.layout, self.pictures, observation)
+        prompt = self.layout.prompt(self.tokenizer, observation, self.history, room, self.shots)
         turn = Sampling(
             self.sampling.temperature,
             self.sampling.max_tokens,
             self.sampling.seed + observation.elapsed_steps,
         )
-        drawn = await self.engine.generate(prompt, turn)
+        drawn = await self.engine.generate(prompt.token_ids, turn, images=prompt.images)
         response = str(self.tokenizer.decode(list(drawn.token_ids), skip_special_tokens=True))
         self._pending = response
         return Decision(
             action=self.layout.action(response),
             remembered=response,
-            prompt_ids=tuple(prompt),
+            prompt_ids=tuple(prompt.token_ids),
             token_ids=drawn.token_ids,
             logprobs=drawn.logprobs,
             versions=drawn.versions,
+            images=prompt.images,
         )
+
+    @property
+    def held(self) -> list[str]:
+        """References of the screenshots that it holds, each as often as it does."""
+        return [shot.picture.reference for shot in self.shots]
 
     def _settle(self, observation: Observation) -> None:
         if self._pending is not None:
             error, changed = observation.last_action_error, observation.page_changed
             self.history.append(self.layout.remember(self._pending, error, changed))
             self._pending = None
+
+
+def look(layout: Layout, pictures: Pictures | None, observation: Observation) -> list[Shot]:
+    """Keep an observation's screenshot, if the layout shows any.
+
+    Raises UserError if it is to show some and there is none, or nowhere to keep it.
+    """
+    if layout.vision is None:
+        return []
+    if pictures is None or not observation.screenshot:
+        lacking = "a place to keep screenshots" if pictures is None else "observations with them"
+        raise UserError(
+            f"the {layout.name} layout shows screenshots and was not given {lacking}: set"
+            " EnvSpec.screenshot and the agent's pictures, or take policy.screenshots out"
+        )
+    return [Shot(observation.elapsed_steps + 1, pictures.keep(observation.screenshot))]
 
 
 class OracleAgent:

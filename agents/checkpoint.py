@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.layouts.layout import LAYOUTS, Layout, get_layout
+from webdojo.agents.architecture import load_model
+from webdojo.agents.layouts.layout import LAYOUTS, Layout, Vision, get_layout
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,10 +22,15 @@ SHIPPED = {"webdojo-nano": Path(__file__).parent / "nano"}
 """Policies that come with WebDojo, by name."""
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+_PROCESSOR_FILES = (
+    *("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json"),
+    "chat_template.json",
+)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 ABOUT = "webdojo.json"
-"""File in a checkpoint that names its layout; without it the layout is ``chat``."""
+"""File in a checkpoint that names its layout, and the screenshots that it shows if it shows any;
+without it the layout is ``chat``."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,10 @@ class Checkpoint:
     def model(self) -> PreTrainedModel:
         """Load the weights in float32; raises UserError if any cannot be read or is missing."""
         import torch
-        from transformers import AutoModelForCausalLM
 
         try:
             with _silence():
-                loaded: Any = AutoModelForCausalLM.from_pretrained(
-                    self.path,
-                    attn_implementation="sdpa",
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                )
+                loaded: Any = load_model(self.path, dtype=torch.float32, output_loading_info=True)
         except Exception as error:  # transformers lets through whatever its parsers raise
             raise _unreadable(self.path, "weights", error) from error
         model: PreTrainedModel = loaded[0]
@@ -78,6 +79,23 @@ class Checkpoint:
         if missing:  # transformers has drawn them at random
             raise _unreadable(self.path, "weights", ValueError(f"{missing[0]} is missing"))
         return model
+
+    def image_processor(self) -> Any:
+        """Load what makes pixels of images; UserError if it is not there, or of another kind."""
+        from transformers import AutoImageProcessor
+
+        try:
+            with _silence():
+                loader: Any = AutoImageProcessor
+                found = loader.from_pretrained(self.path, backend="pil")
+        except Exception as error:  # transformers lets through whatever its parsers raise
+            raise _unreadable(self.path, "image processor", error) from error
+        if not all(hasattr(found, name) for name in ("patch_size", "merge_size")):
+            raise UserError(
+                f"{self.path} makes pixels with {type(found).__name__}; screenshots need a model of"
+                " Qwen-VL's kind, such as Qwen/Qwen3-VL-2B-Instruct"
+            )
+        return found
 
     def check(self, context_tokens: int) -> None:
         """Raise UserError if the checkpoint cannot be served with prompts of that length.
@@ -92,7 +110,7 @@ class Checkpoint:
                 config = AutoConfig.from_pretrained(self.path)
         except Exception as error:  # transformers lets through whatever its parsers raise
             raise _unreadable(self.path, "configuration", error) from error
-        positions = getattr(config, "max_position_embeddings", None)
+        positions = getattr(config.get_text_config(), "max_position_embeddings", None)
         if positions is not None and context_tokens > positions:
             raise UserError(
                 f"policy.context_tokens is {context_tokens}, but {self.path} was made for"
@@ -113,7 +131,24 @@ class Checkpoint:
         with _silence():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        (folder / ABOUT).write_text(json.dumps({"layout": self.layout.name}) + "\n")
+            for file in self._processor_files():
+                if file.parent.resolve() != folder.resolve():
+                    shutil.copyfile(file, folder / file.name)
+        about: dict[str, Any] = {"layout": self.layout.name}
+        if self.layout.vision is not None:
+            about["screenshots"] = asdict(self.layout.vision)
+        (folder / ABOUT).write_text(json.dumps(about) + "\n")
+
+    def _processor_files(self) -> Iterator[Path]:
+        """Where the files lie that say how images are read; none for a text model."""
+        from transformers.utils.hub import cached_file
+
+        for name in _PROCESSOR_FILES:
+            found = cached_file(
+                self.path, name, _raise_exceptions_for_missing_entries=False, local_files_only=True
+            )
+            if found is not None:
+                yield Path(found)
 
     def save(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
@@ -121,31 +156,35 @@ class Checkpoint:
         """Write weights, tokenizer and layout into ``folder``, whole or not at all."""
         partial = folder.with_name(folder.name + ".partial")
         if partial.exists():
-            _remove(partial)
+            shutil.rmtree(partial)
         partial.mkdir(parents=True)
         self.write(model, tokenizer, partial)
         if folder.exists():
-            _remove(folder)
+            shutil.rmtree(folder)
         partial.replace(folder)
 
 
-def find_checkpoint(name: str, layout: str | None = None) -> Checkpoint:
+def find_checkpoint(
+    name: str, layout: str | None = None, vision: Vision | None = None
+) -> Checkpoint:
     """The checkpoint of a shipped name, a folder, or a model hub's ``owner/name``.
 
-    Raises UserError if a folder is named that is not there or holds no model.
+    ``layout`` and ``vision`` say what its prompts are like, where it does not say so itself or is
+    to do otherwise. Raises UserError if a folder is named that is not there or holds no model.
     """
     shipped = SHIPPED.get(name)
     folder = shipped if shipped is not None else Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} holds no config.json: give the folder of a checkpoint")
-        return Checkpoint(str(folder), get_layout(layout or _layout_of(folder)))
+        own, seen = _layout_of(folder)
+        return Checkpoint(str(folder), get_layout(layout or own, vision or seen))
     if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
         raise UserError(
             f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
             f" {', '.join(SHIPPED)}"
         )
-    return Checkpoint(name, get_layout(layout or "chat"))
+    return Checkpoint(name, get_layout(layout or "chat", vision))
 
 
 def _tokenizer_class(path: str) -> str:
@@ -156,17 +195,21 @@ def _tokenizer_class(path: str) -> str:
         return ""  # not a folder, or unreadable: loading it will say so
 
 
-def _layout_of(folder: Path) -> str:
+def _layout_of(folder: Path) -> tuple[str, Vision | None]:
     about = folder / ABOUT
     if not about.is_file():
-        return "chat"
+        return "chat", None
+    vision = None
     try:
-        found = json.loads(about.read_text(encoding="utf-8"))["layout"]
+        said = json.loads(about.read_text(encoding="utf-8"))
+        found = said["layout"]
+        if "screenshots" in said:
+            vision = Vision(**said["screenshots"])
     except (ValueError, KeyError, TypeError):
         found = None
     if found not in LAYOUTS:
         raise UserError(f"{about} is damaged: it should name a layout, one of {', '.join(LAYOUTS)}")
-    return str(found)
+    return str(found), vision
 
 
 @contextmanager
@@ -196,9 +239,3 @@ def _unreadable(path: str, what: str, error: Exception) -> UserError:
         f"the {what} of {path} cannot be read ({reason}); the checkpoint is incomplete or damaged:"
         " use another one"
     )
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)

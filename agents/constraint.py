@@ -127,8 +127,10 @@ class _ConstrainedEngine:
     def counters(self) -> Counters:
         return self._engine.counters
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
-        return await self._engine.generate(prompt_ids, sampling, self.constraint)
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, images: Sequence[str] = ()
+    ) -> Completion:
+        return await self._engine.generate(prompt_ids, sampling, self.constraint, images=images)
 
     async def update_weights(self, source: Mapping[str, torch.Tensor] | Path, version: int) -> None:
         await self._engine.update_weights(source, version)

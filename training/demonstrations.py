@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from webdojo.agents.agent import Agent, Decision, OracleAgent
-from webdojo.agents.layouts.layout import Layout
+from webdojo.agents.agent import Agent, Decision, OracleAgent, look
+from webdojo.agents.layouts.layout import Layout, Shot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from webdojo.agents.pictures import Pictures
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Demonstrators:
     context_tokens: int
     max_response_tokens: int
     noise: float = 0.0
+    pictures: Pictures | None = None
+    """Where a layout that shows screenshots keeps them."""
 
     def __call__(self, task: Task, seed: int) -> Agent:
         """A demonstrator of ``task``."""
@@ -41,6 +45,7 @@ class _Demonstrator:
         self._oracle = oracle
         self._rng = rng
         self._history: list[str] = []
+        self._shots: list[Shot] = []
         self.modes: tuple[str, ...] = ("pruned_html", *made_by.layout.modes)
 
     async def act(self, observation: Observation) -> Decision:
@@ -51,20 +56,31 @@ class _Demonstrator:
         action = (await self._oracle.act(observation)).action
         layout, tokenizer = self._all.layout, self._all.tokenizer
         room = self._all.context_tokens - self._all.max_response_tokens
+        self._shots += look(layout, self._all.pictures, observation)
         try:
             said = layout.response(action, observation)
         except ValueError:
             return Decision(action)
-        prompt = layout.prompt_ids(tokenizer, observation, self._history, room)
+        prompt = layout.prompt(tokenizer, observation, self._history, room, self._shots)
         self._history.append(layout.remember(_without_end(tokenizer, said), ""))
         noisy = self._rng.random() < self._all.noise
         recorded = layout.distraction(observation, self._rng) if noisy else said
         response = tokenizer.encode(recorded, add_special_tokens=False)
         if response and response[-1] != tokenizer.eos_token_id:
             response.append(tokenizer.eos_token_id)
-        if len(response) > self._all.max_response_tokens or len(prompt) > room:
+        if len(response) > self._all.max_response_tokens or len(prompt.token_ids) > room:
             return Decision(action)
-        return Decision(action, prompt_ids=tuple(prompt), token_ids=tuple(response))
+        return Decision(
+            action,
+            prompt_ids=tuple(prompt.token_ids),
+            token_ids=tuple(response),
+            images=prompt.images,
+        )
+
+    @property
+    def held(self) -> list[str]:
+        """References of the screenshots that it holds, each as often as it does."""
+        return [shot.picture.reference for shot in self._shots]
 
 
 def _without_end(tokenizer: PreTrainedTokenizerBase, response: str) -> str:

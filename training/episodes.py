@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from webdojo.agents.engines.transformers_engine import TransformersEngine
+    from webdojo.agents.pictures import Pictures
 
 MakeAgent = Callable[[Task, int], Agent]
 """Makes the agent of one episode from its task and an episode seed."""
@@ -46,11 +47,14 @@ class PolicyAgents:
     context_tokens: int
     max_response_tokens: int
     temperature: float = 1.0
+    pictures: Pictures | None = None
 
     def __call__(self, task: Task, seed: int) -> PolicyAgent:
         """An agent whose tokens are drawn from ``seed``."""
         sampling = Sampling(self.temperature, self.max_response_tokens, seed)
-        return PolicyAgent(self.engine, self.tokenizer, self.layout, sampling, self.context_tokens)
+        return PolicyAgent(
+            self.engine, self.tokenizer, self.layout, sampling, self.context_tokens, self.pictures
+        )
 
 
 class ValidAgents:
@@ -129,6 +133,7 @@ async def run_episode(
                     step_reward=step.reward,
                     state_hash=observation.state_hash,
                     page_changed=step.observation.page_changed,
+                    images=decision.images,
                 )
             )
             observation, reward = step.observation, step.reward

@@ -11,7 +11,9 @@ import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from webdojo.agents.architecture import placeholder_ids
 from webdojo.agents.engines.decoder import check_fit
+from webdojo.agents.pictures import Picture
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.lora import merged_weights
 from webdojo.training.packing import PackedBatch, response_logprobs_and_entropies
@@ -39,12 +41,21 @@ class PolicyModule(nn.Module):
     Everything runs inside one ``forward``, as wrappers for several processes require.
     """
 
-    def __init__(self, causal_lm: nn.Module, config: LearnerConfig, entropy_gradient: bool) -> None:
+    def __init__(
+        self,
+        causal_lm: nn.Module,
+        config: LearnerConfig,
+        entropy_gradient: bool,
+        pixels: Callable[[Picture], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.causal_lm = causal_lm
         self._temperature = config.temperature
-        self._banned = config.banned_token_ids
+        # No engine draws what stands for images.
+        never = placeholder_ids(causal_lm.config)  # type: ignore[arg-type]
+        self._banned = tuple(sorted({*config.banned_token_ids, *never}))
         self._entropy_gradient = entropy_gradient
+        self._pixels = pixels
 
     def forward(self, packed: PackedBatch) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies (nats, float32) of the trained tokens, [tokens] each."""
@@ -54,6 +65,7 @@ class PolicyModule(nn.Module):
             self._temperature,
             self._banned,
             entropy_gradient=self._entropy_gradient,
+            pixels=self._pixels,
         )
 
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
@@ -22,6 +22,10 @@ from webdojo.training.objectives.objective import prepare, surrogate
 from webdojo.training.objectives.statistics import Statistics
 from webdojo.training.packing import PackedBatch, Row, pack
 from webdojo.training.rollouts.trajectory import Group, Turn
+from webdojo.training.turn_rows import TurnRows
+
+if TYPE_CHECKING:
+    from webdojo.agents.pictures import Pictures
 
 Result = TypeVar("Result")
 
@@ -33,6 +37,8 @@ class Learner:
     are float32 and its dropout is 0, as ratios compare two passes over the same tokens. With
     several processes every one of them is given the same groups or rows and computes its share.
     ``reference`` is the policy that a KL penalty measures from; it is needed only for that.
+    ``pictures`` is where a model that sees finds the screenshots that its turns refer to: pixels
+    are computed once an image and freed after the update.
 
     ``step`` counts calls of ``update`` and ``supervised_step``; ``skipped_steps`` counts the
     optimiser steps that were not taken because a loss or gradient was not finite.
@@ -50,6 +56,7 @@ class Learner:
         *,
         reference: nn.Module | None = None,
         accelerator: Accelerator | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.config = config
         self.objective = objective or ObjectiveConfig()
@@ -72,13 +79,15 @@ class Learner:
             add_adapters(model, config.lora, torch.bfloat16 if half else torch.float32)
         if config.gradient_checkpointing:
             _checkpoint_gradients(model)
-        policy = PolicyModule(model.train(), config, self.objective.needs_entropies)
+        self._rows = TurnRows.of(model.config, pictures)  # type: ignore[arg-type]
+        pixels = pictures.pixels if pictures is not None else None
+        policy = PolicyModule(model.train(), config, self.objective.needs_entropies, pixels)
         self._stepper = GradientStepper(policy, config, accelerator)
         self._device: torch.device = accelerator.device
         self._reference: PolicyModule | None = None
         if reference is not None:
             reference.requires_grad_(False).eval().to(self._device)
-            self._reference = PolicyModule(reference, config, entropy_gradient=False)
+            self._reference = PolicyModule(reference, config, entropy_gradient=False, pixels=pixels)
         self._shuffler = torch.Generator().manual_seed(config.seed)
 
     def update(
@@ -90,22 +99,25 @@ class Learner:
         estimators that know of trajectories that were not kept.
 
         Each epoch deals the groups to the mini-batches at random. Token weights are those of the
-        whole batch, so a mini-batch's loss is scaled up by the number of mini-batches. Raises
-        ValueError if the groups hold no response token.
+        whole batch, so a mini-batch's loss is scaled up by the number of mini-batches. Of a
+        trajectory whose screenshots are not all there only the reward counts. Raises ValueError if
+        the groups hold no response token.
 
         Metrics: ``loss`` and ``grad_norm`` (before clipping; means over the optimiser steps
         taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
         tokens that these very weights drew), ``staleness_*`` (versions, over tokens),
         ``shared_token_rate`` (of the tokens read, the share that packing saved), ``tokens``,
         ``seconds``, ``tokens_per_s``, ``lr``, ``optimizer_steps``, ``skipped_steps``,
-        ``out_of_memory`` (times that micro-batches were halved).
+        ``out_of_memory`` (times that micro-batches were halved); with screenshots ``images`` (how
+        many different ones), ``images_missing`` and ``trajectories_dropped``.
         """
         started = time.perf_counter()
         memory_ran_out = self.out_of_memory
+        groups, pictured = self._rows.whole(groups)
         batch = Batch.of(groups, pool)
         prepared = prepare(batch, self.objective)
         turns = [turn for group in groups for x in group.trajectories for turn in x.turns]
-        rows = [Row.of(turn.prompt_ids, turn.response_ids) for turn in turns]
+        rows = [self._rows.row(turn) for turn in turns]
         plan = [part for _ in range(self.config.epochs) for part in self._deal(batch)]
         behaviour = self._tensor([p for turn in turns for p in turn.logprobs])
         # With one step on the batch the policy before it is the one that the step evaluates.
@@ -144,6 +156,8 @@ class Learner:
         metrics["shared_token_rate"] = 1 - packed_tokens / read
         metrics |= _pace(self.config.epochs * behaviour.numel(), started)
         metrics["out_of_memory"] = self.out_of_memory - memory_ran_out
+        metrics |= pictured
+        self._rows.free()
         # A step that was skipped may have seen numbers that no log can hold.
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 

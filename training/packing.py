@@ -4,20 +4,30 @@ Rows of one group begin with the same prompt, and supervised rows of one page be
 page. Rows are merged into a tree of tokens: a shared beginning is stored once, every branch sees
 its own ancestors only (a 4-D attention mask), and positions count along the branch. The hidden
 state of each token is then exactly that of the unpacked row, so log-probabilities and gradients
-are too, at a fraction of the tokens.
+are too, at a fraction of the tokens. Images are told apart by content, so a shared beginning may
+hold some; what a micro-batch shows more than once is looked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
+from webdojo.agents.engines.image_prompt import (
+    Features,
+    ImagePrompt,
+    language_inputs,
+    picture_keys,
+    see,
+)
 from webdojo.agents.engines.prefix_store import common_length
+from webdojo.agents.pictures import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,8 @@ class Row:
 
     token_ids: tuple[int, ...]
     trained: tuple[bool, ...]
+    images: ImagePrompt | None = None
+    """The images among the tokens, if there are any."""
 
     def __post_init__(self) -> None:
         if len(self.token_ids) != len(self.trained):
@@ -40,11 +52,20 @@ class Row:
             )
 
     @classmethod
-    def of(cls, prompt_ids: Sequence[int], response_ids: Sequence[int]) -> Row:
-        """Make a row of a prompt, not trained on, and its response, trained on."""
+    def of(
+        cls,
+        prompt_ids: Sequence[int],
+        response_ids: Sequence[int],
+        images: ImagePrompt | None = None,
+    ) -> Row:
+        """Make a row of a prompt, not trained on, and its response, trained on.
+
+        ``images`` are those of the prompt.
+        """
         return cls(
             (*prompt_ids, *response_ids),
             (False,) * len(prompt_ids) + (True,) * len(response_ids),
+            images,
         )
 
     @property
@@ -52,6 +73,18 @@ class Row:
         """The tokens a model must read: all that come before the last trained one."""
         last = max((t for t, trained in enumerate(self.trained) if trained), default=0)
         return self.token_ids[:last]
+
+    @property
+    def input_keys(self) -> tuple[int, ...]:
+        """The same with images told apart: equal for inputs that mean the same."""
+        ids = self.input_ids
+        if self.images is None:
+            return ids
+        return (*self.images.keys, *ids[len(self.images.keys) :])[: len(ids)]
+
+
+def _nowhere() -> Tensor:
+    return torch.empty(0, dtype=torch.long)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +98,10 @@ class PackedBatch:
     predict them, ``targets`` are their ids, ``token_rows`` is the row each belongs to, as an
     index into the list given to ``pack``, and ``token_indices`` its place among all trained
     tokens of that list, row after row.
+
+    Where rows hold images, ``position_ids`` are [3, batch, length]: time, row and column.
+    ``pictures`` are the different images, whose features one behind another are the source of what
+    stands at the flattened ``image_places``: ``image_sources`` says which, both [image tokens].
     """
 
     input_ids: Tensor
@@ -77,6 +114,9 @@ class PackedBatch:
     token_indices: Tensor
     row_tokens: int
     """Tokens that the rows would take read one by one, unpadded."""
+    pictures: tuple[Picture, ...] = ()
+    image_places: Tensor = field(default_factory=_nowhere)
+    image_sources: Tensor = field(default_factory=_nowhere)
 
     @property
     def tokens(self) -> int:
@@ -95,6 +135,9 @@ class PackedBatch:
             self.token_rows.to(device),
             self.token_indices.to(device),
             self.row_tokens,
+            self.pictures,
+            self.image_places.to(device),
+            self.image_sources.to(device),
         )
 
 
@@ -118,7 +161,7 @@ def pack(
     Rows without a trained token are left out. The result depends on nothing but the arguments.
     Raises ValueError if a row is longer than ``max_tokens``.
     """
-    inputs = {i: row.input_ids for i, row in enumerate(rows) if any(row.trained)}
+    inputs = {i: row.input_keys for i, row in enumerate(rows) if any(row.trained)}
     for i, tokens in inputs.items():
         if len(tokens) > max_tokens:
             raise ValueError(
@@ -141,13 +184,17 @@ def response_logprobs(
     packed: PackedBatch,
     temperature: float = 1.0,
     banned_token_ids: Sequence[int] = (),
+    pixels: Callable[[Picture], Tensor] | None = None,
 ) -> Tensor:
     """Log-probabilities (nats, float32) of the trained tokens, [tokens], in ``packed`` order.
 
     ``model`` is a Hugging Face causal language model whose attention takes a 4-D mask (``sdpa``
-    or ``eager``). ``banned_token_ids`` have probability zero, as in the engine.
+    or ``eager``). ``banned_token_ids`` have probability zero, as in the engine. ``pixels`` gives
+    those of an image; it is needed where there are images.
     """
-    return response_logprobs_and_entropies(model, packed, temperature, banned_token_ids)[0]
+    return response_logprobs_and_entropies(
+        model, packed, temperature, banned_token_ids, pixels=pixels
+    )[0]
 
 
 def response_logprobs_and_entropies(
@@ -157,13 +204,20 @@ def response_logprobs_and_entropies(
     banned_token_ids: Sequence[int] = (),
     *,
     entropy_gradient: bool = False,
+    pixels: Callable[[Picture], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As ``response_logprobs``, with the entropy (nats) of each token's distribution, [tokens].
 
     The entropy carries a gradient only if asked for: it doubles the memory of the logits.
     """
+    inputs: dict[str, Any] = {"input_ids": packed.input_ids}
+    if packed.pictures:
+        if pixels is None:
+            raise ValueError("the rows hold images; pass what gives their pixels")
+        features = Features.joined(see(model, packed.pictures, pixels)).at(packed.image_sources)
+        inputs = language_inputs(model, packed.input_ids, packed.image_places, features)
     hidden = decoder_of(model)(
-        input_ids=packed.input_ids,
+        **inputs,
         position_ids=packed.position_ids,
         attention_mask=as_model_mask(model, packed.attention_mask),
         use_cache=False,
@@ -248,6 +302,9 @@ def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tre
     length = max(sum(tree.length for tree in trees) for trees in bins)
     input_ids = torch.zeros(len(bins), length, dtype=torch.long)
     position_ids = torch.zeros(len(bins), length, dtype=torch.long)
+    seen = _Images(rows, [i for trees in bins for tree in trees for i in tree.rows])
+    if seen.pictures:
+        position_ids = position_ids.repeat(3, 1, 1)
     mask = torch.zeros(len(bins), length, length, dtype=torch.bool)
     # Padding sees itself: a query that sees nothing gives NaN.
     mask.diagonal(dim1=1, dim2=2).fill_(True)
@@ -259,8 +316,10 @@ def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tre
     for b, trees in enumerate(bins):
         start = 0
         for tree in trees:
-            _write(tree, start, input_ids[b], position_ids[b], mask[b])
             offset = b * length + start
+            images = [rows[i].images for i in tree.rows]
+            _write(tree, start, images, input_ids[b], position_ids[..., b, :], mask[b])
+            seen.note(tree, offset)
             for i, path in zip(tree.rows, tree.paths, strict=True):
                 row = rows[i]
                 indices.append(i)
@@ -280,18 +339,61 @@ def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tre
         token_rows=torch.tensor(token_rows),
         token_indices=torch.tensor(token_indices),
         row_tokens=sum(len(path) for trees in bins for tree in trees for path in tree.paths),
+        pictures=tuple(seen.pictures),
+        image_places=torch.tensor(seen.places, dtype=torch.long),
+        image_sources=torch.tensor(seen.sources, dtype=torch.long),
     )
 
 
-def _write(tree: _Tree, start: int, input_ids: Tensor, position_ids: Tensor, mask: Tensor) -> None:
-    """Write a tree's tokens, positions and mask into one sequence, from ``start`` on."""
-    for path, branch in zip(tree.paths, tree.branches, strict=True):
+class _Images:
+    """The different images of some rows, and where parts of them stand in a packed batch."""
+
+    def __init__(self, rows: Sequence[Row], chosen: Sequence[int]) -> None:
+        found = [rows[i].images for i in chosen]
+        spans = (span for images in found if images is not None for span in images.spans)
+        self.pictures = {picture: None for _, picture in spans}
+        self.places: list[int] = []
+        self.sources: list[int] = []
+        self._source: dict[int, int] = {}
+        for picture in self.pictures:
+            for key in picture_keys(picture):
+                self._source[key] = len(self._source)
+
+    def note(self, tree: _Tree, offset: int) -> None:
+        """Note the image tokens of a tree that begins at ``offset`` of the flattened batch."""
+        if not self.pictures:
+            return
+        for path, branch in zip(tree.paths, tree.branches, strict=True):
+            depth = len(path) - len(branch)
+            for place, key in zip(path[depth:], branch, strict=True):
+                if key < 0:
+                    self.places.append(offset + place)
+                    self.sources.append(self._source[key])
+
+
+def _write(
+    tree: _Tree,
+    start: int,
+    images: Sequence[ImagePrompt | None],
+    input_ids: Tensor,
+    position_ids: Tensor,
+    mask: Tensor,
+) -> None:
+    """Write a tree's tokens, positions and mask into one sequence, from ``start`` on.
+
+    ``images`` are those of its rows, ``position_ids`` [length], or [3, length] with images.
+    """
+    for path, branch, seen in zip(tree.paths, tree.branches, images, strict=True):
         if not branch:
             continue
         depth = len(path) - len(branch)
         span = slice(start + path[depth], start + path[-1] + 1)
-        input_ids[span] = torch.tensor(branch)
-        position_ids[span] = torch.arange(depth, len(path))
+        # What stands for an image is overwritten by what the model sees of it.
+        input_ids[span] = torch.tensor([max(key, 0) for key in branch])
+        if seen is None:
+            position_ids[..., span] = torch.arange(depth, len(path))
+        else:
+            position_ids[..., span] = seen.positions_from(depth, len(branch))
         if depth:
             mask[span] |= mask[start + path[depth - 1]]
         mask[span, span] = torch.ones(len(branch), len(branch), dtype=torch.bool).tril()

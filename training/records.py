@@ -11,7 +11,7 @@ from typing import Any
 from webdojo.training.metrics import drop_cut_line
 from webdojo.training.rollouts.trajectory import Trajectory, Turn
 
-_TURN_SEQUENCES = ("prompt_ids", "response_ids", "logprobs", "versions")
+_TURN_SEQUENCES = ("prompt_ids", "response_ids", "logprobs", "versions", "images")
 _TURN_FIELDS = {field.name for field in fields(Turn)}
 _FIELDS = {field.name for field in fields(Trajectory)}
 
@@ -57,7 +57,7 @@ def trajectory_from_json(data: dict[str, Any]) -> Trajectory:
     turns = []
     for turn in data["turns"]:
         known = {key: value for key, value in turn.items() if key in _TURN_FIELDS}
-        for key in _TURN_SEQUENCES:
+        for key in known.keys() & _TURN_SEQUENCES:
             known[key] = tuple(known[key])
         turns.append(Turn(**known))
     rest = {key: value for key, value in data.items() if key in _FIELDS}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from webdojo.agents.architecture import text_config
+
 
 def as_model_mask(model: nn.Module, visible: Tensor) -> Tensor:
     """Give ``visible`` the form that the model's attention takes.
@@ -13,7 +15,7 @@ def as_model_mask(model: nn.Module, visible: Tensor) -> Tensor:
     pass a 4-D mask on to every layer as it is. Raises ValueError if the attention takes no such
     mask (flash attention), or if a sliding window is shorter than the keys.
     """
-    config = model.config
+    config = text_config(model)
     window = getattr(config, "sliding_window", None)
     slides = "sliding_attention" in (getattr(config, "layer_types", None) or ())
     if slides and window is not None and window < visible.shape[-1]:
@@ -22,7 +24,7 @@ def as_model_mask(model: nn.Module, visible: Tensor) -> Tensor:
             f"{visible.shape[-1]} tokens does not express; set use_sliding_window=false in its "
             "config"
         )
-    implementation = config._attn_implementation  # type: ignore[union-attr]
+    implementation = config._attn_implementation
     if implementation == "sdpa":
         return visible
     if implementation == "eager":

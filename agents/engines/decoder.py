@@ -12,9 +12,12 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from webdojo.agents.architecture import placeholder_ids, text_config
 from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
 from webdojo.agents.engines.drawing import draw, uniform
 from webdojo.agents.engines.engine import Sampling
+from webdojo.agents.engines.image_prompt import ImagePrompt
+from webdojo.agents.engines.looking import Looking
 from webdojo.agents.engines.prefix_store import PrefixStore
 from webdojo.agents.engines.slot_cache import SlotCache
 
@@ -46,6 +49,13 @@ class Request:
     error: Exception | None = None
     swaps: int = 0
     """How often weights had been swapped when the prompt was read."""
+    images: ImagePrompt | None = None
+    """The prompt's images, if it has any."""
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The prompt; equal for prompts that mean the same, images included."""
+        return self.images.keys if self.images else self.prompt_ids
 
     @property
     def cached(self) -> int:
@@ -53,9 +63,9 @@ class Request:
         return len(self.prompt_ids) + len(self.token_ids) - 1
 
     @property
-    def cached_ids(self) -> tuple[int, ...]:
-        """The tokens in the cache."""
-        return (*self.prompt_ids, *self.token_ids[:-1])
+    def cached_keys(self) -> tuple[int, ...]:
+        """What is in the cache."""
+        return (*self.keys, *self.token_ids[:-1])
 
     @property
     def over(self) -> bool:
@@ -92,6 +102,7 @@ class Decoder:
         prefill_tokens: int,
         eos_token_ids: Sequence[int],
         banned_token_ids: Sequence[int],
+        looking: Looking | None = None,
     ) -> None:
         if slots < 1:
             raise ValueError(f"slots is {slots}; a decoder needs at least one")
@@ -103,9 +114,10 @@ class Decoder:
         self.counters = Counters()
         self._prefill_tokens = prefill_tokens
         self._eos = frozenset(eos_token_ids)
-        self._banned = list(banned_token_ids)
-        layers: int = model.config.num_hidden_layers  # type: ignore[union-attr, assignment]
-        self._cache = SlotCache(layers, slots + kept)
+        never = placeholder_ids(model.config)  # type: ignore[arg-type]
+        self._banned = sorted({*banned_token_ids, *never})
+        self._looking = looking
+        self._cache = SlotCache(text_config(model).num_hidden_layers, slots + kept)
         self._store = PrefixStore(slots, kept)
         self._swaps = 0
 
@@ -120,13 +132,21 @@ class Decoder:
         Equal prompts are computed once. A beginning that the cache holds already, computed under
         the present weights, is copied. Returns those that have left already.
         """
+        blind = self._look(requests)
+        requests = [request for request in requests if request.error is None]
+        left = blind + (self._admit(requests) if requests else [])
+        if self._looking is not None:
+            self._looking.trim()
+        return left
+
+    def _admit(self, requests: Sequence[Request]) -> list[Request]:
         base = len(self.running)
         known = [
-            (slot, request.cached_ids)
+            (slot, request.cached_keys)
             for slot, request in enumerate(self.running)
             if request.swaps == self._swaps
         ]
-        distinct = {request.prompt_ids: request for request in requests}
+        distinct = {request.keys: request for request in requests}
         shared = {prompt: self._store.longest(prompt[:-1], known) for prompt in distinct}
         starts = {p: length if length >= _MIN_SHARED else 0 for p, (_, length) in shared.items()}
         # Neighbouring slots of similar work go through one forward pass.
@@ -134,12 +154,13 @@ class Decoder:
         for slot, prompt in enumerate(order, base):
             if starts[prompt]:
                 self._cache.copy(shared[prompt][0], slot, starts[prompt])
-        logits = self._prefill(order, [starts[prompt] for prompt in order], base)
-        self.running += [distinct[prompt] for prompt in order]
+        first_ones = [distinct[prompt] for prompt in order]
+        logits = self._prefill(first_ones, [starts[prompt] for prompt in order], base)
+        self.running += first_ones
         rows = list(range(len(order)))
         first = {prompt: row for row, prompt in enumerate(order)}
         for request in requests:
-            prompt = request.prompt_ids
+            prompt = request.keys
             if request is not distinct[prompt]:
                 self._cache.copy(base + first[prompt], len(self.running), len(prompt))
                 self.running.append(request)
@@ -158,6 +179,7 @@ class Decoder:
             return cancelled
         logits = self._forward(
             0,
+            self.running,
             [request.token_ids[-1:] for request in self.running],
             [request.cached for request in self.running],
         )
@@ -177,13 +199,29 @@ class Decoder:
         self.version = version
         self._swaps += 1
         self._store.clear()
+        if self._looking is not None:
+            self._looking.forget()
 
-    def _prefill(self, prompts: list[tuple[int, ...]], starts: list[int], base: int) -> Tensor:
+    def _look(self, requests: Sequence[Request]) -> list[Request]:
+        """Have the images of the prompts looked at; gives those that have lost one."""
+        blind = []
+        for request in requests:
+            if request.images is None:
+                continue
+            assert self._looking is not None
+            try:
+                self._looking.prepare(self.model, request.images)
+            except LookupError as error:
+                request.error = error
+                blind.append(request)
+        return blind
+
+    def _prefill(self, requests: list[Request], starts: list[int], base: int) -> Tensor:
         """Read prompts from their ``starts`` on into slots ``base`` …, a few at a time.
 
         Sorted by the number of tokens to read. Returns what each predicts [prompts, vocabulary].
         """
-        todo = [prompt[start:] for prompt, start in zip(prompts, starts, strict=True)]
+        todo = [request.keys[start:] for request, start in zip(requests, starts, strict=True)]
         logits = []
         begin = 0
         for end in range(1, len(todo) + 1):
@@ -192,34 +230,43 @@ class Decoder:
                 padding = (length - len(todo[end - 1])) * count
                 if padding <= _PASS_TOKENS and length * (count + 1) <= self._prefill_tokens:
                     continue
-            logits.append(self._forward(base + begin, todo[begin:end], starts[begin:end]))
+            part = slice(begin, end)
+            logits.append(self._forward(base + begin, requests[part], todo[part], starts[part]))
             begin = end
         return torch.cat(logits)
 
     def _forward(
-        self, first: int, tokens: Sequence[Sequence[int]], starts: Sequence[int]
+        self,
+        first: int,
+        requests: Sequence[Request],
+        tokens: Sequence[Sequence[int]],
+        starts: Sequence[int],
     ) -> Tensor:
-        """Append tokens to the sequences in slots ``first`` …, which hold ``starts`` tokens.
+        """Append tokens to the requests' sequences in slots ``first`` …, which hold ``starts``.
 
         Returns the logits, float32, after the last token of each [sequences, vocabulary].
         """
         lengths = [len(sequence) for sequence in tokens]
         longest = max(lengths)
-        ids = self._tensor([[*t, *[0] * (longest - len(t))] for t in tokens])
-        steps = torch.arange(longest, device=ids.device)
-        places = self._tensor(starts)[:, None] + steps
+        first_places = self._tensor(starts)[:, None]
+        places = first_places + torch.arange(longest, device=first_places.device)
         # Padding lands behind its sequence, where the next tokens overwrite it before it is seen.
         seen = max(starts) + longest
         self._cache.begin(first, places, seen)
-        visible = torch.arange(seen, device=ids.device) <= places[:, :, None]
+        visible = torch.arange(seen, device=places.device) <= places[:, :, None]
+        images = [request.images for request in requests]
+        if self._looking is not None and any(images):
+            inputs = self._looking.inputs(self.model, tokens, starts, images)
+        else:
+            ids = self._tensor([[*t, *[0] * (longest - len(t))] for t in tokens])
+            inputs = {"input_ids": ids, "position_ids": places}
         hidden = decoder_of(self.model)(
-            input_ids=ids,
-            position_ids=places,
+            **inputs,
             attention_mask=as_model_mask(self.model, visible[:, None]),
             past_key_values=self._cache,
             use_cache=True,
         ).last_hidden_state
-        rows = torch.arange(len(lengths), device=ids.device)
+        rows = torch.arange(len(lengths), device=places.device)
         last = hidden[rows, self._tensor(lengths) - 1]
         logits: Tensor = head_of(self.model)(last).float()
         return logits
@@ -290,7 +337,7 @@ class Decoder:
         """Keep what the present weights computed for a request that leaves."""
         if request.swaps != self._swaps or not request.token_ids:
             return
-        place = self._store.place_for(request.cached_ids)
+        place = self._store.place_for(request.cached_keys)
         if place is not None:
             self._cache.copy(slot, place, request.cached)
 

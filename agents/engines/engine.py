@@ -64,10 +64,14 @@ class Engine(Protocol):
         """What the engine has done so far."""
         ...
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, images: Sequence[str] = ()
+    ) -> Completion:
         """Draw one response.
 
-        Raises ContextOverflowError if the prompt is too long. Cancelling the call frees its place.
+        ``images`` are references of the screenshots that the prompt's placeholder tokens stand
+        for, in order. Raises ContextOverflowError if the prompt is too long, ValueError if images
+        and placeholders do not match. Cancelling the call frees its place.
         """
         ...
 

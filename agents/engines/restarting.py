@@ -49,12 +49,14 @@ class RestartingEngine(Generic[E]):
         """What the present engine has done so far."""
         return self.engine.counters
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, images: Sequence[str] = ()
+    ) -> Completion:
         """Draw one response, by the next engine if this one dies of it."""
         while True:
             engine = self.engine
             try:
-                drawn = await engine.generate(prompt_ids, sampling)
+                drawn = await engine.generate(prompt_ids, sampling, images=images)
             except EngineDeadError as error:
                 await self._revive(engine, error)
             else:

@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from webdojo.agents.architecture import load_model, text_config
 from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Request
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
 from webdojo.agents.engines.limits import response_limit
+from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.reply import Reply
 from webdojo.agents.engines.weights import checksum, read_safetensors
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
+
+    from webdojo.agents.pictures import Pictures
 
 
 class TransformersEngine:
@@ -39,6 +43,8 @@ class TransformersEngine:
     part of it; ``banned_token_ids`` are never drawn. ``context_tokens`` defaults to the model's
     positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own);
     threads of the program that first use torch later get the same number, others keep theirs.
+    ``pictures`` is where a model that sees finds the images of its prompts. Tokens that stand for
+    images are never drawn.
 
     Tokens of one response may carry several versions: after ``update_weights`` a running
     response goes on under the new weights, over the keys and values that the old ones computed.
@@ -58,10 +64,12 @@ class TransformersEngine:
         banned_token_ids: Sequence[int] = (),
         context_tokens: int | None = None,
         threads: int | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         if eos_token_ids is None:
             eos_token_ids = _eos_of(model)
-        self._context: int = context_tokens or model.config.max_position_embeddings
+        self._context: int = context_tokens or text_config(model).max_position_embeddings
+        self._images = PromptImages.of(model.config, pictures)
         self._vocabulary: int = model.get_input_embeddings().num_embeddings  # type: ignore[assignment]
         self._threads = threads
         self._decoder = Decoder(
@@ -72,6 +80,7 @@ class TransformersEngine:
             prefill_tokens=prefill_tokens,
             eos_token_ids=eos_token_ids,
             banned_token_ids=banned_token_ids,
+            looking=self._images.looking() if self._images is not None else None,
         )
         self._changed = threading.Condition()
         # Guarded by _changed: what the event loop hands to the thread, and why it no longer may.
@@ -92,10 +101,7 @@ class TransformersEngine:
 
         ``options`` are the constructor's. Raises OSError if there is no such checkpoint.
         """
-        from transformers import AutoModelForCausalLM
-
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, attn_implementation="sdpa")
-        return cls(model.to(device), **options)  # type: ignore[arg-type]
+        return cls(load_model(str(checkpoint)).to(device), **options)
 
     @property
     def version(self) -> int:
@@ -112,18 +118,28 @@ class TransformersEngine:
         prompt_ids: Sequence[int],
         sampling: Sampling,
         constraint: Constraint | None = None,
+        *,
+        images: Sequence[str] = (),
     ) -> Completion:
         """Draw one response.
+
+        ``images`` are references of the screenshots that the prompt's placeholder tokens stand
+        for, in order; each image is looked at once under the same weights.
 
         ``constraint`` is called in the decode thread before each token with the ids drawn so
         far, and gives the ids that may come next, or None for all; log-probabilities are then
         those of the constrained distribution. If it raises, or allows nothing, this call raises.
 
         Raises ContextOverflowError if the prompt is too long, ValueError for a prompt or sampling
-        that cannot be served, FloatingPointError if the weights give NaN, and EngineDeadError if
-        the engine no longer serves. Cancelling the call frees its slot before the next step.
+        that cannot be served, MissingPictureError if a screenshot is gone, FloatingPointError if
+        the weights give NaN, and EngineDeadError if the engine no longer serves. Cancelling the
+        call frees its slot before the next step.
         """
         request = self._request(prompt_ids, sampling, constraint)
+        if self._images is not None:
+            request.images = await self._images.read(request.prompt_ids, images)
+        elif images:
+            raise blind_model(images)
         reply: Reply[Completion] = Reply()
         with self._changed:
             self._check_alive()

@@ -23,9 +23,11 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webdojo.agents.architecture import empty_model, placeholder_ids, text_config
 from webdojo.agents.engines.decoder import Counters, check_fit
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
 from webdojo.agents.engines.limits import response_limit
+from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.reply import Reply
 from webdojo.agents.engines.weights import shapes_in, weight_files
 from webdojo.tasks.errors import UserError
@@ -33,6 +35,8 @@ from webdojo.tasks.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PretrainedConfig, PreTrainedModel
+
+    from webdojo.agents.pictures import Pictures
 
 PYTHON = "WEBDOJO_VLLM_PYTHON"
 """Environment variable that names the Python that has vLLM."""
@@ -51,6 +55,9 @@ class VllmEngine:
     ``context_tokens`` defaults to the model's positions, ``dtype`` to the checkpoint's, and
     ``python`` to ``find_python()``. ``threads`` bounds the CPU threads of a forward pass.
     ``hang_s`` is how long the process, once it serves, may say nothing while it is waited for.
+    ``pictures`` is where a model that sees finds the images of its prompts, of which there are
+    ``images`` at most. Their files are read by the process itself: the pipe carries references.
+    Tokens that stand for images are never drawn.
 
     Prefixes are shared between prompts, but never between weights: each update salts the cache
     anew. Tokens of one response may carry several versions, as with the embedded engine.
@@ -71,9 +78,12 @@ class VllmEngine:
         threads: int | None = None,
         python: str | None = None,
         hang_s: float = 600.0,
+        pictures: Pictures | None = None,
+        images: int = 8,
     ) -> None:
         self._skeleton = _skeleton(str(checkpoint))
-        text: PretrainedConfig = self._skeleton.config.get_text_config()
+        self._images = PromptImages.of(self._skeleton.config, pictures)
+        text: PretrainedConfig = text_config(self._skeleton)
         self._context: int = context_tokens or text.max_position_embeddings
         self._vocabulary: int = text.vocab_size
         self._version = version
@@ -97,10 +107,10 @@ class VllmEngine:
             "slots": slots,
             "version": version,
             "eos": list(_eos_of(self._skeleton) if eos_token_ids is None else eos_token_ids),
-            "banned": list(banned_token_ids),
-            "placeholder": getattr(self._skeleton.config, "image_token_id", None),
-            "images": 0,
-            "processor": None,
+            "banned": sorted({*banned_token_ids, *placeholder_ids(self._skeleton.config)}),
+            "placeholder": self._images.placeholder if self._images is not None else None,
+            "images": 0 if pictures is None else images,
+            "screenshots": "" if pictures is None else str(pictures.store.folder.resolve()),
         }
         self._start(python or find_python(), settings, threads)
 
@@ -145,17 +155,22 @@ class VllmEngine:
         """Of the process that vLLM runs in."""
         return self._process.pid
 
-    async def generate(self, prompt_ids: Sequence[int], sampling: Sampling) -> Completion:
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, images: Sequence[str] = ()
+    ) -> Completion:
         """Draw one response.
 
-        Raises ContextOverflowError if the prompt is too long, ValueError for a prompt or sampling
-        that cannot be served, FloatingPointError if the weights give NaN, and EngineDeadError if
-        the engine no longer serves. Cancelling the call frees its place before the next step.
+        ``images`` are references of the screenshots that the prompt's placeholder tokens stand
+        for, in order. Raises ContextOverflowError if the prompt is too long, ValueError for a
+        prompt or sampling that cannot be served, MissingPictureError if a screenshot is gone,
+        FloatingPointError if the weights give NaN, and EngineDeadError if the engine no longer
+        serves. Cancelling the call frees its place before the next step.
         """
         prompt = list(prompt_ids)
         limit = response_limit(prompt, sampling, vocabulary=self._vocabulary, context=self._context)
+        shown = self._sizes(prompt, images)
         number, reply = self._ask(
-            "generate", prompt, sampling.temperature, limit, sampling.seed, ()
+            "generate", prompt, sampling.temperature, limit, sampling.seed, shown
         )
         try:
             token_ids, logprobs, versions, finished = await reply.future
@@ -195,6 +210,18 @@ class VllmEngine:
             self._closed = True
         self._outbox.put(None)
         await asyncio.to_thread(self._end)
+
+    def _sizes(
+        self, prompt: Sequence[int], references: Sequence[str]
+    ) -> list[tuple[str, tuple[int, int]]]:
+        """The images of a prompt, and the width and height that each is to be resized to."""
+        if self._images is None:
+            if references:
+                raise blind_model(references)
+            return []
+        found = self._images.prompt(prompt, references)
+        spans = found.spans if found is not None else ()
+        return [(picture.reference, self._images.size(picture)) for _, picture in spans]
 
     async def _load(self, files: Sequence[Path], version: int) -> None:
         self._version = await self._ask("update", [file.resolve() for file in files], version)[
@@ -317,15 +344,13 @@ def shared_memory() -> str | None:
 
 def _skeleton(checkpoint: str) -> PreTrainedModel:
     """The model without its weights: names, shapes and configuration."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+    from transformers import AutoConfig, GenerationConfig
 
     try:
         config = AutoConfig.from_pretrained(checkpoint)
     except Exception as error:  # transformers lets through whatever its parsers raise
         raise UserError(f"the configuration of {checkpoint} cannot be read: {error}") from error
-    with torch.device("meta"):
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model = empty_model(config)
     with suppress(OSError):  # it may have none; from_config made one of the configuration
         model.generation_config = GenerationConfig.from_pretrained(checkpoint)
     return model

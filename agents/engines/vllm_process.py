@@ -11,7 +11,6 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ from vllm.v1.engine.llm_engine import LLMEngine
 BACKEND = "webdojo-safetensors"
 PREFILL_TOKENS = 4096
 """Prompt tokens of one step on a CPU."""
+PICTURE_CACHE_GIB = 1
+"""Pixels that are kept, in GiB."""
 
 
 def main(descriptor: int) -> None:
@@ -60,6 +61,7 @@ class Server:
         self._eos: list[int] = settings["eos"]
         self._banned: list[int] = settings["banned"]
         self._placeholder: int | None = settings["placeholder"]
+        self._screenshots = Path(settings["screenshots"])
         gpu = torch.cuda.is_available()
         WeightTransferEngineFactory.register_engine(BACKEND, SafetensorsTransfer)
         self._engine = LLMEngine.from_engine_args(
@@ -82,7 +84,7 @@ class Server:
                 max_num_batched_tokens=None if gpu else max(settings["context"], PREFILL_TOKENS),
                 weight_transfer_config=WeightTransferConfig(backend=BACKEND),
                 limit_mm_per_prompt={"image": settings["images"], "video": 0},
-                mm_processor_kwargs=settings["processor"],
+                mm_processor_cache_gb=PICTURE_CACHE_GIB,
                 disable_log_stats=True,
             )
         )
@@ -121,7 +123,7 @@ class Server:
         temperature: float,
         limit: int,
         seed: int,
-        images: Sequence[tuple[str, bytes]],
+        images: Sequence[tuple[str, tuple[int, int]]],
     ) -> None:
         key = str(number)
         parameters = SamplingParams(
@@ -137,18 +139,23 @@ class Server:
         )
         # What other weights computed is never shared: the salt is part of a block's name.
         asked: dict[str, Any] = {"prompt_token_ids": prompt, "cache_salt": str(self._swaps)}
-        if images:
-            from PIL import Image
-
-            asked["prompt_token_ids"] = _folded(prompt, self._placeholder)
-            asked["multi_modal_data"] = {"image": [Image.open(BytesIO(b)) for _, b in images]}
-            asked["multi_modal_uuids"] = {"image": [reference for reference, _ in images]}
         try:
+            if images:
+                asked["prompt_token_ids"] = _folded(prompt, self._placeholder)
+                asked["multi_modal_data"] = {"image": [self._picture(*each) for each in images]}
+                asked["multi_modal_uuids"] = {"image": [reference for reference, _ in images]}
             self._engine.add_request(key, asked, parameters)
         except Exception as error:  # noqa: BLE001  # reported to the caller whose request it is
             self._connection.send(("failed", number, f"{type(error).__name__}: {error}"))
             return
         self._drawing[key] = Drawing(len(prompt), temperature == 0)
+
+    def _picture(self, reference: str, size: tuple[int, int]) -> Any:
+        """A screenshot in the size that the model takes, resized as the learner resizes it."""
+        from PIL import Image
+
+        with Image.open(self._screenshots / reference) as opened:
+            return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
 
     def _cancel(self, number: int) -> None:
         if self._drawing.pop(str(number), None) is not None:

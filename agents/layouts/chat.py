@@ -18,12 +18,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from webdojo.agents.layouts.layout import Prompt, Shot, Vision
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
-from webdojo.envs.actions import ACTIONS
+from webdojo.envs.actions import ACTIONS, parse_action
+from webdojo.envs.core import COORDINATES
 from webdojo.envs.observation import Observation
 from webdojo.envs.pruning import prune_html
 from webdojo.tasks.calls import call
@@ -46,6 +49,8 @@ MAX_NOTES = 40
 """Notes that are kept; the oldest are dropped."""
 MAX_CHARACTERS = 400
 """Of a note, or a subtask and its state; longer ones are cut."""
+PLACEHOLDER = "<|image_pad|>"
+"""What chat templates of Qwen-VL's kind write for an image."""
 CUT = "\n… the rest of the page is cut …"
 
 _CALL = re.compile(r"[a-z_]+\(.*\)\s*$", re.DOTALL)
@@ -53,19 +58,29 @@ _PART = re.compile(r"^\W*(memory|progress|intention|action)\W*:\s*", re.IGNORECA
 
 
 @lru_cache(maxsize=8)
-def system_prompt(layout: str = "chat") -> str:
+def system_prompt(layout: str = "chat", vision: Vision | None = None) -> str:
     """What the model is told once; UserError if its file has gone or is malformed."""
-    own = Path(__file__).parents[1] / "prompts"
-    name = f"{STYLES[layout]}.md"
-    replaced = Path(os.environ.get(PROMPTS, own)) / name
-    path = replaced if replaced.is_file() else own / name
     actions = "\n".join(f"- {spec.describe()} Example: {spec.example}" for spec in ACTIONS.values())
+    shown = {
+        "see-text": vision is None or vision.text,
+        "see-screenshots": vision is not None,
+        "see-marks": vision is not None and vision.marks,
+    }
+    page = " ".join(_read_prompt(name).strip() for name, is_shown in shown.items() if is_shown)
+    return _read_prompt(STYLES[layout], actions=actions, page=page)
+
+
+def _read_prompt(name: str, **filled_in: str) -> str:
+    own = Path(__file__).parents[1] / "prompts"
+    replaced = Path(os.environ.get(PROMPTS, own)) / f"{name}.md"
+    path = replaced if replaced.is_file() else own / f"{name}.md"
     try:
-        return path.read_text(encoding="utf-8").format(actions=actions)
+        return path.read_text(encoding="utf-8").format(**filled_in)
     except (OSError, ValueError, LookupError) as error:
+        places = " and ".join(f"{{{place}}}" for place in filled_in) or "no braces"
         raise UserError(
-            f"{path} cannot be read as a prompt ({error}): write {{actions}} where the actions are"
-            " to stand, and double every other brace"
+            f"{path} cannot be read as a prompt ({error}): write {places} for what is filled in,"
+            " and double every other brace"
         ) from None
 
 
@@ -84,8 +99,11 @@ class ChatLayout:
 
     modes: tuple[str, ...] = ("pruned_html",)
 
-    def __init__(self, name: str = "chat", window: int = WINDOW) -> None:
+    def __init__(
+        self, name: str = "chat", window: int = WINDOW, vision: Vision | None = None
+    ) -> None:
         self.name = name
+        self.vision = vision
         self._window = window
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -105,25 +123,65 @@ class ChatLayout:
 
         What is left out of it is said.
         """
-        page = observation.pruned_html
+        return self.prompt(tokenizer, observation, history, max_tokens).token_ids
+
+    def prompt(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        observation: Observation,
+        history: Sequence[str],
+        max_tokens: int,
+        shots: Sequence[Shot] = (),
+    ) -> Prompt:
+        """The same with the last screenshots before the text.
+
+        They take half of the room at most, but the present page's is always there.
+        """
+        shown = self._window_of(shots)
+        while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:
+            del shown[0]
+        images = _image_tokens(shown)
+        page = observation.pruned_html if self.vision is None or self.vision.text else ""
         while True:
-            messages = self.messages(observation, page, history)
-            text = str(
-                tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-            )
-            ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+            messages = self.messages(observation, page, history, shown)
+            ids = _encode(tokenizer, messages, shown)
             if len(ids) <= max_tokens or not page:
-                return ids
-            room = int(len(page) * max_tokens / len(ids) * 0.9)
-            page = self.shortened(observation, page, room)
+                return Prompt(ids, tuple(shot.picture.reference for shot in shown))
+            share = max(0, max_tokens - images) / (len(ids) - images)
+            page = self.shortened(observation, page, int(len(page) * share * 0.9))
 
     def messages(
-        self, observation: Observation, page: str, history: Sequence[str]
+        self,
+        observation: Observation,
+        page: str,
+        history: Sequence[str],
+        shots: Sequence[Shot] = (),
     ) -> list[dict[str, Any]]:
-        """The conversation as chat templates and endpoints take it, about ``page``."""
+        """The conversation as chat templates and endpoints take it, about ``page``.
+
+        With screenshots the user's message is a list of parts, of which images say nothing else.
+        """
+        text = self._user_message(observation, page, history)
+        content: str | list[dict[str, str]] = text
+        if shots:
+            content = []
+            for shot in shots[:-1]:
+                content += [_text(f"Before step {shot.step}:\n"), {"type": "image"}, _text("\n")]
+            content += [_text("Now:\n"), {"type": "image"}, _text(f"\n\n{text}")]
         return [
-            {"role": "system", "content": system_prompt(self.name)},
-            {"role": "user", "content": self._user_message(observation, page, history)},
+            {"role": "system", "content": system_prompt(self.name, self.vision)},
+            {"role": "user", "content": content},
+        ]
+
+    def _window_of(self, shots: Sequence[Shot]) -> list[Shot]:
+        """The screenshots of the last steps, one where the page looked the same."""
+        if self.vision is None:
+            return []
+        last = list(shots)[-self.vision.images :]
+        return [
+            shot
+            for shot, later in zip_longest(last, last[1:])
+            if later is None or later.picture.reference != shot.picture.reference
         ]
 
     def shortened(self, observation: Observation, page: str, characters: int) -> str:
@@ -146,8 +204,11 @@ class ChatLayout:
         return read(response).action
 
     def response(self, action: str, observation: Observation) -> str:
-        """The call itself; the tokenizer's end token is added when it is encoded."""
-        return action
+        """The call itself; the tokenizer's end token is added when it is encoded.
+
+        Places in the viewport, given in pixels, are said as the screenshots count them.
+        """
+        return action if self.vision is None else _in_thousandths(action, observation.viewport)
 
     def distraction(self, observation: Observation, rng: Random) -> str:
         """A click of any element that can be acted on."""
@@ -168,7 +229,9 @@ class ChatLayout:
         return json.dumps(step, ensure_ascii=False)
 
     def _user_message(self, observation: Observation, page: str, history: Sequence[str]) -> str:
-        parts = [f"Goal: {observation.goal}", f"URL: {observation.url}", f"Page:\n{page}"]
+        parts = [f"Goal: {observation.goal}", f"URL: {observation.url}"]
+        if self.vision is None or self.vision.text:
+            parts.append(f"Page:\n{page}")
         steps = [json.loads(step) for step in history]
         if self.name == "chat-memory":
             notes = list(dict.fromkeys(note for step in steps for note in step["memory"]))
@@ -189,6 +252,71 @@ class ChatLayout:
         if observation.last_action_error:
             parts.append(f"The last action failed: {observation.last_action_error}")
         return "\n\n".join(part for part in parts if part)
+
+
+def _text(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+def _image_tokens(shots: Sequence[Shot]) -> int:
+    return sum(shot.picture.tokens for shot in shots)
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], shots: Sequence[Shot]
+) -> list[int]:
+    """The chat template applied, as many placeholder tokens to an image as it takes."""
+    system, user = messages
+    content = user["content"]
+    if isinstance(content, str):
+        content = _harmless(tokenizer, content)
+    else:
+        content = [
+            part | {"text": _harmless(tokenizer, part["text"])} if "text" in part else part
+            for part in content
+        ]
+    text = str(
+        tokenizer.apply_chat_template(
+            [system, {"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+    )
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    if not shots:
+        return ids
+    placeholder = tokenizer.get_vocab().get(PLACEHOLDER, -1)
+    if ids.count(placeholder) != len(shots):
+        raise UserError(
+            f"the chat template shows {ids.count(placeholder)} of {len(shots)} images as"
+            f" {PLACEHOLDER}; screenshots need a model of Qwen-VL's kind"
+        )
+    left = iter(shots)
+    return [
+        each
+        for token in ids
+        for each in ([token] * next(left).picture.tokens if token == placeholder else [token])
+    ]
+
+
+def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Text in which no token of the template can be spelled: a page must not speak for others."""
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special and (spelled := str(token.content)) in text:
+            text = text.replace(spelled, f"{spelled[:1]} {spelled[1:]}")
+    return text
+
+
+def _in_thousandths(action: str, viewport: tuple[int, int]) -> str:
+    parsed = parse_action(action)
+    size = dict(zip("xy", viewport, strict=True))
+    arguments = {
+        name: round(1000 * value / size[name[-1]]) if name in COORDINATES else value
+        for name, value in parsed.arguments.items()
+    }
+    if arguments == parsed.arguments:
+        return action
+    return call(parsed.name, *arguments.values())
 
 
 def read(response: str) -> Said:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from webdojo.agents.pictures import Picture
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError
 
@@ -15,12 +17,43 @@ if TYPE_CHECKING:
 LAYOUTS = ("outline", "chat", "chat-progress", "chat-memory", "chat-compressive")
 
 
+@dataclass(frozen=True, slots=True)
+class Vision:
+    """What prompts show of how pages look."""
+
+    images: int = 1
+    """Screenshots of the last so many steps, the present page's among them; pages that look the
+    same are shown once."""
+    marks: bool = False
+    """Whether elements that can be acted on are framed and numbered (set of marks)."""
+    text: bool = True
+    """Whether the page's HTML is there too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A screenshot, and the step that was decided on it, counted from 1."""
+
+    step: int
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an engine is given: tokens, and references of the images that are among them."""
+
+    token_ids: list[int]
+    images: tuple[str, ...] = ()
+
+
 class Layout(Protocol):
     """Turns observations into prompts and responses into actions."""
 
     name: str
     modes: tuple[str, ...]
     """Observation modes that it reads."""
+    vision: Vision | None
+    """What it shows of how pages look; None for text alone."""
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """Why a tokenizer cannot write this layout and what to do, as "has no …"; or empty."""
@@ -36,6 +69,20 @@ class Layout(Protocol):
         """Prompt tokens, at most ``max_tokens``: the page is cut to fit.
 
         ``history`` holds the earlier responses of the episode as ``remember`` gave them.
+        """
+        ...
+
+    def prompt(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        observation: Observation,
+        history: Sequence[str],
+        max_tokens: int,
+        shots: Sequence[Shot] = (),
+    ) -> Prompt:
+        """The same with screenshots in it, of which the oldest go first where room is short.
+
+        ``shots`` are those of the episode, the present page's last.
         """
         ...
 
@@ -59,11 +106,18 @@ class Layout(Protocol):
         ...
 
 
-def get_layout(name: str) -> Layout:
-    """The layout of that name; raises UserError if there is none."""
+def get_layout(name: str, vision: Vision | None = None) -> Layout:
+    """The layout of that name; raises UserError if there is none, or it cannot show pictures."""
     from webdojo.agents.layouts.chat import ChatLayout
     from webdojo.agents.layouts.outline import OutlineLayout
 
     if name not in LAYOUTS:
         raise UserError(f"unknown prompt layout {name!r}: choose one of {', '.join(LAYOUTS)}")
-    return OutlineLayout() if name == "outline" else ChatLayout(name)
+    if name != "outline":
+        return ChatLayout(name, vision=vision)
+    if vision is not None:
+        raise UserError(
+            "the outline layout shows no screenshots: set policy.layout=chat, or take"
+            " policy.screenshots out"
+        )
+    return OutlineLayout()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
+from webdojo.agents.layouts.layout import Prompt, Shot, Vision
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
@@ -121,6 +122,7 @@ class OutlineLayout:
 
     name = "outline"
     modes: tuple[str, ...] = ("outline",)
+    vision: Vision | None = None
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """It must know the layout's own tokens."""
@@ -148,6 +150,17 @@ class OutlineLayout:
                 return ids
             keep = int(len(lines) * max_tokens / len(ids)) - 1
             lines = lines[: max(0, min(len(lines) - 1, keep))]
+
+    def prompt(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        observation: Observation,
+        history: Sequence[str],
+        max_tokens: int,
+        shots: Sequence[Shot] = (),
+    ) -> Prompt:
+        """The same; screenshots are not shown."""
+        return Prompt(self.prompt_ids(tokenizer, observation, history, max_tokens))
 
     def action(self, response: str) -> str:
         """The action call that the response stands for."""

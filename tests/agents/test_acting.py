@@ -87,7 +87,12 @@ class ScriptedEngine:
         self.asked: list[tuple[tuple[int, ...], Sampling]] = []
 
     async def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, constraint: object = None
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        constraint: object = None,
+        *,
+        images: Sequence[str] = (),
     ) -> Completion:
         self.asked.append((tuple(prompt_ids), sampling))
         count = len(self.token_ids)

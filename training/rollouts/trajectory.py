@@ -28,8 +28,8 @@ class Turn:
     state_hash: str = ""
     """Hash of URL and pruned page before the action."""
     page_changed: bool = True
-    screenshot: str = ""
-    """Reference (content hash) of the screenshot the policy saw; empty if none was asked for."""
+    images: tuple[str, ...] = ()
+    """References (content hashes) of the screenshots in the prompt, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""Which screenshots rollouts still need, and when they are freed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from webdojo.training.rollouts.accounts import PoolEvent
+from webdojo.training.rollouts.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from webdojo.agents.pictures import Pictures
+
+
+class HeldPictures:
+    """Holds the screenshots of finished episodes until nobody can ask for them any more.
+
+    That is when their group was consumed or rejected, and the learner has written a checkpoint
+    since: a run that is killed goes on from its last checkpoint, and reads again what came after.
+    """
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self._of_group: defaultdict[int, list[str]] = defaultdict(list)
+        self._over: set[int] = set()
+        self._spent: list[str] = []
+        self._settled: list[str] = []
+
+    def finished(self, trajectory: Trajectory) -> None:
+        """Hold what a trajectory of the pool refers to."""
+        if trajectory.group_id in self._over:
+            return  # nobody waits for it
+        shown = references(trajectory)
+        self._pictures.hold(shown)
+        self._of_group[trajectory.group_id] += shown
+
+    def happened(self, event: PoolEvent) -> None:
+        """Take note of a group's end."""
+        if event.kind in ("reject", "consume"):
+            self._over.add(event.group_id)
+            self._spent += self._of_group.pop(event.group_id, [])
+
+    def checkpoint(self) -> None:
+        """A checkpoint is about to be written, which knows of all that happened so far."""
+        self._settled += self._spent
+        self._spent = []
+
+    def published(self) -> None:
+        """New weights came, so the last checkpoint is whole: free what it does not need."""
+        self._pictures.release(self._settled)
+        self._settled = []
+
+    def resume(
+        self, trajectories: Iterable[Trajectory], groups: Collection[int], since: int
+    ) -> None:
+        """Hold what a run that was stopped left in ``groups`` and those from ``since`` on.
+
+        Whatever else lies in the store goes.
+        """
+        for trajectory in trajectories:
+            if trajectory.group_id in groups or trajectory.group_id >= since:
+                self.finished(trajectory)
+        self._pictures.sweep()
+
+
+def references(trajectory: Trajectory) -> list[str]:
+    """The screenshots that a trajectory refers to, each once."""
+    return sorted({reference for turn in trajectory.turns for reference in turn.images})
