@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.architecture import load_model
+from webdojo.agents.architecture import load_model, sees
 from webdojo.agents.layouts.layout import LAYOUTS, Layout, Vision, get_layout
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from webdojo.agents.pictures import Pictures
 
 SHIPPED = {"webdojo-nano": Path(__file__).parent / "nano"}
 """Policies that come with WebDojo, by name."""
@@ -97,6 +99,15 @@ class Checkpoint:
             )
         return found
 
+    def pictures(self, folder: Path) -> Pictures | None:
+        """The screenshots in ``folder`` as the model sees them; None if its prompts show none."""
+        if self.layout.vision is None:
+            return None
+        from webdojo.agents.pictures import Pictures
+        from webdojo.envs.screenshots import ScreenshotStore
+
+        return Pictures(ScreenshotStore(folder), self.image_processor())
+
     def check(self, context_tokens: int) -> None:
         """Raise UserError if the checkpoint cannot be served with prompts of that length.
 
@@ -117,6 +128,13 @@ class Checkpoint:
                 f" {positions}; set it to {positions} at most"
             )
         self.tokenizer()
+        if self.layout.vision is not None:
+            if not sees(config):
+                raise UserError(
+                    f"{self.path} takes text only: take policy.screenshots out, or choose a policy"
+                    " that sees, such as Qwen/Qwen3-VL-2B-Instruct"
+                )
+            self.image_processor()
         for file in sorted(Path(self.path).glob("*.safetensors")):
             try:
                 with safe_open(file, "pt"):

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sampling import Sampling
@@ -26,6 +27,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class ScreenshotsConfig(Section):
+    """What prompts show of how pages look; mouse actions then count from 0 to 1000."""
+
+    images: int = Field(1, gt=0)
+    """Screenshots of the last so many steps, the present page's among them; pages that look the
+    same are shown once."""
+    marks: bool = False
+    """Whether elements that can be acted on are framed and numbered (set of marks)."""
+    text: bool = True
+    """Whether the page's HTML is there too."""
+
+
 class PolicyConfig(Section):
     """The policy that is trained."""
 
@@ -37,9 +50,16 @@ class PolicyConfig(Section):
         Literal["outline", "chat", "chat-progress", "chat-memory", "chat-compressive"] | None
     ) = None
     """Prompt layout; None takes the checkpoint's own."""
+    screenshots: ScreenshotsConfig | None = None
+    """For a policy that sees; None takes the checkpoint's own, which may be none."""
     context_tokens: int = Field(1024, gt=0)
     """Longest prompt and response together."""
     max_response_tokens: int = Field(48, gt=0)
+
+    @property
+    def vision(self) -> Vision | None:
+        """The screenshots as a layout takes them."""
+        return Vision(**self.screenshots.model_dump()) if self.screenshots is not None else None
 
     @model_validator(mode="after")
     def _room_for_a_prompt(self) -> PolicyConfig:

@@ -80,6 +80,11 @@ class RunFolder:
         return self.path / "trajectories" / "rollouts.jsonl"
 
     @property
+    def screenshots(self) -> Path:
+        """Screenshots that the learner may still look at, by the hash of their content."""
+        return self.path / "screenshots"
+
+    @property
     def summary_file(self) -> Path:
         """The figures of the finished run."""
         return self.path / "summary.json"

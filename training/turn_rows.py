@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webdojo.agents.engines.prompt_images import PromptImages
@@ -13,6 +14,7 @@ from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
+    from webdojo.agents.checkpoint import Checkpoint
     from webdojo.agents.pictures import Pictures
 
 
@@ -21,6 +23,16 @@ class TurnRows:
     """Makes rows of turns, for one model."""
 
     images: PromptImages | None
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Checkpoint, screenshots: Path) -> TurnRows:
+        """For a checkpoint, with the screenshots in that folder if its prompts show any."""
+        pictures = checkpoint.pictures(screenshots)
+        if pictures is None:
+            return TEXT
+        from transformers import AutoConfig
+
+        return cls.of(AutoConfig.from_pretrained(checkpoint.path), pictures)
 
     @classmethod
     def of(cls, config: PretrainedConfig, pictures: Pictures | None) -> TurnRows:
@@ -73,6 +85,10 @@ class TurnRows:
         """Free the pixels of what was trained on."""
         if self.images is not None and self.images.pictures is not None:
             self.images.pictures.forget_pixels()
+
+
+TEXT = TurnRows(None)
+"""For turns without screenshots."""
 
 
 def _shown(trajectory: Trajectory) -> Iterable[str]:

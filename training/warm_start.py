@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from random import Random
 
+from webdojo.agents.pictures import MissingPictureError
 from webdojo.training.learner import Learner
 from webdojo.training.packing import Row
 from webdojo.training.rollouts.trajectory import Trajectory
+from webdojo.training.turn_rows import TEXT, TurnRows
 
 
-def rows_of(trajectories: Iterable[Trajectory]) -> list[Row]:
-    """One row for each turn that has a response, of successful episodes only."""
-    return [
-        Row.of(turn.prompt_ids, turn.response_ids)
-        for trajectory in trajectories
-        if trajectory.reward > 0
-        for turn in trajectory.turns
-        if turn.response_ids
-    ]
+def rows_of(trajectories: Iterable[Trajectory], turns: TurnRows = TEXT) -> list[Row]:
+    """One row for each turn that has a response, of successful episodes only.
+
+    ``turns`` finds the screenshots of the prompts; a turn that has lost one is left out.
+    """
+    rows = []
+    for trajectory in trajectories:
+        for turn in trajectory.turns if trajectory.reward > 0 else ():
+            with suppress(MissingPictureError):
+                if turn.response_ids:
+                    rows.append(turns.row(turn))
+    return rows
 
 
 def batches(rows: Sequence[Row], batch_tokens: int, epochs: int, seed: int) -> Iterator[list[Row]]:

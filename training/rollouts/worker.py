@@ -19,13 +19,16 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from webdojo.agents.endpoint import EndpointAgents, is_endpoint
 from webdojo.agents.engines.engine import EngineDeadError
+from webdojo.agents.layouts.layout import Vision
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec
 from webdojo.envs.pool import EnvPool
+from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
@@ -41,20 +44,27 @@ from webdojo.training.episodes import (
 )
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest
+from webdojo.training.rollouts.held_pictures import HeldPictures, references
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
+    from webdojo.agents.agent import Agent
+    from webdojo.agents.checkpoint import Checkpoint
     from webdojo.agents.engines.restarting import RestartingEngine
     from webdojo.agents.engines.transformers_engine import TransformersEngine
     from webdojo.agents.engines.vllm_engine import VllmEngine
+    from webdojo.agents.pictures import Pictures
+    from webdojo.tasks.task import Task
     from webdojo.training.config import RolloutConfig
     from webdojo.training.rollouts.pool import RolloutPool
 
 Player = Literal["policy", "valid-policy", "oracle", "random", "demonstrator"]
 """Who plays; ``valid-policy`` is the policy decoding valid actions only."""
+LOOKING = ("policy", "valid-policy", "demonstrator")
+"""Players whose prompts may show screenshots."""
 RECENT, RECENT_OF_TASK = 400, 80
 """Episodes over which success is shown, of all tasks and of one."""
 ORPHAN_S = 5.0
@@ -90,6 +100,8 @@ class WorkerSettings:
     """Whether the engine draws one response at a time and keeps no prefixes, so that what it gives
     does not depend on what else it draws, even in the last bit."""
     deadline_s: float = 60.0
+    vision: Vision | None = None
+    """Screenshots in prompts; None takes what the checkpoint says of itself."""
 
 
 @dataclass
@@ -101,15 +113,26 @@ class Worker:
     engine: TransformersEngine | RestartingEngine[VllmEngine] | None = None
     pool: RolloutPool | None = None
     log: TrajectoryLog | None = None
-    envs: dict[tuple[str, ...], EnvPool] = field(default_factory=dict)
+    envs: dict[EnvSpec, EnvPool] = field(default_factory=dict)
+    pictures: Pictures | None = None
+    held: HeldPictures | None = None
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
     given_up: int = 0
     """Episodes outside the pool that were given up since the last one that ended."""
     tallies: dict[str, deque[bool]] = field(default_factory=dict)
+    vision: Vision | None = None
+    """What the policy's prompts show of how pages look, once it was looked up."""
+    screenshots: Path | None = None
+    """Folder in which they are kept; None for one that goes with the process."""
+    _own_folder: TemporaryDirectory[str] | None = None
 
     async def open_browser(self) -> int:
         """Start the browser, if it does not run; gives its process id."""
         return await self.chromium.process_id()
+
+    async def keep_screenshots(self, folder: Path) -> None:
+        """Keep the screenshots that prompts show in ``folder``, where the learner finds them."""
+        self.screenshots = folder
 
     # Episodes outside the pool: demonstrations and evaluation ---------------------------------
 
@@ -129,7 +152,9 @@ class Worker:
         """
         make_agent = self._agents(player, temperature, noise)
         modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
-        envs = self._envs(modes)
+        envs = self._envs(player, modes)
+        # What demonstrations show is looked at in the warm start.
+        hold = self._hold if player == "demonstrator" else _let_go
         queue = iter(episodes)
         most = min(MOST_GIVEN_UP, len(episodes))
         pending: set[asyncio.Task[Trajectory]] = set()
@@ -138,7 +163,7 @@ class Worker:
             while True:
                 while len(pending) < self.settings.slots and (which := next(queue, None)):
                     agent_seed = episode_seed(seed, which)
-                    episode = self._retried(which, envs, make_agent, agent_seed, most)
+                    episode = self._retried(which, envs, make_agent, agent_seed, most, hold)
                     pending.add(asyncio.create_task(episode))
                 if not pending:
                     return
@@ -157,12 +182,13 @@ class Worker:
         make_agent: MakeAgent,
         agent_seed: int,
         most_given_up: int,
+        hold: Callable[[Trajectory], None],
     ) -> Trajectory:
         reason = ""
         for _ in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(self.settings.deadline_s):
-                    found = await self._run(which, envs, make_agent, agent_seed)
+                    found = await self._run(which, envs, make_agent, agent_seed, hold=hold)
             except BrowserDiedError as error:
                 reason = str(error)
             except TimeoutError:
@@ -189,10 +215,20 @@ class Worker:
         make_agent: MakeAgent,
         agent_seed: int,
         progress: Callable[[], None] = lambda: None,
+        *,
+        hold: Callable[[Trajectory], None],
     ) -> Trajectory:
         """Play one episode; what the user's own task file raises becomes a UserError."""
+        agents: list[Agent] = []
+
+        def made(task: Task, seed: int) -> Agent:
+            agents.append(make_agent(task, seed))
+            return agents[-1]
+
         try:
-            return await run_episode(which, envs, make_agent, agent_seed, progress)
+            played = await run_episode(which, envs, made, agent_seed, progress)
+            hold(played)
+            return played
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if frame.filename in self.settings.task_files]
@@ -202,6 +238,10 @@ class Worker:
                 f"{own[-1].filename}, line {own[-1].lineno}: {type(error).__name__}: {error}, in"
                 f" {which.task_id} with seed {which.seed}; mend the task and try again"
             ) from error
+        finally:
+            if self.pictures is not None:
+                for agent in agents:
+                    self.pictures.release(getattr(agent, "held", ()))
 
     # The pool ----------------------------------------------------------------------------------
 
@@ -219,10 +259,14 @@ class Worker:
         from webdojo.training.rollouts.pool import RolloutPool
 
         make_agent = self._agents("policy", rollout.temperature)
-        envs = self._envs(make_agent(registry.get(task_ids[0]), 0).modes)
+        envs = self._envs("policy", make_agent(registry.get(task_ids[0]), 0).modes)
         sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
         finished = list(read_trajectories(log_path)) if state is not None else []
         self.log = log = TrajectoryLog(log_path)
+        if self.pictures is not None:
+            self.held = held = HeldPictures(self.pictures)
+            state_of = state or {"groups": (), "next_group": 0}
+            held.resume(finished, {g for g, *_ in state_of["groups"]}, state_of["next_group"])
 
         async def run(request: EpisodeRequest) -> Trajectory:
             which = EpisodeId(
@@ -236,7 +280,10 @@ class Worker:
             # A repeated attempt draws the same tokens where the course is to repeat.
             first = replace(which, episode_id=f"{which.group_id:06d}-{which.member}-1")
             agent_seed = episode_seed(seed, first if rollout.deterministic else which)
-            played = await self._run(which, envs, make_agent, agent_seed, request.progress)
+            hold = self.held.finished if self.held is not None else _let_go
+            played = await self._run(
+                which, envs, make_agent, agent_seed, request.progress, hold=hold
+            )
             if played.ending == "blocked":
                 raise BlockedEpisodeError(f"{which.task_id} with seed {which.seed} was blocked")
             return played
@@ -260,6 +307,7 @@ class Worker:
             retries=rollout.retries,
             rounds=rollout.rounds,
             on_trajectory=keep,
+            on_event=self.held.happened if self.held is not None else None,
         )
         if state is not None:
             self.pool.load_state_dict(state, finished)
@@ -282,12 +330,16 @@ class Worker:
     async def publish(self, weights: Path, version: int) -> None:
         """Load new weights between two decode steps, while episodes run."""
         await self._engine().update_weights(weights, version)
+        if self.held is not None:
+            self.held.published()
         if self.pool is not None:
             self.pool.set_version(version)
 
     async def pool_state(self) -> dict[str, Any]:
         """The pool's ledger, for a checkpoint."""
         assert self.pool is not None
+        if self.held is not None:
+            self.held.checkpoint()
         return self.pool.state_dict()
 
     async def stop_pool(self) -> dict[str, Any]:
@@ -313,6 +365,8 @@ class Worker:
             found["recent_success"] = sum(self.recent) / len(self.recent)
             found["recent_episodes"] = len(self.recent)
         found["tasks"] = {task: (len(t), sum(t)) for task, t in self.tallies.items()}
+        if self.pictures is not None:
+            found["images"] = {"held": self.pictures.held, "computed": self.pictures.computed}
         if self.pool is not None:
             status = self.pool.status()
             found["pool"] = status.counters.state_dict()
@@ -328,18 +382,45 @@ class Worker:
         if self.engine is not None:
             await self.engine.close()
         await self.chromium.close()
+        if self._own_folder is not None:
+            self._own_folder.cleanup()
 
-    def _envs(self, modes: tuple[str, ...]) -> EnvPool:
-        if modes not in self.envs:
-            self.envs[modes] = EnvPool(self.chromium, EnvSpec(modes=modes), self.settings.slots)
-        return self.envs[modes]
+    def _envs(self, player: Player, modes: tuple[str, ...]) -> EnvPool:
+        spec = EnvSpec(modes=modes)
+        if self.vision is not None and player in LOOKING:
+            # Oracles give places in pixels, whatever a policy does.
+            counted: Literal["pixels", "thousandths"] = (
+                "pixels" if player == "demonstrator" else "thousandths"
+            )
+            shot = ScreenshotSpec(marks=self.vision.marks)
+            spec = EnvSpec(modes=modes, screenshot=shot, coordinates=counted)
+        if spec not in self.envs:
+            self.envs[spec] = EnvPool(self.chromium, spec, self.settings.slots)
+        return self.envs[spec]
+
+    def _hold(self, trajectory: Trajectory) -> None:
+        if self.pictures is not None:
+            self.pictures.hold(references(trajectory))
+
+    def _checkpoint(self) -> Checkpoint:
+        """The policy's; sets what its prompts show, and where screenshots are kept."""
+        from webdojo.agents.checkpoint import find_checkpoint
+
+        settings = self.settings
+        found = find_checkpoint(settings.checkpoint, settings.layout, settings.vision)
+        self.vision = found.layout.vision
+        if self.vision is not None and self.pictures is None:
+            if self.screenshots is None:
+                self._own_folder = TemporaryDirectory(prefix="webdojo-screenshots-")
+                self.screenshots = Path(self._own_folder.name)
+            self.pictures = found.pictures(self.screenshots)
+        return found
 
     def _agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
         if player == "oracle":
             return oracle_agent
         if player == "random":
             return random_agent
-        from webdojo.agents.checkpoint import find_checkpoint
         from webdojo.training.demonstrations import Demonstrators
 
         settings = self.settings
@@ -347,12 +428,14 @@ class Worker:
             return EndpointAgents(
                 settings.checkpoint, settings.layout, settings.max_response_tokens, temperature
             )
-        found = find_checkpoint(settings.checkpoint, settings.layout)
+        found = self._checkpoint()
         limits = (settings.context_tokens, settings.max_response_tokens)
         if player == "demonstrator":
-            return Demonstrators(found.tokenizer(), found.layout, *limits, noise)
+            return Demonstrators(found.tokenizer(), found.layout, *limits, noise, self.pictures)
         engine = self._engine()
-        free = PolicyAgents(engine, found.tokenizer(), found.layout, *limits, temperature)
+        free = PolicyAgents(
+            engine, found.tokenizer(), found.layout, *limits, temperature, self.pictures
+        )
         if player != "valid-policy":
             return free
         if settings.engine != "transformers":
@@ -361,14 +444,14 @@ class Worker:
 
     def _engine(self) -> TransformersEngine | RestartingEngine[VllmEngine]:
         if self.engine is None:
-            from webdojo.agents.checkpoint import find_checkpoint
             from webdojo.agents.engines.restarting import RestartingEngine
             from webdojo.agents.engines.transformers_engine import TransformersEngine
             from webdojo.agents.engines.vllm_engine import VllmEngine
 
             settings = self.settings
+            found = self._checkpoint()
             if settings.engine == "vllm":
-                path = find_checkpoint(settings.checkpoint, settings.layout).path
+                path = found.path
                 self.engine = RestartingEngine(
                     lambda version: VllmEngine(
                         path,
@@ -376,10 +459,12 @@ class Worker:
                         slots=1 if settings.deterministic else settings.slots,
                         context_tokens=settings.context_tokens,
                         threads=settings.engine_threads,
+                        pictures=self.pictures,
+                        images=self.vision.images if self.vision is not None else 0,
                     )
                 )
                 return self.engine
-            model = find_checkpoint(settings.checkpoint, settings.layout).model()
+            model = found.model()
             alone = settings.deterministic
             self.engine = TransformersEngine(
                 on_accelerator(model, settings.precision),
@@ -387,8 +472,13 @@ class Worker:
                 kept=0 if alone else 32,
                 context_tokens=settings.context_tokens,
                 threads=settings.engine_threads,
+                pictures=self.pictures,
             )
         return self.engine
+
+
+def _let_go(trajectory: Trajectory) -> None:
+    pass
 
 
 def on_accelerator(model: PreTrainedModel, precision: str) -> PreTrainedModel:
