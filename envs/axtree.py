@@ -45,11 +45,9 @@ def _write(node: Node | str, lines: list[str], depth: int) -> None:
         if node.strip():
             lines.append(f"{pad}StaticText {_quoted(node)}")
         return
-    role = _role(node)
-    by_content = role in NAMED_BY_CONTENT and not any(
-        inner.actionable for inner in node.walk() if inner is not node
-    )
-    name = _name(node) or (node.text() if by_content else "")
+    role = role_of(node)
+    by_content = is_named_by_content(node)
+    name = name_of(node) or (node.text() if by_content else "")
     parts = [f"{role} {_quoted(name)}"]
     if node.actionable:
         parts += ["clickable", "visible"]
@@ -66,7 +64,8 @@ def _write(node: Node | str, lines: list[str], depth: int) -> None:
             _write(child, lines, depth + 1)
 
 
-def _role(node: Node) -> str:
+def role_of(node: Node) -> str:
+    """The ARIA role of an element: the one it gives itself, or its tag's."""
     given = node.attributes.get("role", "")
     if given:
         return given
@@ -75,13 +74,21 @@ def _role(node: Node) -> str:
     return ROLES.get(node.tag, "generic")
 
 
-def _name(node: Node) -> str:
+def is_named_by_content(node: Node) -> bool:
+    """Whether an element's name is the text in it, which is then told once."""
+    return role_of(node) in NAMED_BY_CONTENT and not any(
+        inner.actionable for inner in node.walk() if inner is not node
+    )
+
+
+def name_of(node: Node) -> str:
+    """The name that an element is given by its attributes or its label."""
     for name in ("aria-label", "alt", "title"):
         if node.attributes.get(name):
             return node.attributes[name]
     if node.label:
         return node.label
-    if node.tag == "input" and _role(node) == "button":
+    if node.tag == "input" and role_of(node) == "button":
         return str(node.state.get("value", ""))
     return node.attributes.get("placeholder", "")
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from webdojo.envs.action_sets import action_set
 from webdojo.envs.actions import MAX_TEXT
 from webdojo.envs.background import Background
-from webdojo.envs.browser import BrowserDiedError, BrowserOptions
+from webdojo.envs.browser import BrowserDiedError, BrowserOptions, find_chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.observation import Observation
 from webdojo.envs.screenshots import ScreenshotSpec
@@ -90,6 +90,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             settle_ms=settle_ms,
             step_timeout_s=step_timeout_s,
         )
+        self.is_remote = url is not None
         self._spec = spec
         self._background = Background.get()
         self._pages: _Local | _Remote
@@ -104,6 +105,10 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         self.observation_space = _observation_space(spec, self._pages.viewport)
         self._last: Observation | None = None
         self._why_none = "no episode: call reset first"
+        self._lost = False
+        """Whether the episode's page is gone."""
+        self._untold = ""
+        """Why, where no step has told it yet."""
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -118,6 +123,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             self._last = self._pages.reset(instance)
         except BrowserDiedError:
             self._last = self._pages.reset(instance)
+        self._lost, self._untold = False, ""
         refused = self._pages.env.take_refused()
         info = {"seed": instance, "notices": self._last.notices, "refused": refused}
         return self._shown(self._last), info
@@ -126,8 +132,11 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         """Do one action, such as ``click("12")``."""
         last = self.last_observation
         try:
+            if self._untold:
+                raise BrowserDiedError(self._untold)
             step = self._background.run(self._pages.env.step(str(action)))
         except BrowserDiedError as died:
+            self._lost, self._untold = True, ""
             return self._shown(last), 0.0, False, True, {"browser_died": str(died)}
         self._last = step.observation
         info = {
@@ -141,11 +150,20 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         return self._shown(self._last), step.reward, step.terminated, step.truncated, info
 
     def render(self) -> PixelArray | None:
-        """The page as pixels [height, width, 3] if ``render_mode`` is ``rgb_array``."""
+        """The page as pixels [height, width, 3] if ``render_mode`` is ``rgb_array``.
+
+        A page that is gone is shown as it was seen last, black if no screenshot was asked for.
+        """
         if self.render_mode != "rgb_array":
             return None
-        assert self.last_observation is not None
-        return _pixels(self._background.run(self._pages.env.picture()))
+        last = self.last_observation
+        if not self._lost:
+            try:
+                return _pixels(self._background.run(self._pages.env.picture()))
+            except BrowserDiedError as died:
+                self._lost, self._untold = True, str(died)
+        width, height = last.viewport
+        return _pixels(last.screenshot) if last.screenshot else np.zeros((height, width, 3), "u1")
 
     def close(self) -> None:
         """Give the page back, and the browser with the last one; closing twice is fine.
@@ -192,6 +210,11 @@ class _Local:
         self._options = BrowserOptions(headless=not (show and _has_display()))
         if show and self._options.headless:
             logger.warn("render_mode='human': there is no display, so the page is not shown")
+        elif show and "headless" in str(find_chromium()):
+            logger.warn(
+                f"render_mode='human': {find_chromium()} has no window, so the page is not shown;"
+                " set WEBDOJO_CHROMIUM to a full Chromium"
+            )
         self._env: WebEnv | None = None
 
     @property

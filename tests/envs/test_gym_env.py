@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import warnings
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -52,7 +53,9 @@ def test_check_env_passes_for_every_task(task_id: str) -> None:
     [
         "import gymnasium; import webdojo.envs; name = 'webdojo/miniwob.click-button-v0'",
         "import webdojo.envs; import gymnasium; name = 'webdojo/miniwob.click-button-v0'",
-        "import gymnasium; name = 'webdojo.envs:webdojo/miniwob.click-button-v0'",
+        "import gymnasium; name = 'webdojo:webdojo/miniwob.click-button-v0'",
+        "import gymnasium, webdojo; gymnasium.register_envs(webdojo);"
+        " name = 'webdojo/miniwob.click-button-v0'",
     ],
 )
 def test_gymnasium_knows_the_tasks_whatever_is_imported_first(lines: str) -> None:
@@ -115,7 +118,7 @@ def test_all_faces_share_one_browser_and_one_thread_and_leave_nothing() -> None:
     envs = [gymnasium.make("webdojo/miniwob.click-button-v0") for _ in range(3)]
     for env in envs:
         env.reset(seed=1)
-    assert len({id(env.unwrapped._env._chromium) for env in envs}) == 1
+    assert len({id(env.unwrapped._pages.env._chromium) for env in envs}) == 1
     assert sum(thread.name == "webdojo" for thread in threading.enumerate()) == 1
     for env in envs:
         env.close()
@@ -126,10 +129,17 @@ def test_all_faces_share_one_browser_and_one_thread_and_leave_nothing() -> None:
     assert not alive
 
 
-def test_it_can_be_reset_after_close() -> None:
-    env = gymnasium.make("webdojo/miniwob.click-button-v0").unwrapped
+def test_it_says_why_it_cannot_step_and_can_be_reset_after_close() -> None:
+    env = gymnasium.make("webdojo/miniwob.click-button-v0", render_mode="rgb_array").unwrapped
+    for ask in (env.render, lambda: env.step("noop()")):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="no episode: call reset first"):
+            ask()
     env.reset(seed=1)
     env.close()
+    env.close()
+    for ask in (env.render, lambda: env.step("noop()")):
+        with pytest.raises(gymnasium.error.ResetNeeded, match="is closed: call reset to open it"):
+            ask()
     assert env.reset(seed=1)[0]["goal"]
     env.close()
 
@@ -141,6 +151,64 @@ def test_rgb_array_renders_the_viewport() -> None:
         assert picture.shape == (214, 332, 3)
         assert np.array_equal(picture, observation["screenshot"])
         assert len(np.unique(picture)) > 10
+
+
+def test_human_mode_without_a_display_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.warns(UserWarning, match="there is no display"):
+        env = gymnasium.make("webdojo/miniwob.click-button-v0", render_mode="human")
+    env.reset(seed=1)
+    assert env.render() is None
+    env.close()
+
+
+@pytest.mark.slow
+def test_an_episode_is_recorded_as_a_video(tmp_path: Path) -> None:
+    """By Gymnasium's RecordVideo, in the environment that has moviepy; a dead browser included."""
+    python = Path(__file__).parents[2] / ".venv-video" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("no moviepy here: scripts/setup-video.sh makes .venv-video")
+    program = """
+        import sys
+        import gymnasium, psutil, webdojo
+        from gymnasium.wrappers import RecordVideo, TimeLimit
+        from moviepy import VideoFileClip
+        from webdojo.envs.background import Background
+
+        env = gymnasium.make("webdojo/miniwob.login-user-v0", render_mode="rgb_array")
+        env = TimeLimit(RecordVideo(env, sys.argv[1], episode_trigger=lambda _: True), 3)
+        ends = []
+        for seed in (1, 2):
+            env.reset(seed=seed)
+            for action in ('fill("1", "ann")', 'fill("2", "secret")', "noop(1)"):
+                *_, truncated, info = env.step(action)
+                ends.append(truncated)
+        env.reset(seed=3)
+        chromium = env.unwrapped._pages.env._chromium
+        psutil.Process(Background.get().run(chromium.process_id())).kill()
+        *_, truncated, info = env.step("noop()")
+        assert truncated and info["browser_died"], info
+        env.close()
+        for number, frames in enumerate((4, 4, 2)):
+            with VideoFileClip(f"{sys.argv[1]}/rl-video-episode-{number}.mp4") as film:
+                pictures = [picture.copy() for picture in film.iter_frames()]
+                moved = abs(pictures[0].astype(int) - pictures[-1]) > 60  # more than coding blurs
+                print(film.size, len(pictures) >= frames, moved.any())
+        print(ends)
+    """
+    done = subprocess.run(
+        [python, "-c", textwrap.dedent(program), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [
+        "[332, 214] True True",
+        "[332, 214] True True",
+        "[332, 214] True False",
+        "[False, False, True, False, False, True]",
+    ], done.stderr
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -205,7 +273,7 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
 def test_a_browser_that_dies_costs_one_episode() -> None:
     with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
         env.reset(seed=1)
-        chromium = env.unwrapped._env._chromium
+        chromium = env.unwrapped._pages.env._chromium
         pid = Background.get().run(chromium.process_id())
         psutil.Process(pid).kill()
         observation, reward, terminated, truncated, info = env.step("noop()")
