@@ -20,6 +20,7 @@ from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Group
 from webdojo.training.run_folder import RunFolder
+from webdojo.training.team import LearnerPlan, Team
 from webdojo.training.update_figures import of_rollouts, trained_on
 from webdojo.training.update_log import UPDATES_FILE, UpdateLog
 
@@ -52,12 +53,14 @@ class Reinforcement:
         rollouts: RolloutProcess,
         metrics: MetricsLog,
         progress: Progress,
+        team: Team,
     ) -> None:
         self._config = config
         self._folder = folder
         self._rollouts = rollouts
         self._metrics = metrics
         self._progress = progress
+        self._team = team
         self._checkpoints = Checkpoints(folder, config.reinforce.keep_last)
         self._skipped = 0
         """Updates since the last one whose loss was finite."""
@@ -118,20 +121,17 @@ class Reinforcement:
         return self._throughput(last, version, self._elapsed_s)
 
     def _learner(self) -> Learner:
-        import torch
-
-        from webdojo.training.learner import Learner
-
         config = self._config
-        torch.manual_seed(config.seed)
-        torch.set_num_threads(config.reinforce.learner_threads)
-        if config.rollout.deterministic:
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        return Learner(
-            self._start.model(),
-            config.learner.model_copy(update={"temperature": config.rollout.temperature}),
-            config.objective,
-            reference=self._start.model() if config.objective.needs_reference else None,
+        return self._team.learner(
+            LearnerPlan(
+                self._start,
+                config.learner.model_copy(update={"temperature": config.rollout.temperature}),
+                config.objective,
+                config.seed,
+                config.reinforce.learner_threads,
+                config.rollout.deterministic,
+                self._folder.screenshots,
+            )
         )
 
     @contextmanager

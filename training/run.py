@@ -35,6 +35,7 @@ from webdojo.training.reinforcement import Reinforcement
 from webdojo.training.rollouts.process import RolloutProcess, RolloutsKilledError
 from webdojo.training.rollouts.worker import WorkerSettings
 from webdojo.training.run_folder import RUNS, RunFolder, check_room
+from webdojo.training.team import LearnerPlan, Team
 
 if TYPE_CHECKING:
     from webdojo.training.rollouts.trajectory import Trajectory
@@ -77,7 +78,8 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     find_chromium()
     check_loggers(config.loggers)
     _check_tasks(config)
-    base = find_checkpoint(config.policy.checkpoint, config.policy.layout)
+    policy = config.policy
+    base = find_checkpoint(policy.checkpoint, policy.layout, policy.vision)
     base.check(config.policy.context_tokens)
     settings = WorkerSettings(
         task_files=tuple(map(str, config.tasks.files)),
@@ -91,10 +93,11 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
         precision=config.learner.precision,
         deterministic=config.rollout.deterministic,
         deadline_s=config.rollout.deadline_s,
+        vision=base.layout.vision,
     )
-    with RolloutProcess(settings) as rollouts:
+    with Team() as team, RolloutProcess(settings) as rollouts:
         rollouts.call("open_browser")
-        return _Run(folder(), config, base).go(rollouts)
+        return _Run(folder(), config, base, team).go(rollouts)
 
 
 def _check_tasks(config: TrainConfig) -> None:
@@ -110,15 +113,19 @@ def _check_tasks(config: TrainConfig) -> None:
 
 
 class _Run:
-    def __init__(self, folder: RunFolder, config: TrainConfig, base: Checkpoint) -> None:
+    def __init__(
+        self, folder: RunFolder, config: TrainConfig, base: Checkpoint, team: Team
+    ) -> None:
         self.folder = folder
         self.config = config
         self.base = base
+        self.team = team
         self.progress = Progress()
         self.metrics = MetricsLog(folder.path, ("tensorboard", *config.loggers))
 
     def go(self, rollouts: RolloutProcess) -> Path:
         print(f"run folder: {self.folder.path}", flush=True)
+        rollouts.call("keep_screenshots", folder=self.folder.screenshots.resolve())
         try:
             with self.progress:
                 self._phases(rollouts)
@@ -150,7 +157,7 @@ class _Run:
         if not self.folder.done("reinforce"):
             with self.folder.timed("reinforce"):
                 reinforcement = Reinforcement(
-                    self.config, self.folder, rollouts, self.metrics, self.progress
+                    self.config, self.folder, rollouts, self.metrics, self.progress, self.team
                 )
                 figures = reinforcement.run(Checkpoint(str(warm), self.base.layout), final)
                 _write_json(self.folder.path / "throughput.json", figures)
@@ -194,31 +201,32 @@ class _Run:
         self.progress.end(f"{total} episodes of {len(config.tasks.demonstrated)} tasks")
 
     def _warm_start(self, target: Path) -> None:
-        import torch
-
-        from webdojo.training.learner import Learner
         from webdojo.training.reinforcement import policy_of
+        from webdojo.training.turn_rows import TurnRows
         from webdojo.training.warm_start import count_batches, rows_of, warm_start
 
         config = self.config.warm_start
-        torch.manual_seed(self.config.seed)
-        torch.set_num_threads(self.config.reinforce.learner_threads)
-        model = self.base.model()
-        rows = rows_of(read_trajectories(self.folder.demonstrations))
+        turns = TurnRows.of_checkpoint(self.base, self.folder.screenshots)
+        rows = rows_of(read_trajectories(self.folder.demonstrations), turns)
         if rows:
             steps = count_batches(rows, config.batch_tokens, config.epochs, self.config.seed)
-            learner = Learner(
-                model,
-                self.config.learner.model_copy(
-                    update={
-                        "lr": config.lr,
-                        "betas": (0.9, 0.95),
-                        "schedule": "cosine",
-                        "warmup_steps": max(1, min(20, steps // 10)),
-                        "total_steps": steps + 1,
-                        "seed": self.config.seed,
-                    }
-                ),
+            learner = self.team.learner(
+                LearnerPlan(
+                    self.base,
+                    self.config.learner.model_copy(
+                        update={
+                            "lr": config.lr,
+                            "betas": (0.9, 0.95),
+                            "schedule": "cosine",
+                            "warmup_steps": max(1, min(20, steps // 10)),
+                            "total_steps": steps + 1,
+                            "seed": self.config.seed,
+                        }
+                    ),
+                    seed=self.config.seed,
+                    threads=self.config.reinforce.learner_threads,
+                    screenshots=self.folder.screenshots,
+                )
             )
             self.progress.phase("warm start", steps, "steps")
 
@@ -231,6 +239,8 @@ class _Run:
             warm_start(learner, rows, config.batch_tokens, config.epochs, self.config.seed, show)
             self.progress.end(f"{len(rows)} turns")
             model = policy_of(self.base, learner)
+        else:
+            model = self.base.model()
         self.base.save(model, self.base.tokenizer(), target)
 
     def _evaluate(self, rollouts: RolloutProcess, moment: str, checkpoint: Path) -> None:

@@ -16,6 +16,7 @@ from webdojo.training.progress import Progress
 from webdojo.training.reinforcement import MOST_SKIPPED, Reinforcement
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.run_folder import RunFolder
+from webdojo.training.team import Team
 
 CONFIG = parse_config({"name": "mine", "tasks": {"reinforced": ["miniwob.click-button"]}}, "test")
 
@@ -31,7 +32,7 @@ def reinforcement(tmp_path: Path, told: io.StringIO) -> Reinforcement:
     progress = Progress(Console(file=told))
     nowhere = None
     return Reinforcement(
-        CONFIG, folder, cast(RolloutProcess, nowhere), cast(MetricsLog, nowhere), progress
+        CONFIG, folder, cast(RolloutProcess, nowhere), cast(MetricsLog, nowhere), progress, Team()
     )
 
 

@@ -69,6 +69,8 @@ RECENT, RECENT_OF_TASK = 400, 80
 """Episodes over which success is shown, of all tasks and of one."""
 ORPHAN_S = 5.0
 """Seconds an orphaned rollout process has to close its browser by itself."""
+LAUNCHED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""What several learner processes know one another by."""
 ATTEMPTS = 3
 """Times that an episode outside the pool is begun before it is given up."""
 
@@ -513,6 +515,8 @@ def main(connection: Connection, settings: WorkerSettings) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for name in LAUNCHED:  # an engine here is none of the learner's processes
+        os.environ.pop(name, None)
     threading.Thread(target=_die_with_parent, daemon=True, name="webdojo-watchdog").start()
     try:
         load_files(settings.task_files)

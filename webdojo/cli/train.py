@@ -39,7 +39,11 @@ def train(
     from webdojo.cli.boundary import run_folder
     from webdojo.tasks.errors import UserError
     from webdojo.training.config import load_config
+    from webdojo.training.team import follow, follows
 
+    if follows():
+        follow()
+        return
     if resume is not None:
         if config or settings or tasks:
             raise UserError("--resume takes the run's own configuration: give the run folder alone")
