@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import shown, undecided, visible
 
-_MONTHS = {
+MONTHS = {
     name[:length]: number
     for number, name in enumerate(
         (
@@ -20,7 +20,7 @@ _MONTHS = {
     )
     for length in (3, len(name))
 } | {"sept": 9}
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _WRITINGS = re.compile(
     r"(?<![\w/.-])(?:"
     r"(?P<y1>\d{4})[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})(?:t[\d:.]+(?:z|[-+][\d:]+)?)?"
@@ -29,6 +29,7 @@ _WRITINGS = re.compile(
     rf"|(?P<m4>{_MONTH})\.? (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y4>\d{{4}})"
     r")(?![\w/-]|\.\d)"
 )
+Order = Literal["month-first", "day-first"]
 _TIME = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\b")
 
 
@@ -40,7 +41,7 @@ class Date(Match):
 
     kind: ClassVar[str] = "date"
     value: date
-    order: Literal["month-first", "day-first"] = "month-first"
+    order: Order = "month-first"
 
     def mismatch(self, found: object) -> str:
         """No date, several, one that no calendar has, or another one."""
@@ -53,19 +54,29 @@ class Date(Match):
         if len(matches) != 1 or any(c.isdigit() for c in rest):
             return f"{shown(text)} does not hold one date, such as 2026-05-04, and nothing else"
         try:
-            day = self._day(matches[0])
+            day = _day(matches[0], self.order)
         except ValueError:
             return f"no calendar has {matches[0].group()!r}"
         return "" if day == self.value else f"{day} is not {self.value}"
 
-    def _day(self, match: re.Match[str]) -> date:
-        part = match.groupdict()
-        if part["y1"]:
-            return date(int(part["y1"]), int(part["m1"]), int(part["d1"]))
-        if part["y2"]:
-            first, second = int(part["a"]), int(part["b"])
-            month, day = (first, second) if self.order == "month-first" else (second, first)
-            return date(int(part["y2"]), month, day)
-        if part["y3"]:
-            return date(int(part["y3"]), _MONTHS[part["m3"]], int(part["d3"]))
-        return date(int(part["y4"]), _MONTHS[part["m4"]], int(part["d4"]))
+
+def read_day(text: str, order: Order = "month-first") -> date | None:
+    """The day that the whole text is, a time of day beside it apart; None if it is none."""
+    match = _WRITINGS.fullmatch(_TIME.sub("", visible(text).casefold()).strip())
+    try:
+        return _day(match, order) if match else None
+    except ValueError:
+        return None
+
+
+def _day(match: re.Match[str], order: Order) -> date:
+    part = match.groupdict()
+    if part["y1"]:
+        return date(int(part["y1"]), int(part["m1"]), int(part["d1"]))
+    if part["y2"]:
+        first, second = int(part["a"]), int(part["b"])
+        month, day = (first, second) if order == "month-first" else (second, first)
+        return date(int(part["y2"]), month, day)
+    if part["y3"]:
+        return date(int(part["y3"]), MONTHS[part["m3"]], int(part["d3"]))
+    return date(int(part["y4"]), MONTHS[part["m4"]], int(part["d4"]))

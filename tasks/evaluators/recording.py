@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from webdojo.tasks.sites.forms import Form, read_form
 
@@ -20,6 +22,9 @@ LONGEST_BODY = 1 << 20
 MOST_SCREENSHOTS = 100
 ANSWER_S = 1.0
 """Real time that an answer under way is waited for."""
+
+KEPT = frozenset({"document", "fetch", "xhr"})
+"""Kinds of requests whose answers are kept."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +41,10 @@ class SentRequest:
     """What was answered; None if nothing was yet."""
     failed: bool = False
     """It was refused, cut short, or never reached a server."""
+    answer: bytes | None = None
+    """What came back, where answers are kept."""
+    cookies: dict[str, str] = field(default_factory=dict)
+    """Cookies that came with it, decoded, where answers are kept."""
 
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
@@ -67,6 +76,9 @@ class Recorder:
     """Listens to all pages of one context, from ``attach`` on."""
 
     def __init__(self) -> None:
+        self.keeps_answers = False
+        """Whether texts that come back are kept, and their cookies."""
+        self._reading: set[asyncio.Task[None]] = set()
         self.requests: list[SentRequest] = []
         self.screenshots: list[Screenshot] = []
         """One for each look that differed from the last, oldest first; the newest are kept."""
@@ -83,7 +95,8 @@ class Recorder:
         """Wait until everything asked for so far is known, and answered if that is soon."""
         await page.evaluate("0")  # what happened before it has been heard of after it
         for _ in range(int(ANSWER_S / 0.01)):
-            if all(sent.failed or sent.status is not None for sent in self._known.values()):
+            answered = all(s.failed or s.status is not None for s in self._known.values())
+            if answered and not self._reading:
                 return
             await asyncio.sleep(0.01)
 
@@ -116,10 +129,26 @@ class Recorder:
 
     def _answered(self, response: Response) -> None:
         sent = self._known.get(response.request)
-        if sent is not None:
-            sent.status = response.status
+        if sent is None:
+            return
+        sent.status = response.status
+        if self.keeps_answers and response.request.resource_type in KEPT:
+            reading = asyncio.create_task(_read(response, sent))
+            self._reading.add(reading)
+            reading.add_done_callback(self._reading.discard)
 
     def _failed(self, request: Request) -> None:
         sent = self._known.get(request)
         if sent is not None:
             sent.failed = True
+
+
+async def _read(response: Response, sent: SentRequest) -> None:
+    from playwright.async_api import Error
+
+    with suppress(Error):  # a redirection has no text, and a page that was left keeps none
+        set_cookies = (await response.all_headers()).get("set-cookie", "")
+        pairs = (line.partition(";")[0].partition("=") for line in set_cookies.split("\n"))
+        sent.cookies = {name.strip(): unquote(value) for name, _, value in pairs}
+        body = await response.body()
+        sent.answer = body if len(body) <= LONGEST_BODY else None

@@ -79,6 +79,12 @@ class PageUrl(Evaluator):
         return Verdict(not reason, reason and f"the page: {reason}")
 
 
+def address_key(url: str) -> tuple[object, ...] | None:
+    """What two writings of one address have in common; None for what is no address."""
+    parts = _parts(url)
+    return None if parts is None else (parts[0], parts[1], frozenset(Counter(parts[2]).items()))
+
+
 _Parts = tuple[tuple[str, str, int | None], str, list[tuple[str, str]], str]
 
 

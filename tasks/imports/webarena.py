@@ -11,24 +11,21 @@ file, in ``tasks.sites.toml`` for ``tasks.json``: ``shopping = "http://localhost
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.combining import AllOf
-from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict, first_problem
-from webdojo.tasks.evaluators.normalise import LONGEST, plain, shown
-from webdojo.tasks.evaluators.recording import SentRequest
-from webdojo.tasks.evaluators.urls import Url
+from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem
 from webdojo.tasks.imports.live import LiveTask
-from webdojo.tasks.sites.forms import Form, read_query
+from webdojo.tasks.imports.typed_values import is_pattern
+from webdojo.tasks.imports.webarena_evaluators import NetworkEvent, Response
 from webdojo.tasks.task import Task
 
 MARK = frozenset({"start_urls", "intent", "eval"})
@@ -39,87 +36,6 @@ ANSWER_FORM = (
     " error that stops you, such as NOT_FOUND_ERROR), and retrieved_data (a list, or null)."
 )
 _PLACE = re.compile(r"__([A-Z][A-Z0-9_]*?)__", re.IGNORECASE)
-
-
-class Response(Match):
-    """The agent's answer as JSON: what it did, how that went, and what it found.
-
-    ``retrieved_data`` is compared in any order, text as a reader sees it and numbers by value;
-    a list in the place of an item gives alternatives.
-    """
-
-    kind: ClassVar[str] = "agent_response"
-    task_type: str
-    status: str
-    retrieved_data: tuple[Any, ...] | None = None
-    ordered: bool = False
-
-    def mismatch(self, found: object) -> str:
-        """Another act, status or finding, or no such object."""
-        answer = _object(found)
-        if answer is None:
-            return f"{shown(found)} is no JSON object with task_type, status and retrieved_data"
-        act = answer.get("task_type", answer.get("performed_operation"))
-        for name, given, wanted in (
-            ("task_type", act, self.task_type),
-            ("status", answer.get("status"), self.status),
-        ):
-            if not isinstance(given, str) or plain(given) != plain(wanted):
-                return f"{name} is {shown(given)}, not {wanted!r}"
-        data = answer.get("retrieved_data")
-        if self.retrieved_data is None:
-            return "" if not data else f"retrieved_data is {shown(data)}, not null"
-        items = data if isinstance(data, list) else [] if data is None else [data]
-        if _same_items(self.retrieved_data, items, self.ordered):
-            return ""
-        return f"retrieved_data is {shown(data)}, not {shown(list(self.retrieved_data))}"
-
-
-class NetworkEvent(Evaluator):
-    """The last request of this method to one of these addresses carried what was expected."""
-
-    kind: ClassVar[str] = "network_event"
-    urls: tuple[Url, ...] = Field(min_length=1)
-    method: str = "GET"
-    post_data: dict[str, Any] | None = None
-    query: dict[str, Any] | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
-    status: int | None = None
-    absent: bool = False
-
-    async def judge(self, evidence: Evidence) -> Verdict:
-        """Look through the requests of the episode."""
-        if evidence.recorder is None:
-            return Verdict(False, "the episode's requests were not recorded")
-        await evidence.recorder.caught_up(evidence.page)
-        sent = [s for s in evidence.recorder.requests if s.method == self.method and self._here(s)]
-        reasons = [self._difference(request) for request in sent]
-        wanted = f"{self.method} {self.urls[0].value}"
-        if self.absent:
-            made = not all(reasons) if reasons else False
-            return Verdict(not made, f"{wanted} was made" if made else "")
-        if not reasons:
-            return Verdict(False, f"{wanted}: no such request was made")
-        return Verdict(not reasons[-1], reasons[-1] and f"{wanted}: {reasons[-1]}")
-
-    def _here(self, sent: SentRequest) -> bool:
-        # Where a query is expected by itself, the address is compared without one.
-        address = sent.url.partition("?")[0] if self.query is not None else sent.url
-        return any(not url.mismatch(address) for url in self.urls)
-
-    def _difference(self, sent: SentRequest) -> str:
-        if sent.failed or sent.status is None:
-            return "it was not answered"
-        if self.status is not None and sent.status != self.status:
-            return f"it was answered with status {sent.status}"
-        if self.query is not None and not _holds(read_query(urlsplit(sent.url).query), self.query):
-            return f"its query was {shown(urlsplit(sent.url).query)}"
-        if self.post_data is not None and not _holds(_posted(sent), self.post_data):
-            return f"it carried {shown(sent.body)}"
-        for name, value in self.headers.items():
-            if sent.headers.get(name.lower()) != value:
-                return f"its header {name} was {sent.headers.get(name.lower())!r}"
-        return ""
 
 
 class Expected(BaseModel):
@@ -134,8 +50,10 @@ class Expected(BaseModel):
     http_method: str = "GET"
     post_data: dict[str, Any] | None = None
     query_params: dict[str, Any] | None = None
-    headers: dict[str, str] | None = None
+    headers: dict[str, str | list[str]] | None = None
     response_status: int | None = None
+    response_content: dict[str, Any] | None = None
+    response_cookies: dict[str, str] | None = None
 
 
 class EvaluatorRow(BaseModel):
@@ -145,16 +63,22 @@ class EvaluatorRow(BaseModel):
 
     evaluator: Literal["AgentResponseEvaluator", "NetworkEventEvaluator"]
     expected: Expected
+    results_schema: dict[str, Any] | None = None
+    post_data_schema: dict[str, Any] | None = None
+    query_params_schema: dict[str, Any] | None = None
     ordered: bool = False
     should_not_exist: bool = False
+    decode_base64_query: bool = False
+    last_event_only: bool = True
     ignored_query_params: tuple[str, ...] = ()
+    ignored_query_params_patterns: tuple[str, ...] = ()
 
-    @field_validator("ordered", "should_not_exist", mode="before")
+    @field_validator("ordered", "should_not_exist", "decode_base64_query", mode="before")
     @classmethod
     def _unsaid(cls, value: Any) -> Any:
         return False if value is None else value
 
-    @field_validator("ignored_query_params", mode="before")
+    @field_validator("ignored_query_params", "ignored_query_params_patterns", mode="before")
     @classmethod
     def _none_ignored(cls, value: Any) -> Any:
         return () if value is None else value
@@ -182,6 +106,7 @@ class WebArenaTask(LiveTask):
 
     async def start(self, page: Any, seed: int) -> str:
         """Open the first address; every seed is the same task."""
+        self._recorder.keeps_answers = True
         made = [_evaluator(row, self.served) for row in self.row.eval]
         self.checks = AllOf(evaluators=tuple(made))
         await self.open(page, _address(self.row.start_urls[0], self.served))
@@ -225,29 +150,52 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
 def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
     expected = row.expected
     if row.evaluator == "AgentResponseEvaluator":
+        data = expected.retrieved_data
         return Response(
             task_type=expected.task_type,
             status=expected.status,
-            retrieved_data=expected.retrieved_data,
+            retrieved_data=None if data is None else tuple(_rendered(list(data), served)),
+            results_schema=row.results_schema,
             ordered=row.ordered,
         )
     urls = (expected.url,) if isinstance(expected.url, str) else expected.url
     if not all(urls):
         raise ValueError("a NetworkEventEvaluator expects a url")
     return NetworkEvent(
-        urls=tuple(
-            Url(value=_address(url, served), ignore=row.ignored_query_params) for url in urls
-        ),
+        urls=tuple(_address(url, served) for url in urls),
         method=expected.http_method.upper(),
-        post_data=expected.post_data,
-        query=expected.query_params,
-        headers={
-            name: _PLACE.sub(lambda m: _origin(m.group(1), served), value)
-            for name, value in (expected.headers or {}).items()
-        },
+        post_data=_rendered(expected.post_data, served),
+        post_data_schema=row.post_data_schema,
+        query=_rendered(expected.query_params, served),
+        query_schema=row.query_params_schema,
+        headers=_rendered(expected.headers or {}, served),
         status=expected.response_status,
+        response_content=_rendered(expected.response_content, served),
+        response_cookies=expected.response_cookies,
+        ignored_query=row.ignored_query_params,
+        ignored_query_patterns=row.ignored_query_params_patterns,
+        query_in_path=row.decode_base64_query,
+        any_event=not row.last_event_only,
         absent=row.should_not_exist,
     )
+
+
+def _rendered(value: Any, served: Mapping[str, str]) -> Any:
+    """A value with the addresses of sites in place of their marks, as far as those are known."""
+    if isinstance(value, dict):
+        return {name: _rendered(inner, served) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_rendered(inner, served) for inner in value]
+    if not isinstance(value, str):
+        return value
+
+    def put(mark: re.Match[str]) -> str:
+        origin = served.get(mark[1].lower())
+        if origin is None:
+            return mark[0]
+        return re.escape(origin) if is_pattern(value) else origin
+
+    return _PLACE.sub(put, value)
 
 
 def _served(path: Path) -> dict[str, str]:
@@ -264,6 +212,8 @@ def _served(path: Path) -> dict[str, str]:
 
 
 def _address(url: str, served: Mapping[str, str]) -> str:
+    if is_pattern(url):
+        return _PLACE.sub(lambda m: re.escape(_origin(m.group(1), served)), url)
     found = _PLACE.sub(lambda m: _origin(m.group(1), served), url)
     if urlsplit(found).scheme not in ("http", "https"):
         raise ValueError(f"{url!r} is no address")
@@ -277,57 +227,3 @@ def _origin(name: str, served: Mapping[str, str]) -> str:
             f' {name.lower()} = "http://…" into the .sites.toml file beside the tasks'
         )
     return served[name.lower()]
-
-
-def _object(found: object) -> dict[str, Any] | None:
-    if not isinstance(found, str) or len(found) > LONGEST:
-        return None
-    try:
-        answer = json.loads(found)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None
-
-
-def _posted(sent: SentRequest) -> Form | dict[str, Any] | None:
-    form = sent.form()
-    if form is not None:
-        return form
-    found = sent.json()
-    return found if isinstance(found, dict) else None
-
-
-def _holds(found: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
-    """Whether every wanted field is there; text and numbers are compared as readers see them."""
-    return found is not None and all(
-        name in found and _same(value, found[name]) for name, value in wanted.items()
-    )
-
-
-def _same(wanted: Any, found: Any) -> bool:
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and wanted.keys() == found.keys() and _holds(found, wanted)
-    if isinstance(wanted, list | tuple):
-        return isinstance(found, list | tuple) and _same_items(wanted, list(found), True)
-    if isinstance(wanted, bool) or isinstance(found, bool) or wanted is None or found is None:
-        return wanted is found or str(wanted).lower() == str(found).lower()
-    try:
-        return float(wanted) == float(found)
-    except (TypeError, ValueError):
-        return bool(plain(str(wanted))) and plain(str(wanted)) == plain(str(found))
-
-
-def _same_items(wanted: Iterable[Any], found: list[Any], ordered: bool) -> bool:
-    """Whether each item is there once and nothing else is; a list among them gives alternatives."""
-    items = list(wanted)
-    if len(items) != len(found):
-        return False
-    left = list(found)
-    for item in items:
-        options = item if isinstance(item, list | tuple) else (item,)
-        places = range(1) if ordered else range(len(left))
-        place = next((p for p in places if any(_same(o, left[p]) for o in options)), None)
-        if place is None:
-            return False
-        left.pop(place)
-    return True

@@ -18,7 +18,7 @@ from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.imports.blocking import Blocklist, blocked_by
-from webdojo.tasks.imports.webarena import Response
+from webdojo.tasks.imports.webarena_evaluators import Response
 from webdojo.tasks.splits import Split
 from webdojo.training.evaluation import evaluate
 from webdojo.training.rollouts.process import RolloutProcess
@@ -35,6 +35,13 @@ PAGES = {
     ),
     "/orders": (302, ""),
     "/thanks": (200, "<title>Thanks</title>Thank you"),
+    "/cart": (
+        200,
+        "<title>Cart</title><button onclick=\"fetch('/api/carts/bWluZT0xJm89Mg==/7?page=3',"
+        "{method:'POST', body: JSON.stringify({item: {sku: 'R1', wait: '90 min'}, as: null}),"
+        "headers: {'Content-Type': 'application/json'}})\">Buy</button>",
+    ),
+    "/api/carts/bWluZT0xJm89Mg==/7": (200, '{"count": 1, "items": [{"name": "Red mug"}]}'),
     "/blocked": (403, "<title>Attention</title><p>Please verify you are human.</p>"),
     "/quiet": (429, "<p>Come back later</p>"),
     "/captcha": (200, "<p>One more thing</p><div class='h-captcha'>?</div>"),
@@ -57,6 +64,8 @@ def shop() -> Iterator[str]:
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", "/thanks")
+            if self.path.startswith("/api/"):
+                self.send_header("Set-Cookie", "said=Red%20mug%20added; Path=/")
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -288,6 +297,54 @@ async def test_a_mutation_needs_its_request_and_its_answer(
     assert (step.reward, step.terminated) == (1.0, True), step.message
 
 
+BOUGHT: dict[str, Any] = {
+    "url": "^__SHOP__/api/carts/\\d+$",
+    "http_method": "POST",
+    "post_data": {"$.item.sku": "^R\\d$", "$.item.wait": "1h 30min", "voucher": None},
+    "query_params": {"mine": ["1"], "o": ["2"]},
+    "response_content": {"count": 1, "$.items[0].name": "red mug"},
+    "response_cookies": {"said": "^.*mug added$"},
+}
+BUYING = {
+    "evaluator": "NetworkEventEvaluator",
+    "decode_base64_query": True,
+    "ignored_query_params_patterns": ["^pag"],
+    "post_data_schema": {
+        "type": "object",
+        "properties": {"$.item.wait": {"type": "string", "format": "duration"}},
+    },
+}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"url": "^__SHOP__/api/[a-z]+$"}, "no such request"),
+        ({"post_data": {"$.item.sku": "R2"}}, "it carried"),
+        ({"post_data": {"$.item.wait": "3h"}}, "it carried"),
+        ({"post_data": {"$.item": None}}, "it carried"),
+        ({"query_params": {"mine": ["1"]}}, "its query"),
+        ({"response_content": {"count": 2}}, "its answer"),
+        ({"response_content": {"$.items[1].name": "Red mug"}}, "its answer"),
+        ({"response_cookies": {"said": "^.*mug removed$"}}, "its cookie said"),
+        ({"response_cookies": {"unsaid": "^.*$"}}, "its cookie unsaid"),
+    ],
+)
+async def test_all_of_a_request_and_its_answer_is_looked_at(
+    env: WebEnv, write: Write, shop: str, change: dict[str, Any], said: str
+) -> None:
+    wanted = {**BUYING, "expected": BOUGHT | change}
+    row = arena_row(4, response("mutate"), wanted, start_urls=["__SHOP__/cart"])
+    (task_id,) = load_arena(write, shop, row)
+    observation = await env.reset(registry.get(task_id), 1)
+    await env.step(f'click("{observation.view().bid("button")}")')
+    step = await env.step(f"send_msg_to_user({answer('mutate')!r})")
+    assert (step.reward, step.terminated) == (float(not said), True), step.message
+    assert said in step.message
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
@@ -332,6 +389,9 @@ def test_answers_that_must_not_match(wanted: dict[str, Any], said: str | None) -
     assert Response(**wanted["expected"]).mismatch(said) != ""
 
 
+POEM = {"type": "string", "format": "poem"}
+
+
 def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: str) -> None:
     def failure(path: Path) -> str:
         with pytest.raises(UserError) as raised:
@@ -346,6 +406,12 @@ def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: s
     assert "task 3: intent:" in failure(file)
     file.write_text(json.dumps([{**row, "eval": [{"evaluator": "X", "expected": {}}]}]))
     assert "task 3: eval.0.evaluator:" in failure(file)
+    odd = {**response("retrieve", ["a"]), "results_schema": {"type": "array", "items": POEM}}
+    file.write_text(json.dumps([{**row, "eval": [odd]}]))
+    assert "task 3: results_schema: there is no type 'poem' here" in failure(file)
+    odd = {"evaluator": "NetworkEventEvaluator", "expected": {**BOUGHT, "post_data": {"$.a[x": 1}}}
+    file.write_text(json.dumps([{**row, "eval": [odd]}]))
+    assert "task 3: post_data: '$.a[x' is no path that is understood" in failure(file)
     file.write_text(json.dumps([row, row]))
     assert "task 3: the task is there twice" in failure(file)
     file.write_text("{}")
