@@ -29,14 +29,20 @@ class PromptImages:
     """Side of a patch in pixels."""
     pictures: Pictures | None = None
     """None if there are no screenshots: prompts then hold no image."""
+    most: int | None = None
+    """Images that a prompt may show; None for any number."""
 
     @classmethod
-    def of(cls, config: PretrainedConfig, pictures: Pictures | None) -> PromptImages | None:
+    def of(
+        cls, config: PretrainedConfig, pictures: Pictures | None, most: int | None = None
+    ) -> PromptImages | None:
         """From a model's configuration; None for a text model."""
         if not sees(config):
             return None
         vision = config.vision_config
-        return cls(config.image_token_id, vision.spatial_merge_size, vision.patch_size, pictures)
+        return cls(
+            config.image_token_id, vision.spatial_merge_size, vision.patch_size, pictures, most
+        )
 
     def looking(self) -> Looking | None:
         """What looks at images in this process."""
@@ -58,8 +64,14 @@ class PromptImages:
     def prompt(self, token_ids: Sequence[int], references: Sequence[str]) -> ImagePrompt | None:
         """The sequence with its images; None if it has none.
 
-        Raises as ``find`` does, and ValueError if placeholders and images do not match.
+        Raises as ``find`` does, and ValueError if placeholders and images do not match or there
+        are too many.
         """
+        if self.most is not None and len(references) > self.most:
+            raise ValueError(
+                f"the prompt shows {len(references)} images, more than the {self.most} that the"
+                " engine was started for; show fewer, or start it with more"
+            )
         found = read_image_prompt(token_ids, self.find(references), self.placeholder, self.merge)
         return found if references else None
 

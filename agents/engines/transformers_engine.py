@@ -43,8 +43,8 @@ class TransformersEngine:
     part of it; ``banned_token_ids`` are never drawn. ``context_tokens`` defaults to the model's
     positions. ``threads`` is the number of CPU threads of a forward pass (default: torch's own);
     threads of the program that first use torch later get the same number, others keep theirs.
-    ``pictures`` is where a model that sees finds the images of its prompts. Tokens that stand for
-    images are never drawn.
+    ``pictures`` is where a model that sees finds the images of its prompts, of which there are
+    ``images`` at most (default: any number). Tokens that stand for images are never drawn.
 
     Tokens of one response may carry several versions: after ``update_weights`` a running
     response goes on under the new weights, over the keys and values that the old ones computed.
@@ -65,11 +65,12 @@ class TransformersEngine:
         context_tokens: int | None = None,
         threads: int | None = None,
         pictures: Pictures | None = None,
+        images: int | None = None,
     ) -> None:
         if eos_token_ids is None:
             eos_token_ids = _eos_of(model)
         self._context: int = context_tokens or text_config(model).max_position_embeddings
-        self._images = PromptImages.of(model.config, pictures)
+        self._images = PromptImages.of(model.config, pictures, images)
         self._vocabulary: int = model.get_input_embeddings().num_embeddings  # type: ignore[assignment]
         self._threads = threads
         self._decoder = Decoder(

@@ -82,7 +82,7 @@ class VllmEngine:
         images: int = 8,
     ) -> None:
         self._skeleton = _skeleton(str(checkpoint))
-        self._images = PromptImages.of(self._skeleton.config, pictures)
+        self._images = PromptImages.of(self._skeleton.config, pictures, images)
         text: PretrainedConfig = text_config(self._skeleton)
         self._context: int = context_tokens or text.max_position_embeddings
         self._vocabulary: int = text.vocab_size
