@@ -12,6 +12,7 @@ from typing import Any
 
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks.errors import UserError
+from webdojo.training.vision_shape import VisionShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,15 @@ class ModelShape:
     vocabulary: int
     parameters: int
     """All of them: embeddings, and a vision tower where there is one."""
+    vision: VisionShape | None = None
 
     @property
     def adapter_width(self) -> int:
         """Σ over the linear layers of all blocks of inputs + outputs: LoRA's parameters a rank."""
         query, key = self.heads * self.head_size, self.kv_heads * self.head_size
         attention = 2 * (self.hidden + query) + 2 * (self.hidden + key)
-        return self.layers * (attention + 3 * (self.hidden + self.intermediate))
+        seen = self.vision.adapter_width if self.vision is not None else 0
+        return seen + self.layers * (attention + 3 * (self.hidden + self.intermediate))
 
     @classmethod
     def of_config(cls, config: Mapping[str, Any], parameters: int | None = None) -> ModelShape:
@@ -50,11 +53,13 @@ class ModelShape:
             head_size=int(text.get("head_dim") or hidden // heads),
             vocabulary=int(text["vocab_size"]),
             parameters=parameters or 0,
+            vision=VisionShape.of_config(config),
         )
         if parameters:
             return shape
         embeddings = 1 if text.get("tie_word_embeddings") else 2
-        return replace(shape, parameters=shape._block_parameters() + embeddings * shape._table())
+        found = shape._block_parameters() + embeddings * shape._table()
+        return replace(shape, parameters=found + (shape.vision.parameters if shape.vision else 0))
 
     def _block_parameters(self) -> int:
         query, key = self.heads * self.head_size, self.kv_heads * self.head_size
@@ -68,8 +73,12 @@ class ModelShape:
 
 KNOWN = {
     "Qwen/Qwen2.5-0.5B-Instruct": ModelShape(24, 896, 4864, 14, 2, 64, 151_936, 494_032_768),
-    "Qwen/Qwen3-VL-2B-Instruct": ModelShape(28, 2048, 6144, 16, 8, 128, 151_936, 2_127_532_032),
-    "Qwen/Qwen3-VL-8B-Instruct": ModelShape(36, 4096, 12_288, 32, 8, 128, 151_936, 8_767_123_696),
+    "Qwen/Qwen3-VL-2B-Instruct": ModelShape(
+        28, 2048, 6144, 16, 8, 128, 151_936, 2_127_532_032, VisionShape(24, 1024, 4096, 3, 2048)
+    ),
+    "Qwen/Qwen3-VL-8B-Instruct": ModelShape(
+        36, 4096, 12_288, 32, 8, 128, 151_936, 8_767_123_696, VisionShape(27, 1152, 4304, 3, 4096)
+    ),
 }
 """Models of the presets, as their model cards and configurations give them."""
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
 from webdojo.training.config import TrainConfig
 from webdojo.training.evaluation import MODES, count_episodes, splits_of
 from webdojo.training.model_shape import ModelShape, find_shape
+from webdojo.training.vision_shape import VisionShape
 
 KEPT_PREFIXES = 32
 """Sequences that the engine keeps in its cache beside those that run."""
+KEPT_IMAGE_TOKENS = 32_768
+"""Image tokens whose features it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +30,20 @@ class Memory:
     reference: int
     engine_weights: int
     kv_cache: int
+    images: int = 0
+    """The learner's, for screenshots."""
+    engine_images: int = 0
 
     @property
     def learner(self) -> int:
         """Bytes of the learner."""
         parts = (self.weights, self.gradients, self.optimiser, self.activations, self.reference)
-        return sum(parts)
+        return sum(parts) + self.images
 
     @property
     def engine(self) -> int:
         """Bytes of the engine."""
-        return self.engine_weights + self.kv_cache
+        return self.engine_weights + self.kv_cache + self.engine_images
 
 
 def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
@@ -56,6 +63,13 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
         reference    4·P if there is a KL penalty
         engine       b·P
         KV cache     2·L·v·b·context · (slots + sequences kept)
+
+    With screenshots, which take half of a prompt at most, a vision tower of l layers of width w and
+    intermediate width i, d of them deep, that makes a token of m patches of n numbers:
+
+        images       m·M/2 patches: b·(l·(8·w + 4·i)) each; with checkpointing b·l·w and one layer's
+                     plus 4·n, and M/2 tokens: 2·b·h·(1 + d)
+        its engine   b·h·(1 + d) for each image token kept, and one screenshot's patches
 
     On a CPU the engine computes in float32 whatever the learner does, and takes twice that.
     """
@@ -82,6 +96,17 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
     activations += tokens * min(tokens, max(learner.sequence_tokens, policy.context_tokens))
     slots = config.rollout.slots + KEPT_PREFIXES
     cache = 2 * shape.layers * keys * number * policy.context_tokens * slots
+    images = engine_images = 0
+    if (seen := shape.vision) is not None and policy.screenshots is not None:
+        patches = seen.merge**2 * tokens // 2
+        inner = number * (8 * seen.hidden + 4 * seen.intermediate)
+        feature = number * shape.hidden * (1 + seen.deep)
+        once = inner + number * seen.layers * seen.hidden
+        each = once if learner.gradient_checkpointing else seen.layers * inner
+        images = patches * (each + 4 * seen.patch_values) + tokens // 2 * 2 * feature
+        shown = max((_image_tokens(config, seen)), default=0)
+        one = seen.merge**2 * shown * (inner + 4 * seen.patch_values)
+        engine_images = KEPT_IMAGE_TOKENS * feature + one
     return Memory(
         weights=weights,
         gradients=4 * trained,
@@ -90,7 +115,15 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
         reference=4 * total if config.objective.needs_reference else 0,
         engine_weights=number * total,
         kv_cache=cache,
+        images=images,
+        engine_images=engine_images,
     )
+
+
+def _image_tokens(config: TrainConfig, shape: VisionShape) -> Iterator[int]:
+    """Tokens of a screenshot of each task that is reinforced."""
+    for task_id in config.tasks.reinforced:
+        yield shape.tokens(*registry.get(task_id).viewport)
 
 
 def plan(config: TrainConfig) -> list[str]:
@@ -99,11 +132,12 @@ def plan(config: TrainConfig) -> list[str]:
     ``config`` has its suites spelled out and its task files loaded. Raises UserError for tasks and
     policies that there cannot be.
     """
-    find_checkpoint(config.policy.checkpoint, config.policy.layout)
+    find_checkpoint(config.policy.checkpoint, config.policy.layout, config.policy.vision)
     shape, download = find_shape(config.policy.checkpoint)
     return [
         *_batches(config),
         *_splits(config),
+        *_screenshots(config, shape),
         *_memory(config, shape),
         _download(config.policy.checkpoint, shape, download),
     ]
@@ -150,6 +184,25 @@ def _splits(config: TrainConfig) -> Iterator[str]:
     yield f"  {each:,} episodes, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
 
 
+def _screenshots(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
+    shown = config.policy.screenshots
+    if shown is None:
+        return
+    if shape is None:
+        yield f"screenshots: up to {shown.images} a prompt"
+        return
+    if shape.vision is None:
+        raise UserError(
+            f"{config.policy.checkpoint} takes text only: take policy.screenshots out, or choose a"
+            " policy that sees, such as Qwen/Qwen3-VL-2B-Instruct"
+        )
+    tokens = sorted(_image_tokens(config, shape.vision))
+    each = f"{tokens[0]:,}" if tokens[0] == tokens[-1] else f"{tokens[0]:,} to {tokens[-1]:,}"
+    marks = "with marks" if shown.marks else "without marks"
+    text = "beside the page's text" if shown.text else "in place of the page's text"
+    yield f"screenshots: up to {shown.images} a prompt, {each} tokens each, {marks}, {text}"
+
+
 def _memory(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
     name = config.policy.checkpoint
     if shape is None:
@@ -157,15 +210,17 @@ def _memory(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
         return
     memory = estimate_memory(config, shape)
     yield f"memory, by formula, for {shape.parameters / 1e6:,.1f} M parameters of {name}:"
+    images = f" + images {_size(memory.images)}" if memory.images else ""
+    looks = f" + images {_size(memory.engine_images)}" if memory.engine_images else ""
     reference = f" + reference {_size(memory.reference)}" if memory.reference else ""
     yield (
         f"  learner {_size(memory.learner)} = weights {_size(memory.weights)} + gradients"
         f" {_size(memory.gradients)} + optimiser {_size(memory.optimiser)} + activations"
-        f" {_size(memory.activations)}{reference}"
+        f" {_size(memory.activations)}{images}{reference}"
     )
     yield (
         f"  engine {_size(memory.engine)} = weights {_size(memory.engine_weights)} + KV cache"
-        f" {_size(memory.kv_cache)}"
+        f" {_size(memory.kv_cache)}{looks}"
     )
 
 

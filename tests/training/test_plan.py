@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.agents.tiny_vision import tiny_model
 from webdojo.tasks.errors import UserError
 from webdojo.training.config import load_config, parse_config, with_whole_suites
 from webdojo.training.model_shape import KNOWN, ModelShape, find_shape
 from webdojo.training.plan import estimate_memory, plan
+from webdojo.training.vision_shape import VisionShape
 
 TINY = ModelShape(
     layers=2, hidden=8, intermediate=16, heads=2, kv_heads=1, head_size=4, vocabulary=10,
@@ -53,6 +56,64 @@ def test_adapters_half_precision_and_checkpointing_save_what_they_should() -> No
     assert memory_of(precision="bfloat16")["weights"] == 6 * 1000
 
 
+def test_screenshots_take_memory_by_hand() -> None:
+    seen = VisionShape(layers=3, hidden=4, intermediate=8, deep=1, output=8, patch=2, merge=2)
+    data = {**BASE, "policy": {**BASE["policy"], "layout": "chat", "screenshots": {"images": 2}}}
+    shape = replace(TINY, vision=seen)
+    memory = estimate_memory(parse_config(data, "test"), shape)
+    # 4 · 200/2 patches of 3 layers × 4 bytes × (8·4 + 4·8) and 24 numbers; 100 tokens' features.
+    assert memory.images == 400 * (3 * 4 * 64 + 4 * 24) + 100 * 2 * 4 * 8 * 2
+    assert (
+        memory.learner - memory.images == estimate_memory(parse_config(BASE, "test"), shape).learner
+    )
+    # click-button's 332 × 214 pixels are too few: at least 65,536.
+    tokens = seen.tokens(332, 214)
+    assert memory.engine_images == 32_768 * 4 * 8 * 2 + 4 * tokens * (4 * 64 + 4 * 24)
+    assert seen.adapter_width == 3 * (6 * 4 + 2 * 12) + 2 * (3 * 16 + 8)
+
+
+def test_a_vision_tower_is_counted_to_the_last_weight() -> None:
+    model = tiny_model()
+    shape = VisionShape.of_config(model.config.to_dict())
+    assert shape is not None
+    assert shape.parameters == sum(p.numel() for p in model.model.visual.parameters())
+    for known in (KNOWN["Qwen/Qwen3-VL-2B-Instruct"], KNOWN["Qwen/Qwen3-VL-8B-Instruct"]):
+        assert known.vision is not None
+        config = {
+            "text_config": {
+                "num_hidden_layers": known.layers,
+                "hidden_size": known.hidden,
+                "intermediate_size": known.intermediate,
+                "num_attention_heads": known.heads,
+                "num_key_value_heads": known.kv_heads,
+                "head_dim": known.head_size,
+                "vocab_size": known.vocabulary,
+                "tie_word_embeddings": known.hidden == 2048,
+            }
+        }
+        text = ModelShape.of_config(config).parameters
+        norms = known.layers * 2 * known.head_size  # of queries and keys
+        assert text + norms + known.vision.parameters == known.parameters
+
+
+@pytest.mark.parametrize(
+    "size", [(332, 214), (160, 210), (1280, 720), (560, 667), (40, 400), (9000, 4000)]
+)
+def test_a_screenshot_takes_the_tokens_that_its_processor_makes(size: tuple[int, int]) -> None:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    down, across = smart_resize(size[1], size[0], 32, 65_536, 16_777_216)
+    shape = KNOWN["Qwen/Qwen3-VL-2B-Instruct"].vision
+    assert shape is not None
+    assert shape.tokens(*size) == down * across // 32**2
+
+
+def test_screenshots_need_a_policy_that_sees() -> None:
+    config = with_whole_suites(load_config("cpu-text", ["policy.screenshots.images=2"]))
+    with pytest.raises(UserError, match="takes text only"):
+        plan(config)
+
+
 def test_a_shipped_policy_is_measured_from_its_files() -> None:
     shape, download = find_shape("webdojo-nano")
     assert shape is not None
@@ -90,6 +151,8 @@ def test_presets_fit_the_gpus_that_they_are_for(name: str) -> None:
     memory = estimate_memory(config, KNOWN[config.policy.checkpoint])
     gpu = 80 * 2**30
     together = memory.learner + memory.engine
+    assert memory.images > 0
+    assert memory.engine_images > 0
     assert (together if "1gpu" in name else max(memory.learner, memory.engine)) < gpu
 
 
