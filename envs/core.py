@@ -382,8 +382,6 @@ class WebEnv:
         self._pictured = (page, snapshot.picture)
         if snapshot.picture and before == self._pictured and last and last.tree == snapshot.tree:
             return last.screenshot
-        # The look at the page has laid it out anew, and so asked for images not there yet.
-        await page.clock.fetch()
         if not spec.marks:
             return await page.screenshot(spec.image_format, spec.quality)
         return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)

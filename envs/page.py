@@ -51,6 +51,8 @@ class DrivenPage:
         self.page = page
         self.tabs = tabs
         self._fetches: set[str] = set()
+        self._loading: set[str] = set()
+        """The same with what is on this machine."""
         self._answered: set[str] = set()
         """Documents that have been answered and that no frame shows yet."""
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self._fetches))
@@ -228,6 +230,9 @@ class DrivenPage:
 
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""
+        if self._loading:
+            # The look at the page has laid it out anew, and so asked for images not there yet.
+            await self.clock.fetch()
         parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}
         if image_format != "png":
             parameters["quality"] = quality
@@ -323,6 +328,7 @@ class DrivenPage:
         self.page.on("download", self.tabs.download)
 
     def _fetch_began(self, event: dict[str, Any]) -> None:
+        self._loading.add(event["requestId"])
         # What a file holds is there at once, whatever Chromium says of images.
         if not event["request"]["url"].startswith(("file:", "data:", "blob:")):
             self._fetches.add(event["requestId"])
@@ -334,6 +340,7 @@ class DrivenPage:
     def _fetch_ended(self, event: dict[str, Any]) -> None:
         request: str = event["requestId"]
         self._fetches.discard(request)
+        self._loading.discard(request)
         # A document that was answered, and given up before any frame showed it, is a download.
         # Chromium tells of that itself, but only after the page's clock has gone on.
         if request in self._answered and event.get("canceled"):
