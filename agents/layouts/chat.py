@@ -135,18 +135,34 @@ class ChatLayout:
     ) -> Prompt:
         """The same with the last screenshots before the text.
 
-        They take half of the room at most, but the present page's is always there.
+        They take half of the room at most, and less where the rest needs it even without the page;
+        the present page's is always there.
         """
         shown = self._window_of(shots)
         while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:
             del shown[0]
+        while True:
+            ids = self._fitting(tokenizer, observation, history, max_tokens, shown)
+            if len(ids) <= max_tokens or len(shown) < 2:
+                return Prompt(ids, tuple(shot.picture.reference for shot in shown))
+            del shown[0]
+
+    def _fitting(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        observation: Observation,
+        history: Sequence[str],
+        max_tokens: int,
+        shown: Sequence[Shot],
+    ) -> list[int]:
+        """Prompt tokens with as much of the page as there is room for."""
         images = _image_tokens(shown)
         page = observation.pruned_html if self.vision is None or self.vision.text else ""
         while True:
             messages = self.messages(observation, page, history, shown)
             ids = _encode(tokenizer, messages, shown)
             if len(ids) <= max_tokens or not page:
-                return Prompt(ids, tuple(shot.picture.reference for shot in shown))
+                return ids
             share = max(0, max_tokens - images) / (len(ids) - images)
             page = self.shortened(observation, page, int(len(page) * share * 0.9))
 
