@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -251,3 +252,37 @@ def test_a_key_opens(serve: Callable[..., Served], monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=r"does not offer 'miniwob\.click-link'"):
         gymnasium.make("webdojo/miniwob.click-link-v0", url=server.url)
     assert KEY not in "".join(server.said)
+
+
+OPENENV = Path(__file__).parents[3] / ".venv-openenv" / "bin" / "python"
+OPENENV_CLIENT = """
+import asyncio, sys
+from openenv.core import GenericEnvClient
+
+async def main():
+    async with GenericEnvClient(base_url=sys.argv[1]) as env:
+        result = await env.reset(task="miniwob.login-user", seed=3)
+        words = result.observation["goal"].split('"')
+        for action in (f'fill("1", "{words[1]}")', f'fill("2", "{words[3]}")', 'click("3")'):
+            result = await env.step({"action": action})
+        print(result.reward, result.done, (await env.state())["step_count"])
+        try:
+            await env.step({"action": "noop()"})
+        except RuntimeError as error:
+            print(error)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not OPENENV.exists(), reason="scripts/setup-openenv.sh makes .venv-openenv")
+def test_openenv_s_own_client_plays_an_episode(serve: Callable[..., Served]) -> None:
+    server = serve("miniwob", WEBDOJO_API_KEY=KEY)
+    address = server.url.replace("http://", f"http://anyone:{KEY}@")
+    command = [OPENENV, "-c", OPENENV_CLIENT, address]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [
+        "1.0 True 3",
+        "Server error: the episode is over: call reset first (code: SESSION_ERROR)",
+    ], done.stderr
