@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -164,3 +165,11 @@ def test_the_steps_of_an_image_make_a_fit_machine(target: str, tmp_path: Path) -
     python = sources / ".venv" / "bin" / "python"
     torch = subprocess.run([python, "-c", "import torch"], capture_output=True, check=False)
     assert (torch.returncode == 0) == (target == "trainer")
+    if target == "environment":
+        command = json.loads(DOCKERFILE.read_text().split("CMD ")[1].splitlines()[0])
+        program = sources / ".venv" / "bin" / command[0]
+        served = subprocess.run(
+            [program, *command[1:]], capture_output=True, text=True, check=False
+        )
+        assert served.returncode == 2
+        assert "so a key is needed: set WEBDOJO_API_KEY" in served.stderr

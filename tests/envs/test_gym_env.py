@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium
@@ -43,9 +44,17 @@ def test_check_env_passes(task_id: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task_id", registry.task_ids())
-def test_check_env_passes_for_every_task(task_id: str) -> None:
-    check(task_id)
+class TestEveryTask:
+    @pytest.fixture(scope="class", autouse=True)
+    def held_browser(self) -> Iterator[None]:
+        """An environment that keeps the browser, which would otherwise start anew for each task."""
+        with gymnasium.make(env_id(SAMPLE[0])) as env:
+            env.reset(seed=1)
+            yield
+
+    @pytest.mark.parametrize("task_id", registry.task_ids())
+    def test_check_env_passes_for_every_task(self, task_id: str) -> None:
+        check(task_id)
 
 
 @pytest.mark.parametrize(
