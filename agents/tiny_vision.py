@@ -80,7 +80,7 @@ def tiny_model(seed: int = 0, **text: Any) -> PreTrainedModel:
             "hidden_size": 64,
             "intermediate_size": 96,
             "num_heads": 2,
-            "out_hidden_size": 64,
+            "out_hidden_size": text.get("hidden_size", 64),
             "patch_size": PATCH,
             "spatial_merge_size": MERGE,
             "temporal_patch_size": 2,
