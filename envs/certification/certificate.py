@@ -1,6 +1,7 @@
 """Certificates: what a certification found out about a suite, kept beside it.
 
-A certificate is one JSON file a suite. Time is left out: it says more about the machine.
+A certificate is one JSON file a suite, ``miniwob.certificate.json`` for ``miniwob``. Time is left
+out: it says more about the machine.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ from typing import Any
 from webdojo.envs.certification.report import TaskReport
 from webdojo.tasks.errors import UserError
 
-NAME = "certificate.json"
+NAME = "{suite}.certificate.json"
 EXACT = ("noop_success", "deterministic", "oracle_targets_kept")
 """Figures that every check finds the same, however little is played."""
 LEAST = ("oracle_success",)
 """Figures that a check with fewer instances must not fall below, by more than ``SLACK``."""
 SLACK = 0.05
+
+
+def certificate_path(folder: Path, suite: str) -> Path:
+    """Where the certificate of a suite lies whose tasks are written down in ``folder``."""
+    return folder / NAME.format(suite=suite)
 
 
 def read_certificate(path: Path) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 Split and similarity groups are those that BrowserGym publishes (benchmark metadata of
 ``browsergym-experiments`` 0.14): 62 pages to train on and 63 to test on, related pages always on
-the same side. The timing pages, which the package carries as well, are on neither side.
+the same side. The timing and the flight pages, which the package carries as well, are on neither
+side.
 """
 
 from __future__ import annotations
@@ -108,23 +109,28 @@ hover-shape
 moving-items
 simon-says
 """
-UNSOLVED = {
-    "chase-circle": (
-        "the circle moves on between two looks, half a second apart, by more than its radius, and"
-        " a tenth of the time outside of it is already too much"
-    ),
-    "hover-shape": "the page never ends an episode and gives no reward",
-    "simon-says": (
-        "the first button lights up 0.6 s after the start and is dark again at 0.85 s; looks are at"
-        " 0.5 s and from 1 s on"
-    ),
+FLIGHT = """
+flight-aa
+flight-alaska flight-alaska-auto flight-alaska-auto-medium
+"""
+FLIGHT_FOLDERS = {
+    "flight-aa": "AA",
+    "flight-alaska": "Alaska",
+    "flight-alaska-auto": "Alaska-auto",
+    "flight-alaska-auto-medium": "Alaska-auto-medium",
 }
-"""Pages without an oracle, because single actions with a look after each cannot solve them."""
+"""Folder of each flight page in the package's folder ``flight``."""
+UNSOLVED = {"hover-shape": "the page never ends an episode and gives no reward"}
+"""Pages without an oracle, because nothing solves them."""
+SETTINGS = {"simon-says": "BLINK_START = 1500; BLINK_END = 1100"}
+"""JavaScript run before a page's episode. Buttons that light up for a quarter of a second would be
+dark again at every look, which waits for what is due soon; they are lit for longer than that."""
 
 # What more than one page has in common.
 _NEAR = "a colour near the wanted one counts"
 _HIDDEN = "instances differ in what is hidden until it is found"
 CAVEATS: dict[str, dict[Check, str]] = {
+    "chase-circle": {"mutated": "a tenth of the time may be spent outside the circle"},
     "click-pie-nodelay": {
         "oracle": (
             "the slice that the page selects at the start is taken out of the document and put back"
@@ -148,13 +154,15 @@ CAVEATS: dict[str, dict[Check, str]] = {
     "hot-cold": {"goals": _HIDDEN},
     "login-user-popup": {"mutated": "the pop-up empties a field, which is then filled anew"},
     "resize-textarea": {"mutated": "dragging further the same way is as right"},
+    "simon-says": {"goals": "instances differ in what lights up after the first look"},
     "terminal": {"mutated": "listing the files first is prudent, not needed"},
     "text-editor": {
         "mutated": "any marking that takes in the text and any shade of the colour will do"
     },
     "tic-tac-toe": {
         "oracle": (
-            "the page moves at random about half the time, and plays well enough otherwise to draw"
+            "the page moves at random 55 times of 100 and well otherwise: the best play wins 97 %"
+            " of the games that it begins and 73 % of the others, 85 % in all"
         ),
         "mutated": "more than one way of playing wins",
     },
@@ -169,14 +177,20 @@ HORIZON = 10
 LONGER = {
     "book-flight": 20,
     "book-flight-nodelay": 20,
+    "chase-circle": 30,
     "choose-date": 20,
     "choose-date-nodelay": 20,
     "click-checkboxes-large": 20,
     "drag-cube": 30,
     "draw-circle": 20,
+    "flight-aa": 20,
+    "flight-alaska": 30,
+    "flight-alaska-auto": 30,
+    "flight-alaska-auto-medium": 30,
     "hot-cold": 20,
     "moving-items": 20,
     "number-checkboxes": 20,
+    "simon-says": 20,
     "stock-market": 20,
 }
 """Horizons of pages that may take more than ten actions."""
@@ -215,6 +229,7 @@ HARD = frozenset(
     {
         "book-flight",
         "book-flight-nodelay",
+        "chase-circle",
         "choose-date",
         "choose-date-nodelay",
         "click-checkboxes-large",
@@ -223,13 +238,16 @@ HARD = frozenset(
         "hot-cold",
         "moving-items",
         "number-checkboxes",
+        "simon-says",
         "stock-market",
+        *FLIGHT.split(),
     }
 )
 """Pages whose oracle takes seven actions or more on average."""
 FRESH_PAGE = frozenset(
     {
         *TIMING.split(),
+        *FLIGHT.split(),
         "book-flight",
         "book-flight-nodelay",
         "click-pie",
@@ -271,7 +289,12 @@ class Page:
 
 def pages() -> list[Page]:
     """All pages, sorted by name."""
-    sides: tuple[tuple[Side, str], ...] = (("train", TRAIN), ("test", TEST), ("", TIMING))
+    sides: tuple[tuple[Side, str], ...] = (
+        ("train", TRAIN),
+        ("test", TEST),
+        ("", TIMING),
+        ("", FLIGHT),
+    )
     found = [
         _page(name, group[0], side)
         for side, text in sides

@@ -60,6 +60,8 @@ class MiniWobTask(Task):
     page_name: str
     """File name of the page, without ``.html``."""
     folder = "miniwob"
+    settings = ""
+    """JavaScript run before the page's episode."""
     side: Side = ""
     """Side of the published split."""
 
@@ -77,6 +79,8 @@ class MiniWobTask(Task):
         """Start the page's own episode under ``seed``."""
         if page.url != self.url:
             await page.goto(self.url)
+        if self.settings:
+            await page.evaluate(self.settings)
         goal = await page.evaluate(START, seed)
         return " ".join(str(goal).split())
 

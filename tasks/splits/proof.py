@@ -31,6 +31,8 @@ def prove(splits: Iterable[Split]) -> list[Proof]:
     registered, or if a held-out split names a training split that is not given.
     """
     given = list(splits)
+    for split in given:
+        check_tasks(split, f"split {split.name!r}")
     trained = [split for split in given if split.trainable]
     held_out = [split for split in given if not split.trainable]
     if not trained or not held_out:
@@ -44,6 +46,15 @@ def prove(splits: Iterable[Split]) -> list[Proof]:
                 " among those given; give it as well, or correct the name"
             )
     return [_proof(train, split) for train in trained for split in held_out]
+
+
+def check_tasks(split: Split, place: str) -> None:
+    """Raise UserError beginning with ``place`` if the split names a task that is not registered."""
+    for task_id in split.task_ids:
+        try:
+            registry.entry(task_id)
+        except UserError as error:
+            raise UserError(f"{place}: tasks: {error}") from None
 
 
 def _proof(train: Split, held_out: Split) -> Proof:

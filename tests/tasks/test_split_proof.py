@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from webdojo.tasks import Outcome, Task, registry
@@ -89,6 +91,10 @@ def test_our_own_splits_are_proven_to_keep_apart() -> None:
     assert said["miniwob-train", "miniwob-test"] == "no (task, seed), no task, no similarity group"
     assert said["miniwob-easier", "miniwob-hard"] == "no (task, seed), no task, no difficulty"
     assert said["miniwob-first", "miniwob-variants"] == "no (task, seed), no task"
+    assert said["miniwob-flight-alaska", "miniwob-flight-unseen-site"] == (
+        "no (task, seed), no task, no similarity group, no site"
+    )
+    assert {get_split(name).new for name in split_names()} == set(get_args(New))
 
 
 def test_our_own_splits_follow_the_catalogue() -> None:
@@ -101,6 +107,8 @@ def test_our_own_splits_follow_the_catalogue() -> None:
         "miniwob-variants": [p for p in published if p.side == "train" and p.name != p.group],
         "miniwob-easier": [p for p in published if p.difficulty != "hard"],
         "miniwob-hard": [p for p in published if p.difficulty == "hard"],
+        "miniwob-flight-alaska": [p for p in pages() if p.group == "flight-alaska"],
+        "miniwob-flight-unseen-site": [p for p in pages() if p.group == "flight-aa"],
     }
     assert set(wanted) == set(split_names())
     for name, found in wanted.items():
@@ -114,9 +122,10 @@ def test_a_proof_needs_both_sides_and_known_names() -> None:
     other = Split("test", 1, ("shops.buy-b",), HELD_OUT_SEEDS, "groups", ("trian",))
     with pytest.raises(UserError, match="against names 'trian'"):
         prove([train, other])
-    stray = Split("test", 1, ("shops.by-b",), HELD_OUT_SEEDS, "groups", ("train",))
-    with pytest.raises(UserError, match=r"did you mean shops\.buy-b"):
-        prove([train, stray])
+    for new in ("seeds", "groups"):
+        unknown = Split("test", 1, ("shops.by-b",), HELD_OUT_SEEDS, new)
+        with pytest.raises(UserError, match=r"split 'test': tasks: .* did you mean shops\.buy-b"):
+            prove([train, unknown])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from webdojo.tasks.registry import Entry
 
 EXAMPLE = "Example: webdojo tasks check miniwob.click-button    Or: webdojo tasks check my_tasks.py"
+TASK_FILES = (".py", ".toml", ".jsonl", ".json")
 MOST_JOBS = 16
 LEGEND = (
     "oracle, noop, random, wrong: share of episodes that succeed. same: two runs are identical."
@@ -41,7 +42,7 @@ def check(
         typer.Option("--tasks", metavar="FILE", help="A Python file with tasks of your own."),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Keep the figures in the suite's certificate.json.")
+        bool, typer.Option("--write", help="Keep the figures in SUITE.certificate.json.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
@@ -90,23 +91,30 @@ def _entries(names: Sequence[str], files: Iterable[Path]) -> list[Entry]:
     wanted: list[str] = []
     for name in names:
         path = Path(name)
-        wanted.extend(
-            load_tasks_file(path) if path.suffix in (".py", ".toml", ".jsonl") else [name]
-        )
+        wanted.extend(load_tasks_file(path) if path.suffix in TASK_FILES else [name])
     ids = registry.select(wanted) if wanted else registry.task_ids()
     return [registry.entry(task_id) for task_id in ids]
 
 
 def _certificates(entries: Iterable[Entry]) -> dict[Path, str]:
     """Where the certificate of each suite lies, and the suite."""
+    from webdojo.envs.certification.certificate import certificate_path
+
+    found: dict[Path, str] = {}
+    for entry in entries:
+        suite = entry.task.id.split(".", 1)[0]
+        found[certificate_path(_folder(entry), suite)] = suite
+    return found
+
+
+def _folder(entry: Entry) -> Path:
+    """Where a task is written down."""
     import inspect
 
-    from webdojo.envs.certification.certificate import NAME
-
-    return {
-        Path(inspect.getfile(entry.task)).parent / NAME: entry.task.id.split(".", 1)[0]
-        for entry in entries
-    }
+    try:
+        return Path(inspect.getfile(entry.task)).parent
+    except (TypeError, OSError):  # it was read from a file that is no program
+        return Path(entry.source.partition(", ")[0]).parent
 
 
 def _write(place: Path, suite: str, reports: Iterable[TaskReport]) -> None:

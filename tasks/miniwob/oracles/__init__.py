@@ -2,11 +2,13 @@
 
 from webdojo.tasks.miniwob.oracles import (
     buttons,
+    chasing,
     choices,
     dates,
     dragging,
     drawing,
     email,
+    flights,
     games,
     hidden,
     marking,
@@ -22,11 +24,13 @@ from webdojo.tasks.miniwob.oracles.oracle import ORACLES
 __all__ = [
     "ORACLES",
     "buttons",
+    "chasing",
     "choices",
     "dates",
     "dragging",
     "drawing",
     "email",
+    "flights",
     "games",
     "hidden",
     "marking",

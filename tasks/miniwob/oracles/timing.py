@@ -7,7 +7,7 @@ from bs4 import Tag
 from webdojo.tasks.calls import call, click, mouse_click
 from webdojo.tasks.miniwob.oracles.looking import box, seen
 from webdojo.tasks.miniwob.oracles.oracle import solves
-from webdojo.tasks.miniwob.oracles.reading import match
+from webdojo.tasks.miniwob.oracles.reading import bid_of, match
 from webdojo.tasks.task import Oracle
 from webdojo.tasks.view import PageView
 
@@ -48,6 +48,17 @@ def _depth(circle: Tag) -> float:
     """How far a circle has come in from the nearer side, in CSS pixels; negative outside."""
     left, _, width, _ = box(circle)
     return min(left + width - AREA[0], AREA[2] - left) - 4
+
+
+@solves("simon-says")
+def repeat(view: PageView) -> Oracle:
+    """Wait while one button after another lights up, each at one look, then press them."""
+    lit: list[str] = []
+    while (shining := [bid_of(tag) for tag in view.all("button", class_="push")]) or not lit:
+        lit.extend(shining)
+        view = yield call("noop")
+    for bid in lit:
+        view = yield click(bid)
 
 
 @solves("stock-market")

@@ -12,7 +12,7 @@ import pytest
 
 from webdojo.envs.certification import Effort, certify
 from webdojo.envs.certification.certificate import (
-    NAME,
+    certificate_path,
     differences,
     read_certificate,
     write_certificate,
@@ -22,7 +22,8 @@ from webdojo.tasks import miniwob, registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.miniwob.catalogue import UNSOLVED
 
-CERTIFIED = read_certificate(Path(miniwob.__file__).parent / NAME)
+FOLDER = Path(miniwob.__file__).parent
+CERTIFIED = read_certificate(certificate_path(FOLDER, "miniwob"))
 LEAST_SEEDS = 4
 SAMPLE = ["miniwob.click-button", "miniwob.login-user", "miniwob.count-shape", "miniwob.terminal"]
 
@@ -61,7 +62,7 @@ async def test_checks_of_all_tasks_find_what_is_certified() -> None:
 
 
 async def test_a_certificate_keeps_what_was_not_checked_again(tmp_path: Path) -> None:
-    path = tmp_path / NAME
+    path = certificate_path(tmp_path, "miniwob")
     effort = Effort(seeds=1, trials=1, random=0, idle=1)
     one, other = await certify([registry.entry(i) for i in SAMPLE[:2]], effort)
     write_certificate(path, [one, other], keep=SAMPLE)
