@@ -150,16 +150,24 @@ def tasks_of_rows(file: Path, rows: list[Row], sites: Mapping[str, Site]) -> lis
     for place, data in rows:
         task_id = str(data.get("id"))
         if task_id in seen:
-            raise UserError(f"{file}, {place}: id {task_id!r} is taken by {seen[task_id]}")
+            raise UserError(
+                f"{file}, {place}: id {task_id!r} is taken by {seen[task_id]};"
+                " give one of them another id"
+            )
         seen[task_id] = place
     return [_task(file, place, data, sites) for place, data in rows]
+
+
+EXAMPLE = ', such as evaluators = [{ type = "exact", value = "42" }]'
 
 
 def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site]) -> type[Task]:
     try:
         declared = Declaration.model_validate(data)
     except ValidationError as error:
-        raise UserError(f"{file}, {place}: {first_problem(error)}") from None
+        told = first_problem(error)
+        hint = EXAMPLE if told.startswith("evaluators is missing") else ""
+        raise UserError(f"{file}, {place}: {told}{hint}") from None
     site = None
     if declared.site:
         try:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Response
 
 MENDS = {
-    "ERR_FILE_NOT_FOUND": "there is no such file",
+    "ERR_FILE_NOT_FOUND": "there is no such file; correct the path",
     "ERR_CONNECTION_REFUSED": "no server listens there; start it first",
-    "ERR_NAME_NOT_RESOLVED": "there is no such host",
+    "ERR_NAME_NOT_RESOLVED": "there is no such host; correct the address",
     "ERR_INVALID_URL": "write an absolute address",
+    "Download is starting": "the address gives a file to be kept; give that of a page",
 }
 
 
@@ -41,7 +42,7 @@ def guarded(task: Task, source: str) -> Task:
         try:
             goal: Any = await whole_setup(page, seed)
         except Exception as error:
-            raise _told(error, f"{place}: setup") from error
+            raise _told(error, source, f"{place}: setup") from error
         finally:
             page.remove_listener("response", hear)
         if missing:
@@ -57,13 +58,13 @@ def guarded(task: Task, source: str) -> Task:
         try:
             return _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
         except Exception as error:
-            raise _told(error, f"{place}: evaluate") from error
+            raise _told(error, source, f"{place}: evaluate") from error
 
     def judge(value: Any, answer: str | None) -> Outcome:
         try:
             return _checked(whole_judge(value, answer), f"{place}: judge")
         except Exception as error:
-            raise _told(error, f"{place}: judge") from error
+            raise _told(error, source, f"{place}: judge") from error
 
     for name, method in (("setup", setup), ("evaluate", evaluate), ("judge", judge)):
         setattr(task, name, method)
@@ -78,17 +79,17 @@ def _checked(outcome: Any, place: str) -> Outcome:
     return outcome
 
 
-def _told(error: Exception, place: str) -> Exception:
+def _told(error: Exception, source: str, place: str) -> Exception:
     """The error with its place; what the browser alone is to blame for stays what it is."""
     from playwright.async_api import Error
 
     if isinstance(error, UserError):
-        return error
+        return error if str(error).startswith(source) else UserError(f"{source}: {error}")
     if isinstance(error, Error):
         first = error.message.splitlines()[0]
-        if "net::" not in first:
-            return error
         mend = next((words for code, words in MENDS.items() if code in first), "")
+        if "net::" not in first and not mend:
+            return error
         return UserError(f"{place}: {first}{': ' if mend else ''}{mend}")
     frames = traceback.extract_tb(error.__traceback__)
     return UserError(

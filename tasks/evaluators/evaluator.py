@@ -151,6 +151,8 @@ def first_problem(error: ValidationError) -> str:
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         return f"{field}: there is no such field"
+    if first["type"] == "missing":
+        return f"{field} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from webdojo.envs.certification import Effort, TaskReport, certify
+from webdojo.envs.certification.certify import Findings
+from webdojo.envs.certification.report import report
 from webdojo.tasks import Outcome, Task
 from webdojo.tasks.calls import click, fill
+from webdojo.tasks.evaluators import EvaluatedTask
 from webdojo.tasks.registry import Entry
 
 QUICK = Effort(seeds=2, trials=2, random=2, idle=1)
@@ -77,6 +82,21 @@ async def test_an_oracle_that_fails_is_told_with_its_reason() -> None:
     found = await checked(Lost)
     assert found.oracle_success == 0.0
     assert "the oracle solves 0% (OracleError: no <button> with text '9'" in found.problems[0]
+
+
+def test_what_could_not_be_played_was_not_measured() -> None:
+    found = report(Press(), [Findings(1, lost="the page was lost 3 times: no answer")])
+    assert found.problems == ("could not be measured: the page was lost 3 times: no answer",)
+    assert found.oracle_success is None
+    assert report(Press(), [Findings(1)]).problems == (
+        "what an oracle solves could not be measured",
+    )
+
+
+@pytest.mark.parametrize(("rewards", "notes"), [((1.0, 1.0), 1), ((1.0, 0.0), 0)])
+def test_a_task_that_chance_solves_is_noted(rewards: tuple[float, ...], notes: int) -> None:
+    played = [Findings(seed, random=reward) for seed, reward in enumerate(rewards)]
+    assert len(report(Press(), played).notes) == notes
 
 
 async def test_a_reward_for_nothing_is_found_however_small() -> None:
@@ -155,6 +175,26 @@ class NobodyListens(Press):
         return "Go"
 
 
+class Kept(Press):
+    folder = tempfile.TemporaryDirectory()
+    file = Path(folder.name, "page.bin")
+    file.write_bytes(b"0")
+
+    async def setup(self, page, seed):
+        await page.goto(self.file.as_uri())
+        return "Go"
+
+
+class Unchecked(EvaluatedTask):
+    id = "check.press"
+
+    async def start(self, page, seed):
+        return "Go"
+
+    def oracle(self, view):
+        yield "noop()"
+
+
 class Broken(Press):
     async def setup(self, page, seed):
         return f"Press {[][seed]}"
@@ -184,6 +224,8 @@ class Unsolved(Press):
     [
         (NotThere, ("setup: Page.goto: net::ERR_FILE_NOT_FOUND", "no/such/page.html")),
         (NobodyListens, ("setup: Page.goto", "no server listens there; start it first")),
+        (Kept, ("setup: Page.goto: Download is starting", "give that of a page")),
+        (Unchecked, ("start must set self.checks to an evaluator",)),
         (Broken, ("setup, line", "test_certification.py: IndexError")),
         (Speechless, ("setup must return the goal as a text; it returned None",)),
         (Careless, ("evaluate must return an Outcome; it returned 1.0",)),
@@ -196,6 +238,7 @@ async def test_mistakes_in_a_tasks_code_are_told_with_their_place(
 ) -> None:
     found = await checked(task)
     (problem,) = found.problems
-    assert problem.startswith("here: check.press: ")
+    assert problem.startswith("here: ")
+    assert "check.press" in problem
     for words in said:
         assert words in problem

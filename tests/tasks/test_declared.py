@@ -174,7 +174,7 @@ def failure(path: Path) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('id = "declared-tests.buy"', "", "line 8: id: Field required"),
+        ('id = "declared-tests.buy"', "", "line 8: id is missing: add it"),
         ('id = "declared-tests.buy"', 'id = "Buy"', 'id must be "suite.name"'),
         ('id = "declared-tests.buy"', 'id = "miniwob.buy"', "suite 'miniwob' is WebDojo's own"),
         (
@@ -190,7 +190,7 @@ def failure(path: Path) -> str:
         ("{mug.colour} mug as", "{mug.size} mug as", "goal: {mug.size}: not every choice of 'mug'"),
         ("{mug.colour} mug as", "{mug} mug as", "goal: {mug}: choices of 'mug' are tables"),
         ("as {name}.", "as {nobody}.", "goal: {nobody} is not among choices (mug, name)"),
-        ('selector = "#thanks"', "", "evaluators.1: selector: Field required"),
+        ('selector = "#thanks"', "", "evaluators.1: selector is missing: add it"),
         ('type = "dom"', 'type = "don"', "no evaluator of type 'don': did you mean 'dom'"),
         ('value = "{n}"', 'value = "n"', "(declared-tests.how-much): evaluators.0: value:"),
         ("evaluators = [{", "evaluator = [{", "evaluator: there is no such field"),

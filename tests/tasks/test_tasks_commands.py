@@ -50,6 +50,35 @@ def test_a_new_task_follows_the_style_of_the_house(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+@pytest.mark.slow
+def test_each_suite_of_a_folder_has_its_certificate(tmp_path: Path) -> None:
+    for suite in ("my-shop", "my-bank"):
+        run("new", f"{suite}.add", "--file", f"{suite}.py", cwd=tmp_path)
+    (tmp_path / "my-shop.toml").write_text(DESCRIBED)
+    (tmp_path / "say.html").write_text("<p>What do you say?</p>")
+    files = ("my-shop.py", "my-bank.py", "my-shop.toml")
+    done = run("check", *files, "--seeds", "2", "--episodes", "1", "--write", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "goals: different goals" in done.stdout
+    for suite, names in (("my-shop", ["add", "say"]), ("my-bank", ["add"])):
+        whole = json.loads((tmp_path / f"{suite}.certificate.json").read_text())
+        assert [task["id"] for task in whole["tasks"]] == [f"{suite}.{name}" for name in names]
+
+
+DESCRIBED = """
+[sites.yard]
+folder = "."
+[[tasks]]
+id = "my-shop.say"
+site = "yard"
+url = "/say.html"
+goal = "Say {word}."
+choices = { word = ["yes", "no"] }
+evaluators = [{ type = "exact", value = "{word}" }]
+oracle = ['send_msg_to_user("{word}")']
+"""
+
+
 def test_a_task_that_fails_ends_in_status_one_and_says_why(tmp_path: Path) -> None:
     run("new", "my-shop.add-to-cart", cwd=tmp_path)
     file = tmp_path / "add_to_cart.py"

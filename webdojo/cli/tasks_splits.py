@@ -47,11 +47,14 @@ def check(
 ) -> None:
     """Prove that no training split shares with a held-out one what the latter holds back."""
     from webdojo.tasks.files import load_tasks_file
-    from webdojo.tasks.splits import get_split, prove, split_names
+    from webdojo.tasks.splits import check_tasks, get_split, prove, split_names
 
     for file in tasks or ():
         load_tasks_file(file)
-    splits = [get_split(name) for name in names or split_names()]
+    splits = []
+    for name in names or split_names():
+        splits.append(get_split(name))
+        check_tasks(splits[-1], name)
     failed = False
     for proof in prove(splits):
         failed = failed or bool(proof.leaks)

@@ -179,7 +179,7 @@ async def test_on_its_own_a_match_judges_the_answer() -> None:
     ("data", "said"),
     [
         ({"type": "txt", "value": "a"}, "no evaluator of type 'txt': did you mean 'text'"),
-        ({"type": "text"}, "value: Field required"),
+        ({"type": "text"}, "value is missing: add it"),
         ({"type": "text", "value": " "}, "an empty answer would match"),
         ({"type": "text", "value": "a", "vale": "b"}, "vale: there is no such field"),
         ({"type": "number", "value": "many"}, "value:"),
@@ -197,7 +197,7 @@ async def test_on_its_own_a_match_judges_the_answer() -> None:
         ({"type": "python", "function": "os.system"}, "no condition is named 'os.system'"),
         (
             {"type": "all_of", "evaluators": [{"type": "text"}]},
-            "evaluators.0: value: Field required",
+            "evaluators.0: value is missing: add it",
         ),
         ("text", "an evaluator is a table with a type"),
     ],
