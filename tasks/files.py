@@ -53,6 +53,8 @@ def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if known is not None:
         registry.forget(known.task_ids)
     ids: list[str] = []
+    # Whoever listens for new tasks finds their file among the loaded ones.
+    _loaded[file] = LoadedFile(content, ())
     try:
         for task in classes:
             registry.register(task, source=_place(file, task))

@@ -165,6 +165,14 @@ class _Conversation:
 
     async def run(self) -> None:
         await self._socket.accept()
+        try:
+            with self._desk.connected():
+                await self._converse()
+        except RequestError as full:
+            await self._tell(full)
+            await self._socket.close(TRY_AGAIN)
+
+    async def _converse(self) -> None:
         heard = asyncio.create_task(self._socket.receive())
         try:
             while await self._quiet(heard):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
@@ -37,11 +37,18 @@ class Desk:
         self._offered = frozenset(task_ids)
         self._chromium = chromium
         self._sessions: dict[str, Session] = {}
+        self._connections = 0
 
-    @property
-    def open_sessions(self) -> int:
-        """How many sessions there are."""
-        return len(self._sessions)
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Count a WebSocket that stays open, with a session or yet without."""
+        if self._connections >= self.limits.connections:
+            raise RequestError("CAPACITY_REACHED", "too many connections: try again later")
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
 
     def open(self) -> Session:
         """A new session."""

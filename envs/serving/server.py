@@ -21,8 +21,6 @@ from webdojo.tasks.errors import UserError
 
 STOP_TIMEOUT_S = 5
 """Real time in which requests under way must have been answered when the server stops."""
-CONNECTIONS_PER_SESSION = 4
-"""Connections to one session beyond which new ones are turned away."""
 PING_S = 20.0
 """Real time between two looks at whether a WebSocket's client is there, and in which it answers."""
 MIN_KEY = 16
@@ -88,7 +86,7 @@ async def _serve(options: ServerOptions, on_ready: Callable[[str], None]) -> Non
                 ws_ping_timeout=PING_S,
                 # What was packed could become any size once unpacked.
                 ws_per_message_deflate=False,
-                limit_concurrency=max(16, CONNECTIONS_PER_SESSION * options.limits.sessions),
+                limit_concurrency=options.limits.connections,
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
                 proxy_headers=False,
                 server_header=False,

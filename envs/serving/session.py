@@ -33,6 +33,11 @@ class Limits:
     step_timeout_s: float = 60.0
     """The longest time that a client may grant a step."""
 
+    @property
+    def connections(self) -> int:
+        """How many connections may be open at once: some to each session, and a few to ask."""
+        return max(16, 4 * self.sessions)
+
 
 class Session:
     """One client's environment; ``reset``, ``step`` and ``picture`` give what is to be answered.

@@ -162,7 +162,16 @@ def test_rgb_array_renders_the_viewport() -> None:
         assert len(np.unique(picture)) > 10
 
 
-def test_human_mode_without_a_display_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_human_mode_that_shows_nothing_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    windowless = tmp_path / "chromium-headless-shell"
+    windowless.touch()
+    with monkeypatch.context() as there:
+        there.setenv("DISPLAY", ":0")
+        there.setenv("WEBDOJO_CHROMIUM", str(windowless))
+        with pytest.warns(UserWarning, match="headless-shell has no window"):
+            gymnasium.make("webdojo/miniwob.click-button-v0", render_mode="human")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.warns(UserWarning, match="there is no display"):
@@ -268,8 +277,10 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
         """)
     )
     load_tasks_file(file)
+    name = "webdojo/my-words.greet-v0"
+    assert str(file) in gymnasium.spec(name).kwargs["tasks_files"]  # for a worker's process
     try:
-        with gymnasium.make("webdojo/my-words.greet-v0", actions=["chat"]) as env:
+        with gymnasium.make(name, actions=["chat"]) as env:
             observation, _ = env.reset()
             assert "Grüße 😀 чай" in observation["pruned_html"]
             assert observation in env.observation_space
@@ -277,6 +288,37 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
             assert env.step('send_msg_to_user("hello")')[1:3] == (1.0, True)
     finally:
         registry.forget(["my-words.greet"])
+
+
+@pytest.mark.slow
+def test_a_user_s_task_is_found_in_processes_that_start_anew(tmp_path: Path) -> None:
+    file = tmp_path / "my_tasks.py"
+    file.write_text(
+        textwrap.dedent("""
+        from webdojo.tasks.task import Outcome, Task
+
+        class Wave(Task):
+            id = "my-hands.wave"
+
+            async def setup(self, page, seed):
+                return f"Wave {seed} times."
+
+            async def evaluate(self, page, answer):
+                return Outcome(0.0)
+        """)
+    )
+    load_tasks_file(file)
+    try:
+        envs = gymnasium.make_vec(
+            "webdojo/my-hands.wave-v0",
+            num_envs=2,
+            vectorization_mode="async",
+            vector_kwargs={"context": "spawn"},
+        )
+        assert envs.reset(seed=[3, 4])[0]["goal"] == ("Wave 3 times.", "Wave 4 times.")
+        envs.close()
+    finally:
+        registry.forget(["my-hands.wave"])
 
 
 def test_a_browser_that_dies_costs_one_episode() -> None:

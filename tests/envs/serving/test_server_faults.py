@@ -16,6 +16,8 @@ import gymnasium
 import psutil
 import pytest
 from served import Served
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.remote import RemoteError, RemoteWebEnv
@@ -174,3 +176,21 @@ def test_a_task_that_fails_is_told_and_costs_nobody_else(
 
     asyncio.run(both())
     wait_until(lambda: any("ZeroDivisionError" in line for line in server.said))
+
+
+def test_connections_are_bounded_too(serve: Callable[..., Served]) -> None:
+    server = serve("--max-sessions", "1")
+    address = server.url.replace("http", "ws") + "/ws"
+    state = '{"type": "state"}'
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(address)) for _ in range(16)]
+        for client in clients:
+            client.send(state)
+            assert '"state"' in client.recv(60)
+        with connect(address) as late:
+            assert "CAPACITY_REACHED" in late.recv(60)
+            with pytest.raises(ConnectionClosedError, match="1013"):
+                late.recv(60)
+    with connect(address) as client:
+        client.send(state)
+        assert '"state"' in client.recv(60)
