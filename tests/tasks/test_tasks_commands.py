@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from webdojo.envs.certification.report import FIELDS
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "webdojo", "tasks", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
 
 
 def refused(*arguments: str, cwd: Path) -> str:
@@ -48,6 +51,24 @@ def test_a_new_task_follows_the_style_of_the_house(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
+
+
+def test_tasks_of_an_installed_package_are_found(tmp_path: Path) -> None:
+    (tmp_path / "shop_tasks").mkdir()
+    run("new", "my-shop.add-to-cart", "--file", "shop_tasks/__init__.py", cwd=tmp_path)
+    installed = tmp_path / "shop_tasks-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-tasks\nVersion: 1.0\n")
+    points = installed / "entry_points.txt"
+    points.write_text("[webdojo.tasks]\nmy-shop = shop_tasks\n")
+    done = run("show", "my-shop.add-to-cart", "--json", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    facts = json.loads(done.stdout)
+    assert facts["source"] == "package shop-tasks, entry point my-shop = shop_tasks"
+    points.write_text("[webdojo.tasks]\nmy-shop = shop_taks\n")
+    done = run("list", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "entry point my-shop = shop_taks cannot be loaded: ModuleNotFoundError" in done.stderr
+    assert "mend or uninstall shop-tasks" in done.stderr
 
 
 @pytest.mark.slow
