@@ -10,9 +10,11 @@ import asyncio
 import json
 import os
 import random
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -21,6 +23,8 @@ from urllib.request import Request, urlopen
 
 from webdojo.agents.agent import Decision
 from webdojo.agents.layouts.chat import STYLES, ChatLayout
+from webdojo.agents.layouts.layout import Shot, Vision
+from webdojo.agents.pictures import Picture
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Task
@@ -142,6 +146,7 @@ class EndpointAgent:
     """A model behind an endpoint, for one episode.
 
     Tokens and log-probabilities stay with the endpoint: its decisions carry the action only.
+    A layout that shows screenshots has them sent along, the last few of the episode.
     """
 
     def __init__(
@@ -159,6 +164,8 @@ class EndpointAgent:
         self._seed = seed
         self._history: list[str] = []
         self._pending: str | None = None
+        self._shots: list[Shot] = []
+        self._images: dict[str, bytes] = {}
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -173,7 +180,7 @@ class EndpointAgent:
         page = self._layout.shortened(observation, observation.pruned_html, PAGE_CHARACTERS)
         answer = await self._endpoint.complete(
             {
-                "messages": self._layout.messages(observation, page, self._history),
+                "messages": self._messages(observation, page),
                 "seed": self._seed + observation.elapsed_steps,
                 **self._drawing,
             }
@@ -181,6 +188,25 @@ class EndpointAgent:
         # A model that only called a tool, or was cut short while thinking, says nothing.
         self._pending = response = str(answer["choices"][0]["message"].get("content") or "")
         return Decision(action=self._layout.action(response), remembered=response)
+
+    def _messages(self, observation: Observation, page: str) -> list[dict[str, Any]]:
+        if self._layout.vision is None:
+            return self._layout.messages(observation, page, self._history)
+        reference = sha256(observation.screenshot).hexdigest()
+        self._images[reference] = observation.screenshot
+        # How many tokens an image takes is the endpoint's business.
+        picture = Picture(reference, (0, 0, 0), 0)
+        self._shots.append(Shot(observation.elapsed_steps + 1, picture))
+        shown = self._layout.window_of(self._shots)
+        self._shots = self._shots[-self._layout.vision.images :]
+        self._images = {s.picture.reference: self._images[s.picture.reference] for s in self._shots}
+        system, user = self._layout.messages(observation, page, self._history, shown)
+        left = iter(shown)
+        parts = [
+            _image(self._images[next(left).picture.reference]) if part["type"] == "image" else part
+            for part in user["content"]
+        ]
+        return [system, {"role": "user", "content": parts}]
 
 
 @dataclass(frozen=True)
@@ -191,16 +217,24 @@ class EndpointAgents:
     layout: str | None
     max_tokens: int
     temperature: float
+    vision: Vision | None = None
 
     def __call__(self, task: Task, seed: int) -> EndpointAgent:
         """An agent whose answers are asked for with ``seed``."""
         return EndpointAgent(
             find_endpoint(self.name),
-            ChatLayout(self.layout if self.layout in STYLES else "chat"),
+            ChatLayout(self.layout if self.layout in STYLES else "chat", vision=self.vision),
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             seed=seed,
         )
+
+
+def _image(image: bytes) -> dict[str, Any]:
+    """A screenshot as OpenAI's chat messages hold it."""
+    kind = "png" if image.startswith(b"\x89PNG") else "webp" if image[8:12] == b"WEBP" else "jpeg"
+    url = f"data:image/{kind};base64,{b64encode(image).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _reason(error: BaseException) -> str:

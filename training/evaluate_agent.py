@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from webdojo.agents.endpoint import find_endpoint, is_endpoint
+from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
@@ -57,7 +58,7 @@ def evaluate_agent(
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
     if not scripted:
-        _check_policy(agent, settings.policy.layout)
+        _check_policy(agent, settings.policy.layout, settings.policy.vision)
     if not per_task:
         raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     worker = WorkerSettings(
@@ -70,6 +71,7 @@ def evaluate_agent(
         slots=1 if deterministic else settings.rollout.slots,
         engine_threads=settings.rollout.engine_threads,
         deadline_s=settings.rollout.deadline_s,
+        vision=settings.policy.vision,
     )
     if is_endpoint(agent):
         worker = replace(
@@ -152,7 +154,7 @@ def _play(
     }
 
 
-def _check_policy(name: str, layout: str | None) -> None:
+def _check_policy(name: str, layout: str | None, vision: Vision | None) -> None:
     if is_endpoint(name):
         find_endpoint(name)
         return
@@ -162,7 +164,7 @@ def _check_policy(name: str, layout: str | None) -> None:
     near = get_close_matches(name, known, n=1)
     if near and name not in known and not Path(name).exists():
         raise UserError(f"no agent {name!r}: did you mean {near[0]!r}?")
-    find_checkpoint(name, layout)
+    find_checkpoint(name, layout, vision)
 
 
 def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:

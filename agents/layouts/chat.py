@@ -138,7 +138,7 @@ class ChatLayout:
         They take half of the room at most, and less where the rest needs it even without the page;
         the present page's is always there.
         """
-        shown = self._window_of(shots)
+        shown = self.window_of(shots)
         while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:
             del shown[0]
         while True:
@@ -189,7 +189,7 @@ class ChatLayout:
             {"role": "user", "content": content},
         ]
 
-    def _window_of(self, shots: Sequence[Shot]) -> list[Shot]:
+    def window_of(self, shots: Sequence[Shot]) -> list[Shot]:
         """The screenshots of the last steps, one where the page looked the same."""
         if self.vision is None:
             return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from webdojo.agents.endpoint import Endpoint, EndpointAgent, find_endpoint
 from webdojo.agents.layouts.chat import ChatLayout
+from webdojo.agents.layouts.layout import Vision
+from webdojo.agents.tiny_vision import drawn_screenshot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError
 
@@ -90,6 +93,25 @@ async def test_an_observation_is_sent_and_its_answer_read_as_an_action(
     assert '<button bid="3">OK</button>' in first["messages"][1]["content"]
     assert 'click("3") → it is hidden' in second["messages"][1]["content"]
     assert (first["seed"], second["seed"]) == (7, 8)
+
+
+async def test_screenshots_are_sent_as_chat_messages_hold_them(server: ScriptedServer) -> None:
+    server.script = [(200, said('click("3")'))] * 3
+    endpoint = find_endpoint(f"openai:some/model@{server.url}")
+    layout = ChatLayout(vision=Vision(images=2))
+    player = EndpointAgent(endpoint, layout, temperature=0.5, max_tokens=99, seed=7)
+    images = [drawn_screenshot(seed) for seed in (1, 2, 2)]
+    for step, image in enumerate(images):
+        await player.act(page(step, screenshot=image))
+    sent = []
+    for _, _, body in server.asked:
+        parts = body["messages"][1]["content"]
+        urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
+        assert all(url.startswith("data:image/jpeg;base64,") for url in urls)
+        sent.append([b64decode(url.partition(",")[2]) for url in urls])
+        assert "Press OK." in parts[-1]["text"]
+    # A page that looks as before is sent once.
+    assert sent == [images[:1], images[:2], images[2:]]
 
 
 @pytest.mark.parametrize("trouble", [(503, b"busy"), (429, {"error": {"message": "slow"}}), None])

@@ -427,8 +427,13 @@ class Worker:
 
         settings = self.settings
         if is_endpoint(settings.checkpoint):
+            self.vision = settings.vision
             return EndpointAgents(
-                settings.checkpoint, settings.layout, settings.max_response_tokens, temperature
+                settings.checkpoint,
+                settings.layout,
+                settings.max_response_tokens,
+                temperature,
+                self.vision,
             )
         found = self._checkpoint()
         limits = (settings.context_tokens, settings.max_response_tokens)
