@@ -18,7 +18,7 @@ KEY_VARIABLE = "WEBDOJO_API_KEY"
 def serve(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TASK|SUITE]...", help="What to offer; every task if left out."),
+        typer.Argument(metavar="TASK|SUITE", help="What to offer; every task if left out."),
     ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen on; others need an API key.")

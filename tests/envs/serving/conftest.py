@@ -20,9 +20,9 @@ def serve() -> Iterator[Callable[..., Served]]:
         yield one
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Served]:
-    """A server that a module's tests share; it knows all tasks and asks for no key."""
+    """A server that tests share; it knows all tasks and asks for no key."""
     served = start()
     yield served
     assert served.stop() == 0
