@@ -79,6 +79,7 @@ class Run:
         self.pictures: Pictures = pictures
         self.learner: Pictures = seen_by_learner
         model = self.found.model()
+        self.weights = {name: value.clone() for name, value in model.state_dict().items()}
         self.rows = TurnRows.of(model.config, self.learner)
         self.engine = TransformersEngine(model, pictures=pictures, context_tokens=CONTEXT)
         self.held = HeldPictures(pictures)
@@ -142,6 +143,8 @@ class Run:
                 self.learn(await pool.next_batch(version))
                 if version % 10 == 0:
                     self.held.checkpoint()
+                # The same weights under a new version: what was seen is forgotten and seen anew.
+                await self.engine.update_weights(self.weights, version + 1)
                 self.held.published()
                 pool.set_version(version + 1)
                 files = sum(1 for _ in self.pictures.store.folder.iterdir())
