@@ -194,7 +194,7 @@ def find_checkpoint(
     folder = shipped if shipped is not None else Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"{folder} holds no config.json: give the folder of a checkpoint")
+            raise UserError(f"{folder} holds no config.json: give {_checkpoint_in(folder)}")
         own, seen = _layout_of(folder)
         return Checkpoint(str(folder), get_layout(layout or own, vision or seen))
     if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
@@ -203,6 +203,12 @@ def find_checkpoint(
             f" {', '.join(SHIPPED)}"
         )
     return Checkpoint(name, get_layout(layout or "chat", vision))
+
+
+def _checkpoint_in(folder: Path) -> str:
+    """What to give in place of a folder that is no checkpoint: the last of the run that it is."""
+    found = [file.parent for file in folder.glob("checkpoints/*/config.json")]
+    return str(max(found, key=lambda f: f.stat().st_mtime)) if found else "a checkpoint's folder"
 
 
 def _tokenizer_class(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,7 +99,14 @@ def test_a_hubs_name_is_taken_as_one() -> None:
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
-    assert "holds no config.json" in refusal(lambda: find_checkpoint(str(tmp_path)))
+    assert "give a checkpoint's folder" in refusal(lambda: find_checkpoint(str(tmp_path)))
+    for age, name in ((9, "final"), (20, "warm-start")):
+        made = tmp_path / "checkpoints" / name / "config.json"
+        made.parent.mkdir(parents=True)
+        made.write_text("{}")
+        os.utime(made.parent, (1e9 - age, 1e9 - age))
+    given = tmp_path / "checkpoints" / "final"
+    assert f"give {given}" in refusal(lambda: find_checkpoint(str(tmp_path)))
 
 
 def cut(folder: Path) -> None:
