@@ -410,7 +410,8 @@ class WebEnv:
             async with asyncio.timeout(self.spec.step_timeout_s) as self._deadline:
                 return await work
         except TimeoutError:
-            lost = self._lost or f"no answer within {self.spec.step_timeout_s:g} s"
+            bound = f"no answer within {self.spec.step_timeout_s:g} s"
+            lost = self._lost or f"{bound}: the page hangs, or the machine is overloaded"
             await self._abandon()
             raise BrowserDiedError(f"{what}: {lost}") from None
         except (Error, PageScriptError, BrowserDiedError) as error:
