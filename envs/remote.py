@@ -93,10 +93,14 @@ class RemoteWebEnv:
 
     async def describe(self, task_id: str) -> TaskFigures:
         """What the server says of a task; raises UserError if it has none of that name."""
-        told = (await self._ask("schema", {"task": task_id}))["task"]
-        self._evaluation_s = float(told["evaluation_s"])
-        width, height = told["viewport"]
-        return TaskFigures(told["id"], int(told["horizon"]), (int(width), int(height)))
+        answer = await self._ask("schema", {"task": task_id})
+        try:
+            told = answer["task"]
+            self._evaluation_s = float(told["evaluation_s"])
+            width, height = told["viewport"]
+            return TaskFigures(str(told["id"]), int(told["horizon"]), (int(width), int(height)))
+        except (KeyError, TypeError, ValueError) as error:
+            await self._lose(f"an answer that cannot be read: {error!r}")
 
     async def reset(self, task: Task | str, seed: int) -> Observation:
         """Start the instance of the server's task of that name which ``seed`` chooses."""
@@ -105,9 +109,12 @@ class RemoteWebEnv:
         asked = {"task": task_id, "seed": seed, "images": "frames", "tree": self._tree}
         answer = await self._ask("reset", {**asked_of(self.spec), **asked})
         observation = await self._observed(answer)
+        try:
+            self._evaluation_s = float(answer["metadata"]["evaluation_s"])
+            self._refused = tuple(map(str, answer["metadata"]["refused"]))
+        except (KeyError, TypeError, ValueError) as error:
+            await self._lose(f"an answer that cannot be read: {error!r}")
         self._task, self._seed, self._over = task_id, seed, False
-        self._evaluation_s = float(answer["metadata"]["evaluation_s"])
-        self._refused = tuple(map(str, answer["metadata"]["refused"]))
         self._done, self._hashes = [], [observation.state_hash]
         return observation
 
@@ -166,7 +173,11 @@ class RemoteWebEnv:
 
     async def picture(self) -> bytes:
         """The page as it looks now, as PNG."""
-        return await self._picture((await self._ask("render", {}))["screenshot"])
+        answer = await self._ask("render", {})
+        try:
+            return await self._picture(answer["screenshot"])
+        except (KeyError, TypeError) as error:
+            await self._lose(f"an answer that cannot be read: {error!r}")
 
     async def close(self) -> None:
         """End the session; closing twice is fine."""
@@ -184,7 +195,7 @@ class RemoteWebEnv:
             image = await self._picture(reference) if reference else b""
             return read_observation(written, image)
         except (MalformedError, KeyError, TypeError) as error:
-            await self._lose(f"an answer that cannot be read: {error}")
+            await self._lose(f"an answer that cannot be read: {error!r}")
 
     async def _picture(self, reference: dict[str, Any]) -> bytes:
         name = reference["sha256"]
@@ -207,7 +218,7 @@ class RemoteWebEnv:
         except ConnectionClosed as closed:
             await self._lose(_why(closed))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            await self._lose(f"an answer that cannot be read: {error}")
+            await self._lose(f"an answer that cannot be read: {error!r}")
         except asyncio.CancelledError:
             # An answer that nobody waits for would be taken for that to the next question.
             await asyncio.shield(self.close())

@@ -124,7 +124,8 @@ def _listening(options: ServerOptions) -> socket.socket:
     host = options.host.strip("[]")
     try:
         found = socket.getaddrinfo(host, options.port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(found[0], found[1])
+        # With the protocol told, asyncio sends at once: an image waits for no acknowledgement.
+        listening = socket.socket(*found[:3])
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(found[4])
     except (OSError, OverflowError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import gymnasium
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from served import Served
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec, WebEnv
@@ -162,3 +165,39 @@ def test_an_address_where_no_server_is(url: str, said: str) -> None:
 
 def test_what_is_remote_and_dead_is_a_dead_browser_to_whoever_runs_episodes() -> None:
     assert issubclass(RemoteError, BrowserDiedError)
+
+
+NO_PICTURE = {"sha256": "0" * 64, "format": "png", "bytes": 4, "path": "/images/0"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (["{"], "an answer that cannot be read"),
+        (["[]"], "an answer that cannot be read"),
+        ([b"\xff\xfe"], "an answer that cannot be read"),
+        (["[" * 100_000], "an answer that cannot be read"),
+        (['{"type": "observation", "data": {}}'], "an answer that cannot be read"),
+        (
+            [json.dumps({"type": "observation", "data": {"observation": {"screenshot": None}}})],
+            "an answer that cannot be read: .*goal",
+        ),
+        (
+            [json.dumps({"data": {"observation": {"screenshot": NO_PICTURE}}}), b"fake"],
+            "an image that is not the one announced",
+        ),
+        (['{"type": "error", "data": {"code": "X"}}'], "it gave no reason"),
+    ],
+)
+async def test_what_no_server_of_ours_would_say(answers: list[str | bytes], said: str) -> None:
+    async def scripted(client: ServerConnection) -> None:
+        await client.recv()
+        for answer in answers:
+            await client.send(answer)
+        await client.wait_closed()
+
+    async with serve_websocket(scripted, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with RemoteWebEnv(f"http://127.0.0.1:{port}") as env:
+            with pytest.raises(RemoteError, match=said):
+                await env.reset("miniwob.click-button", 1)
