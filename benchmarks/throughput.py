@@ -182,10 +182,14 @@ class Bench:
         five updates under up to sixteen running responses.
         """
         count = min(16, max(self.arguments.concurrency))
-        running = [
-            asyncio.create_task(engine.generate([FIRST_WORD + n] * 64, Sampling(1.0, 1800, n)))
-            for n in range(count)
-        ]
+        running = []
+        for n in range(count):
+            ids, page = [FIRST_WORD + n] * 64, self.screenshot(n)
+            if page is not None:
+                ids += [START, *[PLACEHOLDER] * page.tokens, END]
+            shown = [page.reference] if page is not None else []
+            asked = engine.generate(ids, Sampling(1.0, 1800, n), images=shown)
+            running.append(asyncio.create_task(asked))
         pauses: list[tuple[float, float]] = []
 
         async def watch() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from webdojo.agents.checkpoint import Checkpoint, find_checkpoint
 from webdojo.agents.engines.engine import Sampling
@@ -18,7 +20,7 @@ from webdojo.agents.pictures import Pictures
 from webdojo.agents.tiny_vision import drawn_screenshot, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
 from webdojo.training.learner import Learner
-from webdojo.training.learner_config import LearnerConfig
+from webdojo.training.learner_config import LearnerConfig, LoraConfig
 from webdojo.training.packing import Row, pack, response_logprobs
 from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
 
@@ -177,3 +179,41 @@ async def test_a_lost_image_costs_its_trajectory_and_is_counted(
     assert (metrics["images_missing"], metrics["trajectories_dropped"]) == (1, 1)
     kept = sum(x.response_tokens for g in groups for x in g.trajectories) - lost.response_tokens
     assert metrics["tokens"] == kept
+
+
+@pytest.fixture
+def fresh_accelerator() -> Iterator[None]:
+    """accelerate keeps the precision of the first learner for the whole process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("fresh_accelerator")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+async def test_adapters_learn_to_see_and_engines_get_them_merged(
+    checkpoint: Checkpoint, pictures: Pictures, precision: Literal["float32", "bfloat16"]
+) -> None:
+    engine = TransformersEngine(checkpoint.model(), pictures=pictures, eos_token_ids=(), threads=1)
+    config = CONFIG.model_copy(
+        update={
+            "lora": LoraConfig(rank=4, alpha=8),
+            "precision": precision,
+            "gradient_checkpointing": True,
+            "lr": 1e-2,
+        }
+    )
+    learner = Learner(checkpoint.model(), config, pictures=pictures)
+    before = learner.weights()
+    for version in range(2):
+        groups = await drawn_groups(engine, pictures, version)
+        metrics = learner.update(groups, version)
+        if precision == "float32":
+            assert metrics["logprob_mismatch_mean"] < 1e-4
+        assert metrics["grad_norm"] > 0
+        await engine.update_weights(learner.weights(), version + 1)
+    await engine.close()
+    changed = {n for n, value in learner.weights().items() if not torch.equal(value, before[n])}
+    assert any("visual.blocks" in name for name in changed)
+    assert any("language_model.layers" in name for name in changed)
+    assert not any("embed" in name for name in changed)
