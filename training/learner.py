@@ -105,7 +105,7 @@ class Learner:
 
         Metrics: ``loss`` and ``grad_norm`` (before clipping; means over the optimiser steps
         taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
-        tokens that these very weights drew), ``staleness_*`` (versions, over tokens),
+        responses that these very weights alone drew), ``staleness_*`` (versions, over tokens),
         ``shared_token_rate`` (of the tokens read, the share that packing saved), ``tokens``,
         ``seconds``, ``tokens_per_s``, ``lr``, ``optimizer_steps``, ``skipped_steps``,
         ``out_of_memory`` (times that micro-batches were halved); with screenshots ``images`` (how
@@ -330,7 +330,7 @@ class _Seen:
     def mismatch(
         self, stepper: GradientStepper, behaviour: Tensor, same_weights: Tensor
     ) -> dict[str, float]:
-        """How far engine and learner are apart on tokens that these very weights drew, nats."""
+        """How far engine and learner are apart on responses of these very weights, nats."""
         logprobs, known = stepper.accelerator.reduce(self.before, "sum")
         gaps = (logprobs - behaviour).abs()[same_weights & (known > 0)]
         if not gaps.numel():
@@ -374,7 +374,14 @@ class _Part:
 
 
 def _drawn_by(turns: Sequence[Turn], version: int, device: torch.device) -> Tensor:
-    return torch.tensor([v == version for turn in turns for v in turn.versions], device=device)
+    """Whether tokens belong to responses that this version alone drew.
+
+    A response that older weights began goes on over their keys and values, which the learner has
+    not: its difference says nothing of engine and learner.
+    """
+    alone = (all(v == version for v in turn.versions) for turn in turns)
+    counted = [own for turn, own in zip(turns, alone, strict=True) for _ in turn.versions]
+    return torch.tensor(counted, device=device)
 
 
 def _staleness(turns: Sequence[Turn], version: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -227,6 +228,24 @@ def test_metrics_tell_engine_mismatch_and_staleness():
     assert metrics["tokens"] == len(gaps)
     assert 0 < metrics["shared_token_rate"] < 1
     assert metrics["entropy"] > 0
+
+
+def test_a_response_that_older_weights_began_says_nothing_of_the_mismatch():
+    model = tiny_model()
+    (group,) = groups_drawn_by(model, count=1, version=5)
+    begun = group.trajectories[0]
+    longest = max(begun.turns, key=lambda turn: len(turn.versions))
+    assert len(longest.versions) > 1
+    # Over the keys and values of older weights even the newest draw otherwise.
+    older = replace(
+        longest,
+        versions=(4, *longest.versions[1:]),
+        logprobs=tuple(logprob - 0.5 for logprob in longest.logprobs),
+    )
+    turns = tuple(older if turn is longest else turn for turn in begun.turns)
+    members = (replace(begun, turns=turns), *group.trajectories[1:])
+    metrics = Learner(model, CONFIG).update([replace(group, trajectories=members)], version=5)
+    assert metrics["logprob_mismatch_max"] < 1e-4
 
 
 def test_weights_are_a_copy_that_training_does_not_change():
