@@ -45,7 +45,7 @@ class TaskReport:
     goals: int
     """Different goals among the instances."""
     instances: int
-    """Different first looks among them, goal included."""
+    """Different first looks among them, goal included; 0 where fewer than two were looked at."""
     seeds: int
     """Instances that the oracle played."""
     shortened_success: float | None
@@ -78,7 +78,7 @@ class TaskReport:
             found["targets"] = (
                 f"pruning keeps {_share(self.oracle_targets_kept)} of the oracle's targets"
             )
-        if self.seeds > 1 and self.instances == 1:
+        if self.instances == 1:
             found["goals"] = "every seed gives the same goal and page"
         return found
 
@@ -125,6 +125,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
     idle = [one.idle for one in findings if one.idle is not None]
     wild = [one.random for one in findings if one.random is not None]
     kept = [one for found in played for one in found.kept]
+    looks = [one.instance for one in played if one.instance[1]]
     same = [one.deterministic for one in findings if one.deterministic is not None]
     return TaskReport(
         id=task.id,
@@ -136,8 +137,8 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         oracle_targets_kept=_mean(kept),
         steps=_mean(run.steps for run in solved),
         seconds=_mean(one.seconds for one in played),
-        goals=len({one.instance[0] for one in played}),
-        instances=len({one.instance for one in played}),
+        goals=len({goal for goal, _ in looks}),
+        instances=len(set(looks)) if len(looks) > 1 else 0,
         seeds=len(played),
         shortened_success=_mean(reward >= 1 for reward in shortened),
         fault=next((one.fault for one in findings if one.fault), ""),

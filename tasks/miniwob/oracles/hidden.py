@@ -69,24 +69,29 @@ def labelled_menu(view: PageView) -> Oracle:
     """Open the menu, look into the sub-menu if need be, click the item with the label or icon."""
     found = quoted(view.goal)
     view = yield click(view.bid("button", "Menu"))
-    if len(found) == 2:
+    named = found[1] if len(found) == 2 and found[1].startswith("ui-icon-") else ""
+    if len(found) == 2 and not named:
         if not view.all("div", found[1], role="menuitem"):
             view = yield hover(view.bid("div", "Playback", role="menuitem"))
         yield click(view.bid("div", found[1], role="menuitem"))
         return
-    if (icon := _same_icon(view)) is None:
+    if (icon := _icon(view, named)) is None:
         view = yield hover(view.bid("div", "Playback", role="menuitem"))
-        icon = _same_icon(view)
+        icon = _icon(view, named)
     if icon is None:
         raise OracleError("no item has the icon of the goal")
     yield mouse_click(*middle(icon))
 
 
-def _same_icon(view: PageView) -> Tag | None:
-    """The icon in the menu that looks like the one in the goal."""
+def _icon(view: PageView, named: str) -> Tag | None:
+    """The icon in the menu of that name, or else the one that looks like the one in the goal."""
     icons = [tag for tag in seen(view, "span") if "ui-icon" in tag.get_attribute_list("class")]
-    wanted = next(tag for tag in icons if tag.find_parent(id="query"))
-    alike = [tag for tag in icons if tag is not wanted and tag["image-at"] == wanted["image-at"]]
+    if named:
+        alike = [tag for tag in icons if named in tag.get_attribute_list("class")]
+    else:
+        wanted = next(tag for tag in icons if tag.find_parent(id="query"))
+        same = wanted["image-at"]
+        alike = [tag for tag in icons if tag is not wanted and tag["image-at"] == same]
     return alike[0] if alike else None
 
 

@@ -163,8 +163,13 @@ def _corners(across: np.ndarray, down: np.ndarray) -> int:
 @solves("use-colorwheel", "use-colorwheel-2")
 def colour_field(view: PageView) -> Oracle:
     """Write the colour into the field of the colour picker, then submit."""
+    written = re.search(r"#([0-9a-f]{6})\b", view.goal)
     named = re.search(r"Select (\w+) with", view.goal)
-    shown = seen(view, "div", class_="cc")
-    wanted = (COLOURS | MORE_COLOURS)[named[1]] if named else rgb(shown[0]["background"])
+    if written:
+        wanted = tuple(bytes.fromhex(written[1]))
+    elif named:
+        wanted = (COLOURS | MORE_COLOURS)[named[1]]
+    else:
+        wanted = rgb(seen(view, "div", class_="cc")[0]["background"])
     view = yield fill(view.bid("input"), "".join(f"{part:02X}" for part in wanted))
     yield click(button(view))

@@ -1,7 +1,7 @@
-"""The suite's certificate says what a check finds.
+"""A suite's certificate says what a check finds.
 
-It is written by ``webdojo tasks check miniwob --seeds 20 --write``; each line says how many
-instances its oracle played.
+It is written by ``webdojo tasks check miniwob --seeds 20 --write``, the other suite's with three to
+five seeds; each line says how many instances its oracle played.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from webdojo.tasks.miniwob.catalogue import UNSOLVED
 
 FOLDER = Path(miniwob.__file__).parent
 CERTIFIED = read_certificate(certificate_path(FOLDER, "miniwob"))
-LEAST_SEEDS = 4
+BESIDE = read_certificate(certificate_path(FOLDER, "browsergym-miniwob"))
+SEEDS = 20
+FEWER_SEEDS = 3
+"""Of the suite that figures are set beside BrowserGym's with."""
 SAMPLE = ["miniwob.click-button", "miniwob.login-user", "miniwob.count-shape", "miniwob.terminal"]
 
 
@@ -37,12 +40,19 @@ def test_every_task_is_certified() -> None:
     assert list(CERTIFIED) == list(registry.task_ids("miniwob"))
     assert {task["id"]: task["problems"] for task in CERTIFIED.values() if task["problems"]} == {}
     played = {task["seeds"] for key, task in CERTIFIED.items() if key[8:] not in UNSOLVED}
-    assert min(played) >= LEAST_SEEDS
+    assert min(played) >= SEEDS
 
 
 def test_oracles_solve_at_least_120_tasks() -> None:
     solved = [t for t in CERTIFIED.values() if (t["oracle_success"] or 0) >= ORACLE_BAR]
     assert len(solved) >= 120
+
+
+def test_the_suite_that_is_compared_with_browsergyms_is_certified() -> None:
+    assert list(BESIDE) == list(registry.task_ids("browsergym-miniwob"))
+    assert {task["id"]: task["problems"] for task in BESIDE.values() if task["problems"]} == {}
+    assert min(task["seeds"] for task in BESIDE.values()) >= FEWER_SEEDS
+    assert {task["noop_success"] for task in BESIDE.values()} == {0.0}
 
 
 def test_nothing_is_rewarded_for_doing_nothing_and_every_target_is_shown() -> None:
