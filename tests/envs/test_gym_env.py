@@ -43,15 +43,17 @@ def test_check_env_passes(task_id: str) -> None:
     check(task_id)
 
 
-@pytest.mark.slow
-class TestEveryTask:
-    @pytest.fixture(scope="class", autouse=True)
-    def held_browser(self) -> Iterator[None]:
-        """An environment that keeps the browser, which would otherwise start anew for each task."""
-        with gymnasium.make(env_id(SAMPLE[0])) as env:
-            env.reset(seed=1)
-            yield
+@pytest.fixture(scope="class")
+def held_browser() -> Iterator[None]:
+    """An environment that keeps the browser, which would otherwise start anew for each task."""
+    with gymnasium.make(env_id(SAMPLE[0])) as env:
+        env.reset(seed=1)
+        yield
 
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("held_browser")
+class TestEveryTask:
     @pytest.mark.parametrize("task_id", registry.task_ids())
     def test_check_env_passes_for_every_task(self, task_id: str) -> None:
         check(task_id)
