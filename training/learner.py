@@ -100,8 +100,8 @@ class Learner:
 
         Each epoch deals the groups to the mini-batches at random. Token weights are those of the
         whole batch, so a mini-batch's loss is scaled up by the number of mini-batches. Of a
-        trajectory whose screenshots are not all there only the reward counts. Raises ValueError if
-        the groups hold no response token.
+        trajectory whose screenshots are not all there only the reward counts; where none is left no
+        step is taken. Raises ValueError if the groups hold no response token.
 
         Metrics: ``loss`` and ``grad_norm`` (before clipping; means over the optimiser steps
         taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
@@ -114,6 +114,10 @@ class Learner:
         started = time.perf_counter()
         memory_ran_out = self.out_of_memory
         groups, pictured = self._rows.whole(groups)
+        if pictured.get("trajectories_dropped") and not any(
+            trajectory.response_tokens for group in groups for trajectory in group.trajectories
+        ):
+            return self._finish([], self.config.lr_at(self.step)) | pictured
         batch = Batch.of(groups, pool)
         prepared = prepare(batch, self.objective)
         turns = [turn for group in groups for x in group.trajectories for turn in x.turns]

@@ -181,6 +181,22 @@ async def test_a_lost_image_costs_its_trajectory_and_is_counted(
     assert metrics["tokens"] == kept
 
 
+async def test_a_batch_that_has_lost_every_image_takes_no_step(
+    checkpoint: Checkpoint, pictures: Pictures
+) -> None:
+    engine = TransformersEngine(checkpoint.model(), pictures=pictures, eos_token_ids=(), threads=1)
+    groups = await drawn_groups(engine, pictures, 0)
+    await engine.close()
+    for file in pictures.store.folder.iterdir():
+        file.unlink()
+    learner = Learner(checkpoint.model(), CONFIG, pictures=pictures)
+    before = learner.weights()
+    metrics = learner.update(groups, 0)
+    assert (metrics["optimizer_steps"], metrics["trajectories_dropped"]) == (0, 8)
+    assert all(torch.equal(value, before[name]) for name, value in learner.weights().items())
+    assert learner.step == 1
+
+
 @pytest.fixture
 def fresh_accelerator() -> Iterator[None]:
     """accelerate keeps the precision of the first learner for the whole process."""
