@@ -70,6 +70,7 @@ async def test_the_core_is_the_same_tree_pictures_and_replay_included(server: Se
         screenshot=ScreenshotSpec("jpeg", 60, marks=True),
         coordinates="thousandths",
         settle_ms=300,
+        step_timeout_s=60,
     )
     for name in ("miniwob.click-button", "miniwob.choose-list", "miniwob.click-scroll-list"):
         task = registry.get(name)
