@@ -106,6 +106,8 @@ def _from_ctrl_c(stop: SystemExit) -> bool:
 def _extra_of(module: str) -> str | None:
     """The extra of WebDojo that brings a module, if it is one of an extra's own packages."""
     name = module.split(".", 1)[0].replace("_", "-")
+    if name == "webdojo":  # an extra that takes another in names the package itself
+        return None
     try:
         requirements = metadata.requires("webdojo") or []
     except metadata.PackageNotFoundError:
