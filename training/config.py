@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -13,12 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.sampling import Sampling
 from webdojo.tasks.splits import get_split, require_trainable, split_names
+from webdojo.tasks.task import Task
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
 
 PRESETS = Path(__file__).parent / "presets"
+QUICKSTART = "quickstart"
 
 
 class Section(BaseModel):
@@ -220,6 +225,21 @@ def load_config(
     config = parse_config(data, f"{path} with --set" if settings else str(path))
     files = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
     return config.model_copy(update={"tasks": config.tasks.model_copy(update={"files": files})})
+
+
+def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> TrainConfig:
+    """The quick start with the tasks of these files in place of those it reinforces.
+
+    Those with an oracle are demonstrated too, beside what the quick start demonstrates;
+    ``settings`` as for ``load_config``. Raises UserError naming the file that is at fault.
+    """
+    own = [name for file in task_files for name in load_tasks_file(file)]
+    shown = [name for name in own if registry.entry(name).task.oracle is not Task.oracle]
+    demonstrated = [*load_config(QUICKSTART).tasks.demonstrated, *shown]
+    changes = {"tasks.reinforced": own, "tasks.demonstrated": demonstrated}
+    made = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
+    name = json.dumps(re.sub(r"\W", "-", task_files[0].stem).strip("-_") or "mine")
+    return load_config(QUICKSTART, [f"name={name}", *made, *settings], task_files)
 
 
 def with_whole_suites(config: TrainConfig) -> TrainConfig:

@@ -13,6 +13,7 @@ from webdojo.training.config import (
     load_config,
     parse_config,
     presets,
+    quickstart_on,
     with_whole_suites,
 )
 from webdojo.training.objectives.config import (
@@ -153,3 +154,38 @@ def test_an_unknown_logger_and_a_wrong_adapter_setting_are_named() -> None:
     )
     sentence = refusal("quickstart", "learner.lora.rnk=8")
     assert "'learner.lora.rnk'; the nearest is 'learner.lora.rank'" in sentence
+
+
+OWN = """
+from webdojo.tasks import Outcome, Task
+
+
+class Shown(Task):
+    id = "{0}.shown"
+
+    async def setup(self, page, seed):
+        return "Go."
+
+    async def evaluate(self, page, answer):
+        return Outcome(1.0, done=True)
+
+    def oracle(self, view):
+        yield "noop()"
+
+
+class Hidden(Shown):
+    id = "{0}.hidden"
+    oracle = Task.oracle
+"""
+
+
+def test_tasks_alone_take_the_quick_starts_settings(tmp_path: Path) -> None:
+    file = tmp_path / "_my tasks.py"
+    file.write_text(OWN.format("quick-own"))
+    config = quickstart_on([file], ["reinforce.updates=3"])
+    usual = load_config("quickstart")
+    assert config.name == "my-tasks"
+    assert config.tasks.files == (file,)
+    assert config.tasks.reinforced == ("quick-own.shown", "quick-own.hidden")
+    assert config.tasks.demonstrated == (*usual.tasks.demonstrated, "quick-own.shown")
+    assert config.reinforce == usual.reinforce.model_copy(update={"updates": 3})

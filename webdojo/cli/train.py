@@ -18,7 +18,11 @@ EXAMPLE = (
 
 def train(
     config: Annotated[
-        str | None, typer.Argument(help="A preset or a TOML file.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A preset or a TOML file; with --tasks alone, the quick start on those tasks.",
+            show_default=False,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -38,7 +42,7 @@ def train(
     """Train a policy: demonstrations, warm start, reinforcement; measured before and after."""
     from webdojo.cli.boundary import run_folder
     from webdojo.tasks.errors import UserError
-    from webdojo.training.config import load_config
+    from webdojo.training.config import load_config, quickstart_on
     from webdojo.training.team import follow, follows
 
     if follows():
@@ -53,13 +57,16 @@ def train(
             run_folder.set(resume)
         go_on(resume)
         return
-    if config is None:
+    if config is None and not tasks:
         from webdojo.training.config import presets
 
         raise UserError(
             f"which configuration? give a TOML file or a preset: {', '.join(presets())}"
         )
-    loaded = load_config(config, settings or (), task_files=tasks or ())
+    if config is None:
+        loaded = quickstart_on(tasks or (), settings or ())
+    else:
+        loaded = load_config(config, settings or (), task_files=tasks or ())
     if dry_run:
         typer.echo(_dry_run(loaded), nl=False)
         return
