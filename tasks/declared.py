@@ -196,7 +196,7 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
 def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
     try:
         data = tomllib.loads(source.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not valid TOML: {error}") from None
     unknown = data.keys() - {"sites", "tasks", "defaults"}
     if unknown:

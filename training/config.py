@@ -216,7 +216,7 @@ def load_config(
         )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     data.setdefault("name", path.stem)
     _place_files(data, path.parent)

@@ -26,6 +26,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from webdojo.tasks.errors import UserError
 
 LONGEST_REPLY = 1 << 20
+MOST_TOKENS = 1 << 40
+"""A reply that counts more has counted wrong."""
 PARALLEL = 8
 """Questions that are asked at once."""
 _WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -216,7 +218,7 @@ class Judge:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=self.settings.timeout_s) as answer:  # noqa: S310
+            with _OPENER.open(request, timeout=self.settings.timeout_s) as answer:
                 return json.loads(answer.read(LONGEST_REPLY))
         except urllib.error.HTTPError as error:
             told = f"status {error.code}: {error.read(300).decode(errors='replace')}"
@@ -231,7 +233,7 @@ class Judge:
         told = reply.get("usage")
         usage = told if isinstance(told, dict) else {}
         read, written = (
-            count if isinstance(count := usage.get(name), int) else 0
+            count if isinstance(count := usage.get(name), int) and 0 <= count < MOST_TOKENS else 0
             for name in ("prompt_tokens", "completion_tokens")
         )
         self.counters.prompt_tokens += read
@@ -252,7 +254,7 @@ class Judge:
     # The cache ----------------------------------------------------------------------------------
 
     def _cache_key(self, question: Question) -> str:
-        asked = f"{self.settings.model}\n{question.content_key}"
+        asked = f"{self.settings.url}\n{self.settings.model}\n{question.content_key}"
         return sha256(asked.encode()).hexdigest()
 
     def _look_up(self, key: str, keys: tuple[str, ...]) -> dict[str, bool] | None:
@@ -283,6 +285,16 @@ class Judge:
 
 class _FinalError(Exception):
     """The endpoint has refused, and would again."""
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is refused: the key is for the endpoint that was named, and no other host."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 _THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)

@@ -203,7 +203,7 @@ def _served(path: Path) -> dict[str, str]:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     for name, url in data.items():
         if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):

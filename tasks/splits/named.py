@@ -69,7 +69,9 @@ def load_split(path: str | os.PathLike[str]) -> Split:
         fields = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{file}: no such file; give the path of a split's manifest") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not TOML: {error}") from None
     split = _split(file, fields)
     stated = fields.get("sha256", split.content_hash)

@@ -62,8 +62,9 @@ class Split:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the tasks, in any order, and the seeds."""
-        content = [sorted(self.task_ids), self.seeds.start, self.seeds.stop]
+        """SHA-256 of the tasks, in any order, the seeds, and what is said to be new to whom."""
+        seeds = [self.seeds.start, self.seeds.stop]
+        content = [sorted(self.task_ids), *seeds, self.new, sorted(self.against)]
         return sha256(json.dumps(content).encode()).hexdigest()
 
     def says_what_is_new(self) -> str:

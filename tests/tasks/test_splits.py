@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,8 @@ def test_the_hash_knows_the_content_and_only_that() -> None:
     assert one.content_hash == Split("z", 9, ("x.a", "x.b"), range(5)).content_hash
     assert one.content_hash != Split("a", 1, ("x.a",), range(5)).content_hash
     assert one.content_hash != Split("a", 1, ("x.a", "x.b"), range(6)).content_hash
+    for changed in (replace(one, new="groups"), replace(one, against=("x",))):
+        assert one.content_hash != changed.content_hash
 
 
 def test_episodes_are_every_task_with_the_same_seeds() -> None:

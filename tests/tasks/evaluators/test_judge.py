@@ -1,0 +1,69 @@
+"""What a judge's endpoint may not do: take the key elsewhere, or answer for another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from scripted_endpoint import ScriptedEndpoint, yes
+
+from webdojo.tasks.evaluators.judge import Judge, JudgeFailedError, JudgeSettings, Question
+
+QUESTION = Question("Does it hold?", (("answer", "12"),))
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    serving = ScriptedEndpoint(yes)
+    yield serving
+    serving.close()
+
+
+def judge_at(url: str, cache: Path | None = None) -> Judge:
+    return Judge(JudgeSettings(url=url, model="m", api_key="secret", tries=1, cache=cache))
+
+
+async def test_a_redirect_is_refused_and_the_key_stays(endpoint: ScriptedEndpoint) -> None:
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"{endpoint.url}/chat/completions")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(JudgeFailedError, match="status 302"):
+            await judge_at(f"http://127.0.0.1:{server.server_port}/v1").ask(QUESTION)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert endpoint.requests == []
+
+
+async def test_a_verdict_is_kept_for_the_endpoint_that_gave_it(
+    endpoint: ScriptedEndpoint, tmp_path: Path
+) -> None:
+    assert await judge_at(endpoint.url, tmp_path).ask(QUESTION) == {"holds": True}
+    assert await judge_at(endpoint.url, tmp_path).ask(QUESTION) == {"holds": True}
+    assert len(endpoint.requests) == 1
+    with pytest.raises(JudgeFailedError):
+        await judge_at("http://127.0.0.1:9/v1", tmp_path).ask(QUESTION)
+
+
+async def test_counts_that_cannot_be_are_not_counted(endpoint: ScriptedEndpoint) -> None:
+    message = {"message": {"content": '{"reason": "so", "holds": true}'}, "finish_reason": "stop"}
+    endpoint.script = lambda key, request: {
+        "choices": [message],
+        "usage": {"prompt_tokens": 10**400, "completion_tokens": -5},
+    }
+    judge = judge_at(endpoint.url)
+    assert await judge.ask(QUESTION) == {"holds": True}
+    assert (judge.counters.prompt_tokens, judge.counters.completion_tokens) == (0, 0)
