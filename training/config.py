@@ -249,11 +249,12 @@ def with_whole_suites(config: TrainConfig) -> TrainConfig:
     training and evaluation have their own seeds.
     """
     tasks = config.tasks
-    named = {
-        "demonstrated": _spelled_out(tasks.demonstrated, trained=True),
-        "reinforced": _spelled_out(tasks.reinforced, trained=True),
-        "unseen": _spelled_out(tasks.unseen, trained=False),
-    }
+    named = {}
+    for field in ("demonstrated", "reinforced", "unseen"):
+        try:
+            named[field] = _spelled_out(getattr(tasks, field), trained=field != "unseen")
+        except UserError as error:
+            raise UserError(f"configuration {config.name!r}: tasks.{field}: {error}") from None
     data = config.model_dump() | {"tasks": tasks.model_dump() | named}
     return parse_config(data, f"configuration {config.name!r}")
 

@@ -18,7 +18,8 @@ NAME = "{suite}.certificate.json"
 EXACT = ("noop_success", "deterministic", "oracle_targets_kept")
 """Figures that every check finds the same, however little is played."""
 LEAST = ("oracle_success",)
-"""Figures that a check with fewer instances must not fall below, by more than ``SLACK``."""
+"""Figures that a check must not fall below, by more than ``SLACK`` and two standard errors of the
+instances it plays."""
 SLACK = 0.05
 
 
@@ -71,6 +72,8 @@ def differences(certified: Mapping[str, Any], found: TaskReport) -> list[str]:
         if now[name] != certified[name]
     ]
     for name in LEAST:
-        if (now[name] or 0) < (certified[name] or 0) - SLACK:
+        rate = certified[name] or 0.0
+        chance = 2 * (rate * (1 - rate) / max(1, found.seeds)) ** 0.5
+        if (now[name] or 0) < rate - chance - SLACK:
             wrong.append(f"{found.id}: {name} is {now[name]}, certified {certified[name]}")
     return wrong + [f"{found.id}: {problem}" for problem in now["problems"]]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import inspect
+import traceback
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.layout import look
-from webdojo.tasks.view import OracleError
+from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
     from webdojo.envs.observation import Observation
@@ -53,6 +55,8 @@ async def play_oracle(
     try:
         view = await look(env, observation)
         oracle = task.oracle(view)
+        if not isinstance(oracle, Generator):
+            raise TypeError(f"oracle must yield actions; it returned {oracle!r}")
         text = next(oracle)
         while True:
             watch(observation, view)
@@ -63,17 +67,25 @@ async def play_oracle(
                 trouble = f"{text}: {observation.last_action_error}"
             if step.terminated or step.truncated:
                 if reward < 1:
-                    trouble = (
-                        trouble or step.message or ("horizon reached" if step.truncated else "")
-                    )
+                    ended = "horizon reached" if step.truncated else f"reward {reward:g} at {text}"
+                    trouble = trouble or step.message or ended
                 break
             view = await look(env, observation)
             text = oracle.send(view)
     except StopIteration:
         trouble = trouble or "the oracle stopped before the episode was over"
-    except (OracleError, LookupError, ValueError, TypeError, AttributeError) as error:
-        trouble = f"{type(error).__name__}: {error}"
+    except (BrowserDiedError, UserError):
+        raise
+    except Exception as error:  # noqa: BLE001  # an oracle may raise anything; the others go on
+        trouble = f"{_line(error, task)}{type(error).__name__}: {error}"
     return OracleRun(task.id, seed, reward, len(actions), tuple(actions), trouble)
+
+
+def _line(error: Exception, task: Task) -> str:
+    """The last line of the task's own file on the way to the error, for people."""
+    own = inspect.getsourcefile(type(task))
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
+    return f"{own}, line {lines[-1]}: " if lines else ""
 
 
 async def play_oracles(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from webdojo.envs.actions import parse_action
+from webdojo.envs.actions import ActionError, parse_action
 from webdojo.tasks.view import Box, PageView
 
 
@@ -12,9 +12,12 @@ def targets_kept(action_text: str, boxes: Mapping[str, Box], pruned_html: str) -
     """For each element that an action is about, whether the pruned page shows it.
 
     A point is about the smallest element there that can be acted on; where there is none, the
-    action draws on the page and has no target.
+    action draws on the page and has no target. What is no action has none either.
     """
-    action = parse_action(action_text)
+    try:
+        action = parse_action(action_text)
+    except ActionError:
+        return []
     bids = [
         str(action.arguments[name])
         for name in ("bid", "from_bid", "to_bid")

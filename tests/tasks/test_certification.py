@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import tempfile
 from itertools import count
@@ -81,7 +82,46 @@ async def test_an_oracle_that_fails_is_told_with_its_reason() -> None:
 
     found = await checked(Lost)
     assert found.oracle_success == 0.0
-    assert "the oracle solves 0% (OracleError: no <button> with text '9'" in found.problems[0]
+    assert re.search(
+        r"the oracle solves 0% \(\S*test_certification\.py, line \d+: OracleError: no <button>"
+        r" with text '9'",
+        found.problems[0],
+    )
+
+
+async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
+    class Misspelt(Press):
+        id = "check.misspelt"
+
+        def oracle(self, view):
+            yield "clik(1)"
+
+    class Raising(Press):
+        id = "check.raising"
+
+        def oracle(self, view):
+            yield str(1 / 0)
+
+    class Returning(Press):
+        id = "check.returning"
+
+        def oracle(self, view):
+            return [click("1")]
+
+    class Wrong(Press):
+        id = "check.wrong"
+
+        def oracle(self, view):
+            yield click(view.bid("button", str((int(view.goal[-1]) + 1) % 4)))
+
+    broken = (Misspelt, Raising, Returning, Wrong)
+    found = await certify([Entry(task, "here") for task in (*broken, Press)], QUICK, contexts=2)
+    told = ("unknown action 'clik'", "line", "must yield actions", "reward 0 at click")
+    for one, words in zip(found[:-1], told, strict=True):
+        assert one.oracle_success == 0.0
+        assert words in one.problems[0]
+    assert "ZeroDivisionError" in found[1].problems[0]
+    assert found[-1].problems == ()
 
 
 def test_what_could_not_be_played_was_not_measured() -> None:
