@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 MENDS = {
     "ERR_FILE_NOT_FOUND": "there is no such file; correct the path",
-    "ERR_CONNECTION_REFUSED": "no server listens there; start it first",
+    "ERR_CONNECTION_REFUSED": "no server listens there; start it first"
+    " (sites outside this machine are reached with WEBDOJO_NETWORK=open alone)",
     "ERR_NAME_NOT_RESOLVED": "there is no such host; correct the address",
     "ERR_INVALID_URL": "write an absolute address",
     "Download is starting": "the address gives a file to be kept; give that of a page",
