@@ -86,11 +86,17 @@ def _classes(file: Path, source: bytes) -> list[type[Task]]:
     before = shared_sites()
     module = _execute(file, source)
     classes = registry.classes_of(module.__name__)
-    if not classes and shared_sites() == before:
+    if not classes and shared_sites() == before and not _names_conditions(module):
         raise UserError(
             f'{file}: no task in it; define a subclass of webdojo.tasks.Task with id = "suite.name"'
         )
     return classes
+
+
+def _names_conditions(module: ModuleType) -> bool:
+    from webdojo.tasks.evaluators.python import names_conditions
+
+    return names_conditions(module.__name__)
 
 
 def _place(file: Path, task: type[Task]) -> str:

@@ -32,6 +32,11 @@ def condition(name: str) -> Callable[[Condition], Condition]:
     return give
 
 
+def names_conditions(module: str) -> bool:
+    """Whether a module has named any."""
+    return any(function.__module__ == module for function in _named.values())
+
+
 class Python(Evaluator):
     """A function of the evidence that gives True, False or a Verdict; it may be ``async``.
 

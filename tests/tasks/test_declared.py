@@ -163,6 +163,27 @@ def test_a_program_of_ones_own_is_shared_by_a_python_file(write: Write) -> None:
     assert load_tasks_file(file) == ("declared-shared.look",)
 
 
+def test_a_python_file_may_name_conditions_alone(write: Write) -> None:
+    write(
+        "from webdojo.tasks.evaluators import condition\n"
+        "@condition('declared-conditions.twelve')\n"
+        "def twelve(evidence):\n"
+        "    return evidence.answer == '12'\n",
+        "conditions.py",
+    )
+    task = {
+        "id": "declared-conditions.price",
+        "url": "http://127.0.0.1:9/",
+        "goal": "How much?",
+        "evaluators": [{"type": "python", "function": "declared-conditions.twelve"}],
+        "oracle": ["noop()"],
+    }
+    file = write(json.dumps(task), "tasks.jsonl")
+    assert "no condition is named" in failure(file)
+    load_tasks_file(file.with_name("conditions.py"))
+    assert load_tasks_file(file) == ("declared-conditions.price",)
+
+
 def failure(path: Path) -> str:
     with pytest.raises(UserError) as raised:
         load_tasks_file(path)
