@@ -97,6 +97,6 @@ _HELD_BACK: dict[New, tuple[_Kinds, ...]] = {
     "tasks": (_TASK,),
     "groups": (_TASK, _GROUP),
     "sites": (_TASK, _GROUP, _SITE),
-    "difficulty": (_TASK, ("difficulty", _difficulty)),
+    "difficulty": (_TASK, _GROUP, ("difficulty", _difficulty)),
 }
 """What a held-out split of each kind must not share with its training splits."""

@@ -35,7 +35,7 @@ class Split:
     seeds: range
     new: New = "seeds"
     """Of a held-out split: what in it is new to who has trained on ``against``. With ``sites``
-    similarity groups are new as well; (task, seed) pairs always are."""
+    and ``difficulty`` similarity groups are new as well; (task, seed) pairs always are."""
     against: tuple[str, ...] = ()
     """Names of the training splits that ``new`` speaks of; empty for a training split."""
 
