@@ -80,8 +80,12 @@ def _sites(task_id: str) -> set[str]:
     task = registry.get(task_id)
     if task.site:
         return {task.site}
-    hosts = {urlsplit(origin).netloc for origin in task.allowed_origins} - {""}
-    return hosts or {task_id}
+    return {_host(origin) for origin in task.allowed_origins} or {task_id}
+
+
+def _host(origin: str) -> str:
+    """``www.`` is no other site, and a folder of files is one."""
+    return urlsplit(origin).netloc.removeprefix("www.") or origin
 
 
 def _difficulty(task_id: str) -> set[str]:

@@ -35,6 +35,9 @@ FIELDS = {
     "shops.pay-a": {"group": "pay", "allowed_origins": ("http://a.test/",)},
     "shops.pay-c": {"group": "pay", "site": "c", "allowed_origins": ("http://c.test/",)},
     "shops.sell-c": {"site": "c", "difficulty": "medium"},
+    "shops.look-a": {"allowed_origins": ("http://www.a.test/",)},
+    "shops.file-d": {"allowed_origins": ("file:///shops/",)},
+    "shops.file-e": {"allowed_origins": ("file:///shops/",)},
 }
 
 
@@ -67,6 +70,8 @@ def leaks(trained: str, held_out: str, new: New) -> tuple[str, ...]:
         ("pay-c", "sell-c", "sites", ("site 'c' (shops.sell-c)",)),
         ("pay-c", "sell-c", "groups", ()),
         ("buy-a", "sell-c", "sites", ()),
+        ("buy-a", "look-a", "sites", ("site 'a.test' (shops.look-a)",)),
+        ("file-d", "file-e", "sites", ("site 'file:///shops/' (shops.file-e)",)),
         ("buy-a", "buy-b", "difficulty", ("similarity group 'buy' (shops.buy-b)",)),
         ("pay-a", "sell-c", "difficulty", ()),
         ("buy-a", "pay-a", "difficulty", ("difficulty 'easy' (shops.pay-a)",)),
