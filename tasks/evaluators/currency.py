@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import shown, undecided, visible
-from webdojo.tasks.evaluators.numbers import MAGNITUDE, TOKEN
+from webdojo.tasks.evaluators.numbers import MAGNITUDE, TOKEN, bounded, signed
 
 _CODES = (
     *("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS"),
@@ -54,6 +54,8 @@ _NAMED = re.compile(
 )
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:([,.' ])\d{3})(?:\1\d{3})*")
 
+_PARTS = re.compile(r"\b(?:cents?|pence|penn(?:y|ies))\b|¢", re.IGNORECASE)
+
 
 class Currency(Match):
     """A sum of one currency, the only one in the text.
@@ -78,12 +80,14 @@ class Currency(Match):
 
     def mismatch(self, found: object) -> str:
         """No sum, several, another one, or another currency."""
-        reason = undecided(found)
-        return reason or self._difference(visible(str(found)))
+        text = signed(visible(str(found)))
+        return undecided(found) or bounded(text) or self._difference(text)
 
     def _difference(self, text: str) -> str:
         if MAGNITUDE.search(text):
             return f"{shown(text)} counts in larger units; write the amount out"
+        if _PARTS.search(text):
+            return f"{shown(text)} counts in parts of a unit; write the amount out"
         named = {_currency(word) for word in _NAMED.findall(text)}
         if named - {self.currency} or (self.named and not named):
             return f"{shown(text)} is not in {self.currency}"

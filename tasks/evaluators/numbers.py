@@ -11,14 +11,32 @@ from pydantic import Field
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import shown, undecided, visible
 
-TOKEN = re.compile(r"(?:(?<!\w)[-+])?\d(?:[\d,.' ]*\d)?")
+TOKEN = re.compile(r"(?:(?<!\w)[-+])?(?:(?<![\w.,])[.,])?\d(?:[\d,.' ]*\d)?")
 """Anything that is written like a number, however badly."""
-_ENGLISH = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_ENGLISH = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)")
 MAGNITUDE = re.compile(
-    r"\b(?:hundreds?|thousands?|millions?|billions?|trillions?|dozens?|bn|mio|mn)\b|(?<=\d)[km]\b",
+    r"\b(?:hundreds?|thousands?|millions?|billions?|trillions?|dozens?|lakhs?|crores?|bn|mio|mn)\b"
+    r"|(?<=\d)[km]\b|(?<=\d )k\b",
     re.IGNORECASE,
 )
 """Words that make a number another one."""
+_NEGATIVE = re.compile(r"\b(?:minus|negative)\s+(?=[\d.,$€£])", re.IGNORECASE)
+_BOUND = re.compile(
+    r"\b(?:(?:less|more|fewer|greater|other) than|at (?:least|most)|up to"
+    r"|(?:half|quarter|third) of)\b",
+    re.IGNORECASE,
+)
+
+
+def signed(text: str) -> str:
+    """The text with ``-`` for a sign in words."""
+    return _NEGATIVE.sub("-", text)
+
+
+def bounded(text: str) -> str:
+    """Why a number in the text is not the one that is meant; empty if nothing says so."""
+    found = _BOUND.search(text)
+    return f"{shown(text)} says {found.group()!r}, not how many" if found else ""
 
 
 class Number(Match):
@@ -47,7 +65,9 @@ def only_number(found: object) -> Decimal | str:
     reason = undecided(found)
     if reason:
         return reason
-    text = visible(str(found))
+    text = signed(visible(str(found)))
+    if loose := bounded(text):
+        return loose
     # A space may part digits ("1 234") in some countries and items in others: two numbers here.
     tokens = [part for token in TOKEN.findall(text) for part in token.split()]
     if len(tokens) != 1:

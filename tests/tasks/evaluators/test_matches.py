@@ -38,6 +38,8 @@ PASS: list[tuple[dict[str, Any], object]] = [
     ({"type": "number", "value": -3}, "−3 °C"),
     ({"type": "number", "value": 42, "tolerance": 0.5}, "about 42.5"),
     ({"type": "number", "value": 42}, "42%"),
+    ({"type": "number", "value": 0.5}, ".5"),
+    ({"type": "number", "value": -5}, "minus 5 degrees"),
     ({"type": "number", "value": 42}, "４２"),
     (EUROS, "1.234,50 €"),
     (EUROS, "€1,234.5"),
@@ -71,6 +73,23 @@ PASS: list[tuple[dict[str, Any], object]] = [
 ]
 
 FAIL: list[tuple[dict[str, Any], object]] = [
+    *(
+        (FIVE, text)
+        for text in (
+            ".5",
+            "minus 5",
+            "negative 5",
+            "5 k",
+            "5 lakh",
+            "half of 5",
+            "less than 5",
+            "at least 5",
+        )
+    ),
+    *(
+        (DOLLARS, text)
+        for text in ("12 cents", "12¢", "minus $12", "more than $12", "$ 12 k", "$.12")
+    ),
     *((kind, "") for kind in (MUG, ALICE, NUMBER, EUROS, DAY, URL, PATH, COLOURS)),
     *((kind, " \u200b\n") for kind in (MUG, ALICE, NUMBER, EUROS, DAY, URL, PATH, COLOURS)),
     *((kind, HUGE) for kind in (MUG, ALICE, NUMBER, EUROS, DAY, URL, PATH, COLOURS)),
