@@ -154,7 +154,7 @@ async def _play_all(
         if number == 0:
             found.deterministic = await _deterministic(chromium, entry, seed, run.actions)
     if number < effort.idle:
-        found.idle = await play_script(env, task, seed, idle_actions(task.horizon))
+        found.idle = await play_script(env, task, seed, idle_actions(task.horizon, number))
     if number < effort.random:
         found.random = await play_random(env, task, seed, chance)
 

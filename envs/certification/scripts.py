@@ -26,9 +26,12 @@ async def play_random(env: WebEnv, task: Task, seed: int, chance: Random) -> flo
     return await _play(env, task, seed, lambda seen: random_action(seen.view(), chance))
 
 
-def idle_actions(horizon: int) -> list[str]:
-    """Doing nothing for a whole episode, and then answering nothing."""
-    return ["noop()"] * (horizon - 1) + ['send_msg_to_user("")']
+EMPTY_ANSWERS = ("", "I do not know.")
+
+
+def idle_actions(horizon: int, number: int) -> list[str]:
+    """Doing nothing for a whole episode, and then answering nothing, or nothing of use."""
+    return ["noop()"] * (horizon - 1) + [f"send_msg_to_user({EMPTY_ANSWERS[number % 2]!r})"]
 
 
 async def trace(env: WebEnv, task: Task, seed: int, actions: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from webdojo.envs.certification import Effort, TaskReport, certify
 from webdojo.envs.certification.certify import Findings
 from webdojo.envs.certification.report import report
 from webdojo.tasks import Outcome, Task
-from webdojo.tasks.calls import click, fill
+from webdojo.tasks.calls import call, click, fill
 from webdojo.tasks.evaluators import EvaluatedTask
 from webdojo.tasks.registry import Entry
 
@@ -122,6 +122,22 @@ async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
         assert words in one.problems[0]
     assert "ZeroDivisionError" in found[1].problems[0]
     assert found[-1].problems == ()
+
+
+async def test_a_task_that_takes_any_answer_is_not_certified() -> None:
+    class Told(Press):
+        id = "check.told"
+
+        async def evaluate(self, page, answer):
+            return Outcome(float(bool(answer)), done=answer is not None)
+
+        def oracle(self, view):
+            yield call("send_msg_to_user", view.goal)
+
+    found = await checked(Told, Effort(seeds=2, trials=1, random=1, idle=2))
+    assert found.oracle_success == 1.0
+    assert found.noop_success == 0.5
+    assert found.problems
 
 
 def test_what_could_not_be_played_was_not_measured() -> None:
