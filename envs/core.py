@@ -21,6 +21,7 @@ from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage
 from webdojo.envs.page_diff import UNCHANGED, diff_html
 from webdojo.envs.pruning import prune_html
+from webdojo.envs.replay import ReplayError, catch_up, play
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, Snapshot
@@ -41,10 +42,6 @@ MAX_REUSES = 50
 """Episodes that one page is used for: what pages keep adds up, and goes only with their process."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
-
-
-class ReplayError(Exception):
-    """An earlier step of an episode could not be reached again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +161,7 @@ class WebEnv:
         """
         if self._task is None:
             raise RuntimeError("no episode to replay: call reset first")
-        observation = await self.reset(self._task, self._seed)
-        for number, action in enumerate(actions):
-            if self._over:
-                raise ReplayError(f"the episode ended after {number} of {len(actions)} actions")
-            observation = (await self.step(action)).observation
-        return observation
+        return (await play(self, self.reset(self._task, self._seed), actions))[-1]
 
     async def fork(self, step: int) -> WebEnv:
         """Another environment, at the state that this episode had after ``step`` actions.
@@ -179,16 +171,8 @@ class WebEnv:
         if self._task is None or not 0 <= step <= len(self._done):
             raise ReplayError(f"the episode has {len(self._done)} steps; cannot fork at {step}")
         other = WebEnv(self._chromium, self.spec)
-        try:
-            await other.reset(self._task, self._seed)
-            for action in self._done[:step]:
-                await other.step(action)
-            if other._hashes != self._hashes[: step + 1]:
-                place = next(i for i, h in enumerate(other._hashes) if h != self._hashes[i])
-                raise ReplayError(f"the replay differs from the episode at step {place}")
-        except BaseException:
-            await other.close()
-            raise
+        begun = other.reset(self._task, self._seed)
+        await catch_up(other, begun, self._done[:step], self._hashes[: step + 1])
         return other
 
     @property

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from webdojo.envs.browser import BrowserDiedError
-from webdojo.envs.core import EnvSpec, ReplayError, Step
+from webdojo.envs.core import EnvSpec, Step
+from webdojo.envs.replay import ReplayError, catch_up, play
 from webdojo.envs.serving.messages import MalformedError, read_observation, read_step
 from webdojo.envs.serving.protocol import MAX_ACTION, asked_of, image_name
 from webdojo.tasks.errors import UserError
@@ -137,28 +138,15 @@ class RemoteWebEnv:
         """Start the same instance anew and do these actions; see ``WebEnv.replay``."""
         if not self._task:
             raise RuntimeError("no episode to replay: call reset first")
-        observation = await self.reset(self._task, self._seed)
-        for number, action in enumerate(actions):
-            if self._over:
-                raise ReplayError(f"the episode ended after {number} of {len(actions)} actions")
-            observation = (await self.step(action)).observation
-        return observation
+        return (await play(self, self.reset(self._task, self._seed), actions))[-1]
 
     async def fork(self, step: int) -> RemoteWebEnv:
         """Another session, at the state that this episode had after ``step`` actions."""
         if not self._task or not 0 <= step <= len(self._done):
             raise ReplayError(f"the episode has {len(self._done)} steps; cannot fork at {step}")
         other = RemoteWebEnv(self.url, self.spec, api_key=self._key, tree=self._tree)
-        try:
-            await other.reset(self._task, self._seed)
-            for action in self._done[:step]:
-                await other.step(action)
-            if other._hashes != self._hashes[: step + 1]:
-                place = next(i for i, h in enumerate(other._hashes) if h != self._hashes[i])
-                raise ReplayError(f"the replay differs from the episode at step {place}")
-        except BaseException:
-            await other.close()
-            raise
+        begun = other.reset(self._task, self._seed)
+        await catch_up(other, begun, self._done[:step], self._hashes[: step + 1])
         return other
 
     @property

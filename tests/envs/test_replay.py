@@ -2,7 +2,8 @@
 
 import pytest
 
-from webdojo.envs.core import EnvSpec, ReplayError, WebEnv
+from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.replay import ReplayError
 from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
