@@ -240,9 +240,14 @@ def _wrong_field(task: type[Task], name: str) -> str:
 
 
 def _wrong_words(task: type[Task], name: str) -> str:
-    for field in ("group", "site"):
+    for field in ("group", "site", "same_pages_as"):
         if not isinstance(getattr(task, field), str):
             return f"{name}: {field} must be a text; it is {getattr(task, field)!r}"
+    sites = task.other_sites
+    if not isinstance(sites, tuple | list) or not all(isinstance(site, str) for site in sites):
+        return f"{name}: other_sites must be a list of names; it is {sites!r}"
+    if task.page_seeds is not None and not isinstance(task.page_seeds, range):
+        return f"{name}: page_seeds must be a range or None; it is {task.page_seeds!r}"
     checks = get_args(Check)
     if not isinstance(task.caveats, Mapping) or not all(
         check in checks and isinstance(reason, str) and reason

@@ -70,6 +70,13 @@ class Task(ABC):
     """Similarity group: who knows one of its tasks knows them all. Empty: the task stands alone."""
     site: str = ""
     """Name of the site that the task plays on, where others play on it too."""
+    other_sites: tuple[str, ...] = ()
+    """Names of further sites that it plays on; of a split by sites it belongs to each of them."""
+    same_pages_as: str = ""
+    """Id of the task whose pages it shows, for the same seed of the page the same one."""
+    page_seeds: range | None = None
+    """All seeds that its pages are ever given, where those are not the episodes' own: seeds for
+    training and held-out ones then open the same pages, and nobody may train on it."""
     caveats: Mapping[Check, str] = MappingProxyType({})
     """Checks of the certification that this task cannot pass in full, each with the reason."""
     evaluation_s: float = 0.0

@@ -29,8 +29,8 @@ UNSOLVED = {
     "search-engine": "its results are links to #, which counts as leaving the page",
 }
 """Pages that these rules keep an oracle from solving always."""
-SEEDS = 1_000_000
-"""BrowserGym draws the page's seed from this many, by NumPy's generator under the episode's."""
+PAGE_SEEDS = range(1_000_000)
+"""BrowserGym draws the page's seed from these, by NumPy's generator under the episode's."""
 # BrowserGym empties the goal's place on the page. Here it is only hidden: pages read it again. An
 # icon and a patch of colour in a goal become words, as they do there.
 GOAL = """() => {
@@ -56,6 +56,7 @@ class BrowserGymTask(MiniWobTask):
     """One MiniWoB++ page under BrowserGym's rules; the reward is 1 if the raw one is above 0."""
 
     horizon = HORIZON
+    page_seeds = PAGE_SEEDS
     verdict = f"[location.href, ...(window.core ? {RESULT} : [true, 0, ''])]"
 
     async def setup(self, page: BrowserPage, seed: int) -> str:
@@ -82,7 +83,7 @@ def page_seed(seed: int) -> int:
     """The seed that BrowserGym hands to the page."""
     import numpy as np  # heavier than all else here, and needed only to play
 
-    return int(np.random.RandomState(seed).randint(0, SEEDS))
+    return int(np.random.RandomState(seed).randint(0, PAGE_SEEDS.stop))
 
 
 def _task_class(page: Page) -> type[BrowserGymTask]:
@@ -95,6 +96,7 @@ def _task_class(page: Page) -> type[BrowserGymTask]:
         "__module__": __name__,
         "id": f"browsergym-miniwob.{page.name}",
         "page_name": page.name,
+        "same_pages_as": f"miniwob.{page.name}",
         "group": page.group,
         "side": page.side,
         "difficulty": page.difficulty,
