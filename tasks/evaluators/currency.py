@@ -3,57 +3,43 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from decimal import Decimal
 from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from webdojo.tasks.evaluators.claims import claims_no_quantity, rough
+from webdojo.tasks.evaluators.currencies import CODES, MEANS
 from webdojo.tasks.evaluators.evaluator import Match
-from webdojo.tasks.evaluators.normalise import shown, undecided, visible
-from webdojo.tasks.evaluators.numbers import MAGNITUDE, TOKEN, bounded, signed
+from webdojo.tasks.evaluators.normalise import shown, unreadable, visible
+from webdojo.tasks.evaluators.numbers import MAGNITUDE, TOKEN, signed
 
-_CODES = (
-    *("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "IDR", "ILS"),
-    *("INR", "JPY", "KRW", "MXN", "NOK", "NZD", "PHP", "PLN", "SEK", "SGD", "THB", "TRY", "TWD"),
-    *("USD", "VND", "ZAR"),
+_AMBIGUOUS = frozenset({"won"})
+"""Writings that are other words too, and count right after the amount alone."""
+_WORDS = sorted(MEANS.keys() - {*CODES} - _AMBIGUOUS, key=len, reverse=True)
+_MARK = re.compile(
+    rf"(?<![^\W\d_])(?:(?P<code>{'|'.join(CODES)})"
+    rf"|(?P<word>(?i:{'|'.join(map(re.escape, _WORDS))})))(?![^\W\d_])"
 )
-_SYMBOLS = {
-    "US$": "USD",
-    "AU$": "AUD",
-    "A$": "AUD",
-    "CA$": "CAD",
-    "C$": "CAD",
-    "HK$": "HKD",
-    "NZ$": "NZD",
-    "S$": "SGD",
-    "R$": "BRL",
-    "$": "USD",
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "₩": "KRW",
-    "₪": "ILS",
-    "₺": "TRY",
-    "₫": "VND",
-    "฿": "THB",
-    "dollars": "USD",
-    "dollar": "USD",
-    "euros": "EUR",
-    "euro": "EUR",
-    "pounds": "GBP",
-    "pound": "GBP",
-    "yen": "JPY",
-    "rupees": "INR",
-}
-_NAMED = re.compile(
-    r"(?<![A-Za-z])(?:"
-    + "|".join([*map(re.escape, sorted(_SYMBOLS, key=len, reverse=True)), *_CODES])
-    + r")(?![A-Za-z])",
+_OF_ELSEWHERE = re.compile(
+    r"(?<![^\W\d_])(?!(?:in|of|us|u\.s\.|american|british|swiss|indian)\s)[^\W\d_][\w.]{0,40}\s+"
+    r"(?:dollars?|pounds?|francs?|rupees?|krona|kronor|krone|kroner|pesos?|liras?)\b",
     re.IGNORECASE,
 )
+"""Such as Canadian dollars, which are no dollars."""
+_UNIT = re.compile(r"\d\s*\.?\s*([^\W\d_]+)")
+_NO_UNIT = frozenset(
+    (
+        *("a", "altogether", "an", "and", "apiece", "as", "at", "because", "but", "by", "each"),
+        *("every", "excl", "excluding", "for", "if", "in", "incl", "included", "including"),
+        *("inclusive", "is", "net", "on", "only", "overall", "per", "plus", "since", "so", "that"),
+        *("the", "then", "there", "this", "to", "today", "total", "was", "when", "where", "which"),
+        *("with", "without"),
+    )
+)
+"""Words that may follow an amount whose currency is not named."""
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:([,.' ])\d{3})(?:\1\d{3})*")
-
 _PARTS = re.compile(r"\b(?:cents?|pence|penn(?:y|ies))\b|¢", re.IGNORECASE)
 
 
@@ -62,8 +48,10 @@ class Currency(Match):
 
     ``$1,234.50``, ``USD 1234.5`` and ``1.234,50 €`` are read as meant: of two kinds of separators
     the later one is the decimal point, and a single one is unless three digits follow it. A text
-    that names no currency matches unless ``named``.
-    Example: ``Currency(value=12.5, currency="EUR")``.
+    that names no currency matches unless ``named``, or unless a unit follows that is none: ``12``
+    may be dollars, ``12 apples`` are not. What does not claim one sum does not match: a denial, a
+    bound (``from $12``), a choice, a question, ``about $12``. See ``claims`` for what such rules
+    cannot see. Example: ``Currency(value=12.5, currency="EUR")``.
     """
 
     kind: ClassVar[str] = "currency"
@@ -74,36 +62,55 @@ class Currency(Match):
     @field_validator("currency")
     @classmethod
     def _known(cls, code: str) -> str:
-        if code not in _CODES:
-            raise ValueError(f"{code!r} is not one of {', '.join(_CODES)}")
+        if code not in CODES:
+            raise ValueError(f"{code!r} is no code of ISO 4217, such as USD or EUR")
         return code
 
     def mismatch(self, found: object) -> str:
         """No sum, several, another one, or another currency."""
+        if reason := unreadable(found):
+            return reason
         text = signed(visible(str(found)))
-        return undecided(found) or bounded(text) or self._difference(text)
+        return self._other_currency(text) or self._other_amount(text)
 
-    def _difference(self, text: str) -> str:
+    def _other_currency(self, text: str) -> str:
+        marks = list(_MARK.finditer(text))
+        strange = _OF_ELSEWHERE.search(text) or next(
+            (mark for mark in marks if self.currency not in _meaning(mark)), None
+        )
+        symbol = next((c for c in _MARK.sub("", text) if unicodedata.category(c) == "Sc"), "")
+        unit = _UNIT.search(text) if not marks else None
+        word = unit.group(1).casefold() if unit else ""
+        own = self.currency in MEANS.get(word, ())
+        if word and not own and word not in _NO_UNIT:
+            symbol = word
+        if strange or symbol or (self.named and not marks and not own):
+            said = strange.group() if strange else symbol or "no currency"
+            return f"{shown(text)} is not in {self.currency}: it says {said}"
+        return ""
+
+    def _other_amount(self, text: str) -> str:
         if MAGNITUDE.search(text):
             return f"{shown(text)} counts in larger units; write the amount out"
         if _PARTS.search(text):
             return f"{shown(text)} counts in parts of a unit; write the amount out"
-        named = {_currency(word) for word in _NAMED.findall(text)}
-        if named - {self.currency} or (self.named and not named):
-            return f"{shown(text)} is not in {self.currency}"
-        tokens = TOKEN.findall(_NAMED.sub(" $ ", text))
+        bare = _MARK.sub(" $ ", text)
+        tokens = TOKEN.findall(bare)
         if len(tokens) != 1:
             return f"{shown(text)} holds {len(tokens) or 'no'} amount{'s' * (len(tokens) != 1)}"
-        sign = "-" if re.search(r"-\s*(?:[^\w\s-]|[A-Z]{1,3})?\s*\$?\s*\d", text) else ""
+        before, _, after = bare.partition(tokens[0])
+        if reason := claims_no_quantity(before, after) or rough(before):
+            return f"{shown(text)}: {reason}"
+        sign = "-" if re.search(r"-\s*(?:[^\w\s-]|[A-Z]{1,3})?\s*\$?\s*\d", bare) else ""
         amount = _amount(sign + tokens[0].lstrip("+-"))
         if amount is None:
-            return f"{tokens[0]!r} is no amount"
+            return f"{shown(tokens[0])} is no amount"
         return "" if amount == self.value else f"{amount} is not {self.value}"
 
 
-def _currency(word: str) -> str:
-    symbol = _SYMBOLS.get(word.upper()) or _SYMBOLS.get(word.lower())
-    return symbol or word.upper()
+def _meaning(mark: re.Match[str]) -> set[str]:
+    """The currencies that one writing can stand for."""
+    return MEANS[mark["code"] or mark["word"].casefold()]
 
 
 def _amount(token: str) -> Decimal | None:

@@ -6,8 +6,9 @@ import re
 from datetime import date
 from typing import ClassVar, Literal
 
+from webdojo.tasks.evaluators.claims import bounded, excluded, hedged, rough
 from webdojo.tasks.evaluators.evaluator import Match
-from webdojo.tasks.evaluators.normalise import shown, undecided, visible
+from webdojo.tasks.evaluators.normalise import shown, unreadable, visible
 
 MONTHS = {
     name[:length]: number
@@ -33,9 +34,27 @@ Order = Literal["month-first", "day-first"]
 _TIME = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\b")
 
 
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_ORDINALS = (
+    *("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh"),
+    *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth"),
+    *("eighteenth", "nineteenth", "twentieth", "twenty-first", "twenty-second", "thirtieth"),
+    "thirty-first",
+)
+_ANOTHER = re.compile(
+    rf"\b(?:{_MONTH}|{'|'.join(_ORDINALS)})\b|(?:\band|[,&-]) (?:the )?(?:first|second)\b"
+)
+"""Words that name a day in part; "the first order" does not."""
+_UNTIL = re.compile(r"\b(?:by|through|thru|following|preceding)(?: the| \w+day,?)*\s*$")
+_SPAN = re.compile(r"^\W*(?:to|through|thru|until|till)\b")
+
+
 class Date(Match):
     """The day, the only one in the text; a time of day beside it is let pass.
 
+    What does not claim one day does not match: a second one, in part or in words (``or May
+    fifth``), a bound (``before May 4, 2026``), a denial, a question, a weekday that it does not
+    fall on. See ``claims`` for what such rules cannot see.
     ``order`` says how ``05/04/2026`` is read. Example: ``Date(value="2026-05-04")``.
     """
 
@@ -45,19 +64,34 @@ class Date(Match):
 
     def mismatch(self, found: object) -> str:
         """No date, several, one that no calendar has, or another one."""
-        reason = undecided(found)
-        if reason:
+        if reason := unreadable(found):
             return reason
         text = visible(str(found)).casefold()
         matches = list(_WRITINGS.finditer(text))
-        rest = _TIME.sub("", _WRITINGS.sub("", text))
-        if len(matches) != 1 or any(c.isdigit() for c in rest):
-            return f"{shown(text)} does not hold one date, such as 2026-05-04, and nothing else"
+        if len(matches) != 1:
+            return f"{shown(text)} holds {len(matches) or 'no'} dates such as 2026-05-04"
+        before, after = text[: matches[0].start()], text[matches[0].end() :]
+        if reason := _loose(_TIME.sub("", before), _TIME.sub("", after)):
+            return f"{shown(text)}: {reason}"
         try:
             day = _day(matches[0], self.order)
         except ValueError:
             return f"no calendar has {matches[0].group()!r}"
+        if wrong := [name for name in _DAYS if name in text and name != _DAYS[day.weekday()]]:
+            return f"{day} is no {wrong[0].title()}"
         return "" if day == self.value else f"{day} is not {self.value}"
+
+
+def _loose(before: str, after: str) -> str:
+    """Why what stands around a day does not leave it alone and as it is."""
+    rest = f"{before}…{after}"
+    if any(c.isdigit() for c in rest):
+        return "it holds other numbers beside the date"
+    if another := _ANOTHER.search(rest):
+        return f"it also names {another.group()!r}"
+    if span := _UNTIL.search(before) or _SPAN.search(after):
+        return f"{span.group().strip()!r} makes it the end of a time"
+    return hedged(rest) or excluded(before) or bounded(before, after) or rough(before)
 
 
 def read_day(text: str, order: Order = "month-first") -> date | None:

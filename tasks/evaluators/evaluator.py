@@ -92,13 +92,20 @@ class Match(Evaluator):
     def mismatch(self, found: object) -> str:
         """Why ``found`` does not match; empty if it does."""
 
+    def hedges(self, answer: str) -> str:
+        """Why an answer that matches still does not say so, such as by denying it; empty if not."""
+        return ""
+
     async def judge(self, evidence: Evidence) -> Verdict:
         """Whether the answer matches; no answer never does."""
         if evidence.answer is None:
             return Verdict(False, "no answer yet")
         # A long answer takes a while to look at, and the browser must not wait for it.
-        reason = await asyncio.to_thread(self.mismatch, evidence.answer)
+        reason = await asyncio.to_thread(self._unsaid, evidence.answer)
         return Verdict(not reason, reason and f"the answer: {reason}")
+
+    def _unsaid(self, answer: str) -> str:
+        return self.mismatch(answer) or self.hedges(answer)
 
     @property
     def reads_answer(self) -> bool:

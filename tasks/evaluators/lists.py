@@ -40,6 +40,14 @@ class ListOf(Match):
         missing = _unpaired(self.items, parts)
         return "" if missing is None else f"no item fits {missing!r}: {shown(parts)}"
 
+    def hedges(self, answer: str) -> str:
+        """An item that is not said, by the rule of what it matches."""
+        parts = [part for part in self._parts(answer) or () if isinstance(part, str)]
+        reasons = (
+            item.hedges(part) for item in self.items for part in parts if not item.mismatch(part)
+        )
+        return next(filter(None, reasons), "")
+
     def _parts(self, found: object) -> list[object] | None:
         if isinstance(found, list | tuple):
             return list(found) if len(found) <= MOST_ITEMS else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 import unicodedata
+from functools import lru_cache
 
 LONGEST = 10_000
 """Characters beyond which an answer is no answer."""
@@ -16,13 +17,18 @@ _SAME = str.maketrans(
         "⁄": "/",
     }
 )
-_DENIAL = re.compile(r"\b(?:not|never|neither|nor|cannot|no longer)\b|n't\b")
+_FACES = ("<wide>", "<narrow>", "<font>")
+"""Ways of writing a character that mean the same; a raised or a circled digit does not."""
 
 
 def visible(text: str) -> str:
-    """Text in its compatibility form, without what leaves no mark; spaces collapsed."""
+    """Text with its look-alike forms made one, without what leaves no mark; spaces collapsed.
+
+    The forms are those of Unicode's compatibility (NFKC), but for raised and lowered letters and
+    for digits in other places: 2⁵ is not 25, and 5½ not 51/2.
+    """
     # Quotes and dashes first: the compatibility form splits some accents off with a space.
-    text = unicodedata.normalize("NFKC", text.translate(_SAME)).translate(_SAME)
+    text = _folded(text.translate(_SAME)).translate(_SAME)
     kept = (
         c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cn")
     )
@@ -31,7 +37,7 @@ def visible(text: str) -> str:
 
 def plain(text: str) -> str:
     """``visible`` text without case, without the quotes around it and the full stop after it."""
-    text = unicodedata.normalize("NFKC", visible(text).casefold())
+    text = _folded(visible(text).casefold())
     before = None
     while text != before:
         before = text
@@ -42,26 +48,24 @@ def plain(text: str) -> str:
 
 
 def has_foreign_digits(text: str) -> bool:
-    """Whether there are numerals other than 0–9, full-width ones apart.
+    """Whether there are numerals other than plain 0–9, full-width ones apart.
 
-    Another reader may take them otherwise, and some (¼, ²) run together with their neighbours.
+    Another reader may take them otherwise, some (¼, ²) run together with their neighbours, and a
+    digit with a mark over it may be struck through.
     """
-    return any(c.isnumeric() and not c.isascii() and not "０" <= c <= "９" for c in text)
+    marked = any(
+        unicodedata.category(mark) in ("Mn", "Me") and c.isnumeric()
+        for c, mark in itertools.pairwise(text)
+    )
+    return marked or any(c.isnumeric() and not c.isascii() and not "０" <= c <= "９" for c in text)
 
 
-def denies(text: str) -> bool:
-    """Whether the text says what something is not."""
-    return _DENIAL.search(text.casefold()) is not None
-
-
-def undecided(found: object) -> str:
-    """Why a text says no one thing: it is no text, denies something, or has odd numerals."""
+def unreadable(found: object) -> str:
+    """Why a value is no text that a number can be read from; empty if it is one."""
     text = as_text(found)
     if text is None:
         return f"{shown(found)} is no text of at most {LONGEST} characters"
-    if has_foreign_digits(text):
-        return f"{shown(text)} holds numerals other than 0–9"
-    return f"{shown(text)} says what it is not" if denies(visible(text)) else ""
+    return f"{shown(text)} holds numerals other than 0–9" if has_foreign_digits(text) else ""
 
 
 def shown(found: object, most: int = 80) -> str:
@@ -77,3 +81,16 @@ def as_text(found: object) -> str | None:
     if isinstance(found, int | float):
         return repr(found)
     return found if isinstance(found, str) and len(found) <= LONGEST else None
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", "".join(map(_face, text)))
+
+
+@lru_cache(4096)
+def _face(c: str) -> str:
+    """The character that another face of it stands for, or itself."""
+    kind = unicodedata.decomposition(c).partition(" ")[0]
+    plain_one = unicodedata.normalize("NFKC", c)
+    elsewhere = kind in ("<super>", "<sub>") or any(map(str.isdigit, plain_one))
+    return c if elsewhere and kind not in _FACES else plain_one

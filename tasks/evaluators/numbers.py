@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from webdojo.tasks.evaluators.claims import claims_no_quantity, rough
 from webdojo.tasks.evaluators.evaluator import Match
-from webdojo.tasks.evaluators.normalise import shown, undecided, visible
+from webdojo.tasks.evaluators.normalise import shown, unreadable, visible
 
 TOKEN = re.compile(r"(?:(?<!\w)[-+])?(?:(?<![\w.,])[.,])?\d(?:[\d,.' ]*\d)?")
 """Anything that is written like a number, however badly."""
@@ -21,11 +22,6 @@ MAGNITUDE = re.compile(
 )
 """Words that make a number another one."""
 _NEGATIVE = re.compile(r"\b(?:minus|negative)\s+(?=[\d.,$€£])", re.IGNORECASE)
-_BOUND = re.compile(
-    r"\b(?:(?:less|more|fewer|greater|other) than|at (?:least|most)|up to"
-    r"|(?:half|quarter|third) of)\b",
-    re.IGNORECASE,
-)
 
 
 def signed(text: str) -> str:
@@ -33,17 +29,14 @@ def signed(text: str) -> str:
     return _NEGATIVE.sub("-", text)
 
 
-def bounded(text: str) -> str:
-    """Why a number in the text is not the one that is meant; empty if nothing says so."""
-    found = _BOUND.search(text)
-    return f"{shown(text)} says {found.group()!r}, not how many" if found else ""
-
-
 class Number(Match):
     """The number, the only one in the text.
 
-    ``"The total is 1,234.50."`` holds 1234.5. Two numbers, a denial, or a word of magnitude
-    (``5 million``) do not match. Example: ``Number(value=42, tolerance=0.5)``.
+    ``"The total is 1,234.50."`` holds 1234.5. What does not claim one number does not match: two of
+    them, in words as well (``5 or six``), a denial, a bound (``at least 5``), a question, a
+    calculation, a word of magnitude (``5 million``), and ``about 5`` where no ``tolerance`` is
+    given. See ``claims`` for what such rules cannot see.
+    Example: ``Number(value=42, tolerance=0.5)``.
     """
 
     kind: ClassVar[str] = "number"
@@ -52,7 +45,9 @@ class Number(Match):
 
     def mismatch(self, found: object) -> str:
         """No number, several, or another one."""
-        number = only_number(found)
+        if reason := unreadable(found):
+            return reason
+        number = _only_number(signed(visible(str(found))), roughly=bool(self.tolerance))
         if isinstance(number, str):
             return number
         if abs(number - self.value) <= self.tolerance:
@@ -60,20 +55,18 @@ class Number(Match):
         return f"{number} is not {self.value}"
 
 
-def only_number(found: object) -> Decimal | str:
+def _only_number(text: str, *, roughly: bool) -> Decimal | str:
     """The one number in a text, or a word on why there is none."""
-    reason = undecided(found)
-    if reason:
-        return reason
-    text = signed(visible(str(found)))
-    if loose := bounded(text):
-        return loose
     # A space may part digits ("1 234") in some countries and items in others: two numbers here.
     tokens = [part for token in TOKEN.findall(text) for part in token.split()]
     if len(tokens) != 1:
         return f"{shown(text)} holds {len(tokens) or 'no'} number{'s' * (len(tokens) != 1)}"
+    before, _, after = text.partition(tokens[0])
+    reason = claims_no_quantity(before, after) or ("" if roughly else rough(before))
+    if reason:
+        return f"{shown(text)}: {reason}"
     if not _ENGLISH.fullmatch(tokens[0]):
-        return f"{tokens[0]!r} is not written as 1,234.5"
+        return f"{shown(tokens[0])} is not written as 1,234.5"
     if MAGNITUDE.search(text):
         return f"{shown(text)} counts in larger units; write the number out"
     return Decimal(tokens[0].replace(",", ""))

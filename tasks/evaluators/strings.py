@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from webdojo.tasks.evaluators.claims import excluded, hedged
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import LONGEST, as_text, plain, shown
 
@@ -59,8 +60,15 @@ class Text(Match):
 class Contains(Match):
     """The text as whole words in one not much longer, which names none of ``but_not``.
 
-    An answer that lists every candidate holds the right one too: name the others in ``but_not``,
-    and keep ``max_characters`` near the length of an honest answer.
+    This is containment. An answer that lists every candidate holds the right one too: name the
+    others in ``but_not``, and keep ``max_characters`` near the length of an honest answer.
+
+    An answer must not take back what it holds: where the text stands in a sentence with a negation
+    ("I did not find the red mug"), a choice ("the red mug or the blue one") or a question, the
+    answer does not match. A page's text, in ``Dom`` say, may hold such words. No rule sees what is
+    denied in another sentence or in other words ("the red mug is missing"), nor a list of
+    candidates that ``but_not`` does not name: where that matters, ask for the text alone and
+    compare it with ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
     """
 
     kind: ClassVar[str] = "contains"
@@ -89,9 +97,26 @@ class Contains(Match):
         named = [other for other in self.but_not if _holds(words, other)]
         return f"{shown(text)} also names {named[0]!r}" if named else ""
 
+    def hedges(self, answer: str) -> str:
+        """A sentence that holds the text and denies it, leaves a choice, or asks."""
+        for sentence in map(plain, _SENTENCES.split(answer)):
+            place = _place(sentence, self.value)
+            if place is not None:
+                before, after = sentence[: place.start()], sentence[place.end() :]
+                if reason := hedged(f"{before}…{after}") or excluded(before):
+                    return f"{shown(sentence)}: {reason}"
+        return ""
+
+
+_SENTENCES = re.compile(r"[;\n\r]|(?<=[.!?])\s")
+
 
 def _holds(text: str, words: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(plain(words))}(?!\w)", text) is not None
+    return _place(text, words) is not None
+
+
+def _place(text: str, words: str) -> re.Match[str] | None:
+    return re.search(rf"(?<!\w){re.escape(plain(words))}(?!\w)", text)
 
 
 def _not_empty(value: str) -> str:

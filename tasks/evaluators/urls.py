@@ -14,6 +14,8 @@ from webdojo.tasks.evaluators.normalise import shown
 
 _PORTS = {"http": 80, "https": 443}
 LONGEST_URL = 4096
+_BYTES = "surrogateescape"
+"""Bytes that are no UTF-8 (%ff) stay what they are, and differ."""
 
 
 class Url(Match):
@@ -90,7 +92,7 @@ _Parts = tuple[tuple[str, str, int | None], str, list[tuple[str, str]], str]
 
 def _parts(url: str) -> _Parts | None:
     """Origin, path, query and fragment in one form; None for what is no address."""
-    if len(url) > LONGEST_URL or re.search(r"[\s\\\x00-\x1f]", url):
+    if len(url) > LONGEST_URL or re.search(r"[\s\\\x00-\x1f\ud800-\udfff]", url):
         return None
     try:
         parts = urlsplit(url)
@@ -109,15 +111,15 @@ def _parts(url: str) -> _Parts | None:
     except UnicodeError:
         return None
     origin = (scheme, host, port or _PORTS.get(scheme))
-    query = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=None)
-    return origin, _path(parts.path), query, unquote(parts.fragment)
+    query = parse_qsl(parts.query, keep_blank_values=True, errors=_BYTES)
+    return origin, _path(parts.path), query, unquote(parts.fragment, errors=_BYTES)
 
 
 def _path(path: str) -> str:
     kept: list[str] = []
     for segment in path.split("/"):
         # Each segment is decoded by itself, so that an encoded slash stays what it is.
-        plain = quote(unquote(segment), safe="")
+        plain = quote(unquote(segment, errors=_BYTES), safe="", errors=_BYTES)
         if plain == "..":
             kept = kept[:-1]
         elif plain not in ("", "."):

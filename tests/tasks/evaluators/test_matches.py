@@ -20,6 +20,8 @@ URL = {"type": "url", "value": "https://shop.test/a%20b/cart?id=3&id=4&q=x"}
 PATH = {"type": "url", "value": "/cart?id=3", "ignore": ["utm_source"]}
 COLOURS = {"type": "list", "items": ["red", "blue", "dark green"]}
 PRICES = {"type": "list", "items": [1200, 7], "ordered": True}
+MUG_NAMED = {"type": "contains", "value": "red mug"}
+KRONOR = {"type": "currency", "value": 12, "currency": "SEK"}
 ALICE = {"type": "contains", "value": "Alice", "but_not": ["Bob", "Carol"]}
 
 PASS: list[tuple[dict[str, Any], object]] = [
@@ -68,6 +70,49 @@ PASS: list[tuple[dict[str, Any], object]] = [
     (COLOURS, "red; blue; dark green"),
     (COLOURS, ["blue", "dark green", "red"]),
     (PRICES, "1,200, 7"),
+    *(
+        (FIVE, text)
+        for text in (
+            "There are 5 mugs in the cart",
+            "No, it is 5",
+            "Room no. 5",
+            "x = 5",
+            "**5**",
+            "5 km/h",
+            "5 minutes",
+            "the one in the corner costs 5",
+            "In the first quarter: 5",
+        )
+    ),
+    *(({**FIVE, "tolerance": 1}, text) for text in ("about 5", "~5", "roughly 5.5")),
+    *(
+        (DOLLARS, text)
+        for text in (
+            "12 US dollars",
+            "$12/month",
+            "12 in total",
+            "$12 plus shipping",
+            "$12 excluding tax",
+            "$12 (USD)",
+            "The price from the list is $12",
+            "12 bucks",
+        )
+    ),
+    (KRONOR, "12 kr"),
+    (KRONOR, "12 kronor"),
+    (KRONOR, "SEK 12"),
+    ({**DOLLARS, "currency": "KRW", "named": True}, "12 won"),
+    ({**DOLLARS, "currency": "GBP"}, "12 British pounds"),
+    (DAY, "The first order was placed on May 4, 2026."),
+    (DAY, "Today, Monday, May 4, 2026"),
+    (MUG_NAMED, "No, it is the red mug."),
+    (MUG_NAMED, "It isn't the blue one. It is the red mug."),
+    ({"type": "contains", "value": "not available"}, "The mug is not available."),
+    ({"type": "text", "value": "2⁵"}, "2⁵"),
+    ({"type": "text", "value": "office"}, "oﬃce"),  # one letter for three
+    ({"type": "text", "value": "25"}, "𝟐𝟓"),  # bold
+    ({"type": "url", "value": "https://a.test/é?q=é"}, "https://a.test/%C3%A9?q=%C3%A9"),
+    ({"type": "url", "value": "https://a.test/%ff?q=%ff"}, "https://a.test/%FF?q=%FF"),
     ({"type": "equals", "value": {"a": [1, True, None]}}, {"a": [1.0, True, None]}),
     ({"type": "includes", "value": {"a": {"b": 1}}}, {"a": {"b": 1, "c": 2}, "d": 3}),
 ]
@@ -84,8 +129,88 @@ FAIL: list[tuple[dict[str, Any], object]] = [
             "half of 5",
             "less than 5",
             "at least 5",
+            "5 or six",
+            "5/six",
+            "five or 5",
+            "5 and one",
+            "5 and a half",
+            "5 or more",
+            "5 mugs at most",
+            "either 5",
+            "isnt 5",
+            "there is no 5",
+            "5 is wrong",
+            "5?",
+            "under 5",
+            "nearly 5",
+            "about 5",
+            "twice 5",
+            "5 squared",
+            "≥5",
+            "<5",
+            "5+",
+            "~5",
+            "≠5",
+            "!=5",
+            "5/",
+            "anything but 5",
+            "5̶",  # struck through
+            "2⁵",
         )
     ),
+    *(
+        (DAY, text)
+        for text in (
+            "May 4, 2026 or May fifth",
+            "May 4, 2026 or June",
+            "May 4, 2026, or the day after",
+            "May 4, 2026 to the fifth",
+            "May 4, 2026 and the first",
+            "not May 4, 2026",
+            "before May 4, 2026",
+            "after Monday, May 4, 2026",
+            "by May 4, 2026",
+            "since the 4th of May 2026",
+            "no later than May 4, 2026",
+            "the week of May 4, 2026",
+            "around May 4, 2026",
+            "any day but May 4, 2026, except May 4, 2026",
+            "Sunday, May 4, 2026",
+            "May 4, 2026?",
+        )
+    ),
+    *(
+        (DOLLARS, text)
+        for text in (
+            "12 RUB",
+            "12 rub",
+            "12 francs",
+            "12 kr",
+            "kr 12",
+            "Rs. 12",
+            "12 zł",
+            "₿12",
+            "12 won",
+            "12 Canadian dollars",
+            "12 Hong Kong dollars",
+            "12 apples",
+            "12 galleons",
+            "from $12",
+            "$12 or more",
+            "$12 or twelve euros",
+            "$12+",
+            "$12?",
+            "about $12",
+        )
+    ),
+    (KRONOR, "12 francs"),
+    (KRONOR, "$12"),
+    ({"type": "text", "value": "25"}, "2⁵"),
+    ({"type": "text", "value": "10"}, "①0"),
+    ({"type": "text", "value": "51/2"}, "5½"),
+    ({"type": "url", "value": "https://a.test/%ff"}, "https://a.test/%fe"),
+    ({"type": "url", "value": "https://a.test/?q=%ff"}, "https://a.test/?q=%fe"),
+    ({"type": "url", "value": "https://a.test/x"}, "https://a.test/\ud800"),
     *(
         (DOLLARS, text)
         for text in ("12 cents", "12¢", "minus $12", "more than $12", "$ 12 k", "$.12")
@@ -173,11 +298,42 @@ def match(data: dict[str, Any]) -> Match:
 @pytest.mark.parametrize(("data", "found"), PASS)
 def test_what_must_match(data: dict[str, Any], found: object) -> None:
     assert match(data).mismatch(found) == ""
+    assert match(data).hedges(str(found)) == ""
 
 
 @pytest.mark.parametrize(("data", "found"), FAIL, ids=lambda value: repr(value)[:60])
 def test_what_must_not_match(data: dict[str, Any], found: object) -> None:
     assert match(data).mismatch(found) != ""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "not the red mug",
+        "I did not find the red mug.",
+        "There is no red mug",
+        "It isnt the red mug",
+        "the red mug or the blue mug",
+        "Is it the red mug?",
+        "anything but the red mug",
+        "It is not blue. It is not the red mug either.",
+    ],
+)
+async def test_an_answer_must_not_take_back_what_it_holds(answer: str) -> None:
+    nowhere: Any = None
+    listed = {"type": "list", "items": [MUG_NAMED], "separator": "|"}
+    for data in (MUG_NAMED, listed):
+        verdict = await match(data).judge(Evidence(nowhere, answer))
+        assert not verdict.passed
+        assert "'" in verdict.reason
+    assert match(MUG_NAMED).mismatch(answer) == ""  # a page may hold such words
+
+
+def test_no_answer_takes_long_to_look_at() -> None:
+    pieces = ("1 ", "1,", "a.", "from the ", "~ ", "$ ", "12 dollars ", "and one ", "-", "May ")
+    for piece in pieces:
+        for kind in (FIVE, DOLLARS, DAY, ALICE, COLOURS, MUG):
+            assert match(kind).mismatch(piece * (10_000 // len(piece))) != ""
 
 
 def test_reasons_stay_short_however_long_the_answer() -> None:
