@@ -13,7 +13,8 @@ from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.config import RolloutConfig
 from webdojo.training.rollouts.pool import EpisodesFailError
-from webdojo.training.rollouts.worker import Worker, WorkerSettings, _told
+from webdojo.training.rollouts.serving import _told
+from webdojo.training.rollouts.worker import Worker, WorkerSettings
 
 
 async def test_a_dead_engine_is_told_in_its_own_words(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ async def finish(
     cancelled up to ``cancels`` times, ``grace_s`` apart, and then left behind. If the caller is
     cancelled meanwhile, the episode is ended the same way before that takes effect.
     """
+    # Its exception is read whatever becomes of the caller, or asyncio complains that nobody did.
+    episode.add_done_callback(lambda task: task.cancelled() or task.exception())
     late = False
     ends: set[asyncio.Future[Any]] = {episode, stop}
     try:
@@ -78,8 +80,6 @@ async def finish(
             if not episode.done():
                 episode.cancel()
                 await asyncio.wait({episode}, timeout=grace_s)
-        if not episode.done():
-            episode.add_done_callback(lambda task: task.cancelled() or task.exception())
     if not episode.done():
         return Ended(cause="deadline", abandoned=True)
     if late:
