@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Literal, Protocol
 
 from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
 
 Sampling = Literal["uniform", "difficulty", "adaptive", "curriculum"]
 
@@ -23,7 +24,10 @@ class TaskSampler(Protocol):
         ...
 
     def record(self, task_id: str, success: float) -> None:
-        """Learn that a group of ``task_id`` ended with mean reward ``success`` in [0, 1]."""
+        """Learn that a group of ``task_id`` ended with mean reward ``success`` in [0, 1].
+
+        Raises UserError for any other number: what tasks give is their authors' to mend.
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -31,7 +35,7 @@ class TaskSampler(Protocol):
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Go on from ``state``; raises UserError if a number in it cannot be."""
         ...
 
 
@@ -61,6 +65,7 @@ class UniformSampler:
 
     def record(self, task_id: str, success: float) -> None:
         """Nothing to learn: every task is drawn equally often."""
+        _check_mean(success, task_id)
 
     def state_dict(self) -> dict[str, Any]:
         """``{"drawn": number of draws so far}``."""
@@ -68,7 +73,7 @@ class UniformSampler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after ``state["drawn"]`` draws."""
-        self._drawn = int(state["drawn"])
+        self._drawn = _count(state.get("drawn"), "drawn")
         self._round = []
 
 
@@ -117,6 +122,7 @@ class AdaptiveSampler:
 
     def record(self, task_id: str, success: float) -> None:
         """Move the task's average towards ``success``, the mean reward of one group."""
+        _check_mean(success, task_id)
         if task_id in self._success:
             self._success[task_id] += self._alpha * (success - self._success[task_id])
 
@@ -126,9 +132,10 @@ class AdaptiveSampler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``; tasks it does not know keep p = 0.5, tasks gone are dropped."""
-        self._drawn = int(state["drawn"])
+        self._drawn = _count(state.get("drawn"), "drawn")
+        known = state.get("success", {})
         for task_id in self._success:
-            self._success[task_id] = float(state["success"].get(task_id, 0.5))
+            self._success[task_id] = _mean(known.get(task_id, 0.5), f"success of {task_id}")
 
 
 class DifficultySampler:
@@ -152,9 +159,12 @@ class DifficultySampler:
         for task_id, difficulty in difficulties.items():
             self._tasks.setdefault(difficulty, []).append(task_id)
         self._shares = {name: (shares or {}).get(name, 1) for name in self._tasks}
-        wrong = [name for name, share in self._shares.items() if share < 1]
-        if wrong:
-            raise ValueError(f"the share of {wrong[0]!r} must be at least 1; leave its tasks out")
+        for name, share in self._shares.items():
+            if type(share) is not int or share < 1:
+                raise ValueError(
+                    f"the share of {name!r} must be a whole number, at least 1, got {share};"
+                    " to draw none of its tasks, leave them out"
+                )
         self._seeds = seeds
         self._random_seed = random_seed
         self._drawn = 0
@@ -176,6 +186,7 @@ class DifficultySampler:
 
     def record(self, task_id: str, success: float) -> None:
         """Nothing to learn: every difficulty is drawn equally often."""
+        _check_mean(success, task_id)
 
     def state_dict(self) -> dict[str, Any]:
         """``{"drawn": number of draws so far}``."""
@@ -183,7 +194,7 @@ class DifficultySampler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on after ``state["drawn"]`` draws."""
-        self._drawn = int(state["drawn"])
+        self._drawn = _count(state.get("drawn"), "drawn")
 
 
 class CurriculumSampler:
@@ -211,7 +222,7 @@ class CurriculumSampler:
             raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must lie in (0, 1], got {alpha}")
-        if patience < 1:
+        if not patience >= 1:
             raise ValueError(f"patience must be at least one group, got {patience}")
         self.stages = tuple(
             tuple(task_id for task_id, horizon in horizons.items() if horizon == length)
@@ -235,6 +246,7 @@ class CurriculumSampler:
 
     def record(self, task_id: str, success: float) -> None:
         """Count a group of the newest stage, and open the next stage when it is time."""
+        _check_mean(success, task_id)
         if task_id not in self.stages[self.stage] or self.stage == len(self.stages) - 1:
             return
         self._groups += 1
@@ -254,9 +266,10 @@ class CurriculumSampler:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from ``state``; where there are fewer stages now, the last one is open."""
-        self._drawn, self._groups = int(state["drawn"]), int(state["groups"])
-        self.stage = min(int(state["stage"]), len(self.stages) - 1)
-        self._success = float(state["success"])
+        self._drawn = _count(state.get("drawn"), "drawn")
+        self._groups = _count(state.get("groups"), "groups")
+        self.stage = min(_count(state.get("stage"), "stage"), len(self.stages) - 1)
+        self._success = _mean(state.get("success"), "success")
 
 
 def make_sampler(
@@ -278,6 +291,34 @@ def make_sampler(
 
 def _stream(random_seed: int, purpose: str, number: int) -> random.Random:
     return random.Random(f"{random_seed}/{purpose}/{number}")
+
+
+def _check_mean(success: float, task_id: str) -> None:
+    # A single NaN would stay in a moving average for ever.
+    if not 0 <= success <= 1:
+        raise UserError(
+            f"the rewards of {task_id} must lie in [0, 1]; a group of its episodes has the mean"
+            f" {success}: mend what its `evaluate` gives"
+        )
+
+
+def _count(number: object, name: str) -> int:
+    if type(number) is not int or number < 0:
+        raise _damaged(name, number)
+    return number
+
+
+def _mean(number: object, name: str) -> float:
+    if not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise _damaged(name, number)
+    return number
+
+
+def _damaged(name: str, found: object) -> UserError:
+    return UserError(
+        f"the state of the sampler is damaged: {name} is {found!r}; go on from an earlier"
+        " checkpoint, or begin the run anew"
+    )
 
 
 def _check(task_ids: Sequence[str], seeds: range) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webdojo.tasks import registry
+from webdojo.tasks import UserError, registry
 from webdojo.tasks.sampling import (
     AdaptiveSampler,
     CurriculumSampler,
@@ -113,6 +114,26 @@ def test_a_resumed_sampler_takes_a_changed_list_of_tasks() -> None:
     assert new.priority("a.new") == 1.0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("success", [math.nan, math.inf, -0.1, 1.5])
+def test_a_success_that_is_none_is_refused_and_changes_nothing(kind: Kind, success: float) -> None:
+    sampler = kind(TASKS, range(9), 0)
+    before = sampler.state_dict()
+    with pytest.raises(UserError, match=r"rewards of a\.one must lie in \[0, 1\].*`evaluate`"):
+        sampler.record("a.one", success)
+    assert sampler.state_dict() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_state_is_refused(kind: Kind) -> None:
+    whole = kind(TASKS, range(9), 0).state_dict()
+    for name in whole:
+        for wrong in (math.nan, -1, None, "many"):
+            broken = {"a.one": wrong} if isinstance(whole[name], dict) else wrong
+            with pytest.raises(UserError, match=rf"damaged: {name}.* is .*; go on from"):
+                kind(TASKS, range(9), 0).load_state_dict(whole | {name: broken})
+
+
 @pytest.mark.parametrize("kind", (UniformSampler, AdaptiveSampler))
 def test_nothing_to_sample_from_is_refused(kind: type[UniformSampler | AdaptiveSampler]) -> None:
     with pytest.raises(ValueError, match="name at least one"):
@@ -124,7 +145,7 @@ def test_nothing_to_sample_from_is_refused(kind: type[UniformSampler | AdaptiveS
 
 
 def test_a_setting_that_would_never_learn_or_lose_a_task_is_refused() -> None:
-    for alpha in (0.0, 1.5):
+    for alpha in (0.0, 1.5, math.nan):
         with pytest.raises(ValueError, match="alpha must lie in"):
             AdaptiveSampler(TASKS, range(9), alpha=alpha)
     with pytest.raises(ValueError, match="floor must lie in"):
@@ -140,8 +161,9 @@ def test_shares_make_a_difficulty_come_more_often() -> None:
     sampler = DifficultySampler(DIFFICULTIES, range(9), shares={"easy": 3})
     drawn = Counter(task for task, _ in draw(sampler, 40))
     assert drawn == {"a.one": 10, "a.two": 10, "a.three": 10, "b.four": 10}
-    with pytest.raises(ValueError, match="the share of 'hard' must be at least 1"):
-        DifficultySampler(DIFFICULTIES, range(9), shares={"hard": 0})
+    for share in (0, math.nan, 1.5):
+        with pytest.raises(ValueError, match="the share of 'hard' must be a whole number, at"):
+            DifficultySampler(DIFFICULTIES, range(9), shares={"hard": share})  # type: ignore[dict-item]
 
 
 def test_longer_tasks_come_when_shorter_ones_are_learned() -> None:
@@ -173,6 +195,8 @@ def test_a_stage_that_is_never_learned_is_passed_in_the_end() -> None:
         ({"threshold": 0.0}, "threshold must lie in"),
         ({"alpha": 2.0}, "alpha must lie in"),
         ({"patience": 0}, "patience must be at least"),
+        ({"alpha": math.nan}, "alpha must lie in"),
+        ({"threshold": math.nan}, "threshold must lie in"),
     ],
 )
 def test_a_curriculum_that_would_never_go_on_is_refused(
