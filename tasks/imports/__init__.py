@@ -8,6 +8,7 @@ from typing import Any
 
 from webdojo.tasks.declared import declared_tasks, json_lines
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.imports.json_paths import MOST_NESTED, deeper_than
 from webdojo.tasks.imports.webarena import MARK as WEBARENA_MARK
 from webdojo.tasks.imports.webarena import webarena_tasks
 from webdojo.tasks.imports.webgym import MARK as WEBGYM_MARK
@@ -28,6 +29,13 @@ def read_tasks(file: Path, source: bytes) -> list[type[Task]]:
         raise UserError(
             f"{file} holds tasks of several kinds ({', '.join(sorted(kinds))}); part it"
         )
+    unit = "line" if file.suffix == ".jsonl" else "task"
+    for number, row in rows if kinds != {"declared"} else ():
+        if deeper_than(MOST_NESTED, row):
+            raise UserError(
+                f"{file}, {unit} {number}: lists and objects lie more than {MOST_NESTED} deep in"
+                " one another; no task needs that"
+            )
     if kinds == {"webgym"}:
         return webgym_tasks(file, rows)
     if kinds == {"webarena"}:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from bs4 import BeautifulSoup
 
 from webdojo.tasks.errors import UserError
 
@@ -35,31 +38,70 @@ _WIDGET = (
 )
 _LOOK = f"""() => {{
   const seen = (element) => element.checkVisibility({{visibilityProperty: true}});
+  const text = document.body?.innerText ?? "";
+  const heading = [...document.querySelectorAll("h1, h2")].find(seen)?.innerText;
   return [
-    document.title, document.body?.innerText ?? "",
+    performance.getEntriesByType("navigation")[0]?.responseStatus ?? 0,
+    document.title.slice(0, {SHORT}), (heading ?? text.trim().split("\\n")[0]).slice(0, {SHORT}),
+    text.length,
     [...document.querySelectorAll("{_WIDGET}")].some(seen),
   ];
 }}"""
 
 
-async def blocked_by(page: Page, status: int | None = None) -> str:
-    """How the page turns the visitor away; empty if it does not.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a page shows of whether it turns the visitor away."""
 
-    ``status`` is the one that its document was answered with. A page counts as a refusal if it is
-    short and asks for proof of being human, or says so, or was answered with a refusing status: an
-    article on captchas does not.
-    """
-    if page.url.startswith("chrome-error:"):
-        return "the site cannot be reached"
-    title, text, widget = await page.evaluate(_LOOK)
-    if len(text) > SHORT:
-        return ""
-    said = _SAYS.search(f"{title}\n{text}".replace("’", "'"))
-    if said:
-        return f"the page says {said.group()!r}"
-    if widget:
-        return "the page asks for a captcha"
-    return f"the site answered with status {status}" if status in REFUSALS else ""
+    status: int
+    """That it was answered with."""
+    title: str
+    heading: str
+    """The first heading, or else the first line."""
+    characters: int
+    """Length of its text."""
+    asks_for_proof: bool
+    """Whether there is a captcha on it."""
+
+    @property
+    def refusal(self) -> str:
+        """How it turns the visitor away; empty if it does not.
+
+        A refusal is short, and is answered with a refusing status, asks for a captcha, or has for
+        its title or heading little else than such words: who quotes them, or writes about captchas,
+        refuses nobody.
+        """
+        if self.characters > SHORT:
+            return ""
+        for line in (self.title, self.heading):
+            said = _SAYS.search(line.replace("’", "'"))
+            if said and 2 * len(said.group()) >= len(line.strip()):
+                return f"the page says {said.group()!r}"
+        if self.asks_for_proof:
+            return "the page asks for a captcha"
+        return f"the site answered with status {self.status}" if self.status in REFUSALS else ""
+
+
+async def document_of(page: Page) -> Document:
+    """What ``page`` shows now: its own document, and none of those in its frames."""
+    return Document(*await page.evaluate(_LOOK))
+
+
+def document_in(status: int, html: str) -> Document:
+    """What an answer shows before any script of it has run."""
+    soup = BeautifulSoup(html, "lxml")
+    asks = soup.select_one(_WIDGET) is not None
+    for unseen in soup(["script", "style", "noscript", "template"]):
+        unseen.decompose()
+    lines = list((soup.body or soup).stripped_strings)
+    heading = soup.find(["h1", "h2"])
+    return Document(
+        status,
+        soup.title.get_text() if soup.title else "",
+        heading.get_text(" ", strip=True) if heading else next(iter(lines), ""),
+        len(" ".join(lines)),
+        asks,
+    )
 
 
 class Blocklist:

@@ -2,40 +2,116 @@
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64decode
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from webdojo.tasks.evaluators.evaluated_task import EvaluatedTask
-from webdojo.tasks.imports.blocking import blocked_by
+from webdojo.tasks.imports.blocking import document_in, document_of
 from webdojo.tasks.task import Outcome
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import CDPSession, Page
+
+AGAIN_S = 5.0
+"""Real time that a site has to answer when it is asked once more."""
+LONGEST_ANSWER = 1 << 18
+"""Bytes of its answer that are looked at."""
+AWAY = "the site cannot be reached"
 
 
 class LiveTask(EvaluatedTask):
-    """A task whose episode ends as blocked when its page turns the visitor away."""
+    """A task whose episode ends as blocked when its site will not have the agent.
 
-    _status: int | None = None
-    _unreachable: str = ""
+    What the agent can bring about by itself proves nothing: it may search for "access denied", or
+    open a page that is forbidden or not there. So an episode is blocked in two cases only:
+
+    * the page that it begins on refuses, before the agent has done anything, and still does when
+      its first action is judged;
+    * the page shown refuses later, and the address that the episode began on, which did not refuse
+      then, is asked for once more and refuses too.
+
+    Refused is the main document of the page (see ``Document.refusal``), never a frame or another
+    part of it.
+    """
 
     async def open(self, page: Page, url: str) -> None:
-        """Go to where the task begins; a site that cannot be reached is a blocked one."""
+        """Go to where the task begins."""
         from playwright.async_api import Error
 
-        self._status, self._unreachable = None, ""
+        self._begins, self._refused, self._plainly = url, "", ""
+        self._asked_after = -1
         try:
             response = await page.goto(url)
-            self._status = None if response is None else response.status
-        except Error as error:
+        except Error:
             if page.is_closed():
                 raise
-            self._unreachable = error.message.splitlines()[0]
+            self._refused = AWAY
+        else:
+            with suppress(Error):  # the page has sent itself elsewhere meanwhile
+                self._refused = (await document_of(page)).refusal
+                if response is not None:
+                    self._plainly = document_in(response.status, await response.text()).refusal
+        self._begun_at = page.url
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
-        """Judge as usual, unless the site has turned the agent away."""
-        documents = [sent.status for sent in self._recorder.requests if sent.navigates]
-        status = documents[-1] if documents else self._status
-        reason = self._unreachable or await blocked_by(page, status)
+        """Judge as usual, unless the site will not have the agent."""
+        reason = await self._refusal(page)
         if reason:
             return Outcome(0.0, done=True, message=f"blocked: {reason}", blocked=True)
         return await super().evaluate(page, answer)
+
+    async def _refusal(self, page: Page) -> str:
+        nothing = page.url.startswith(("chrome-error:", "about:"))
+        shown = AWAY if nothing else (await document_of(page)).refusal
+        if self._refused:
+            # Where a check lets the visitor pass after a moment, the page is another by now.
+            if shown or page.url != self._begun_at:
+                return self._refused
+            self._refused = ""
+        seen = len(self._recorder.requests)
+        if not shown or seen == self._asked_after:
+            return ""
+        self._asked_after = seen
+        asked = await self._ask_again(page)
+        # What the answer had in it from the start, a captcha for later say, is no refusal.
+        return "" if asked == self._plainly else asked
+
+    async def _ask_again(self, page: Page) -> str:
+        """How the address that the episode began on refuses now; empty if it does not.
+
+        Asked by the browser, with the cookies of the episode, without leaving the page shown.
+        """
+        from playwright.async_api import Error
+
+        cdp = await page.context.new_cdp_session(page)
+        try:
+            async with asyncio.timeout(AGAIN_S):
+                status, html = await _fetch(cdp, self._begins)
+        except (Error, TimeoutError):
+            return AWAY
+        finally:
+            await cdp.detach()
+        return document_in(status, html).refusal if status else AWAY
+
+
+async def _fetch(cdp: CDPSession, url: str) -> tuple[int, str]:
+    """Status and text of an answer; 0 if there was none, no text with an error's status."""
+    tree = await cdp.send("Page.getFrameTree")
+    answer = await cdp.send(
+        "Network.loadNetworkResource",
+        {
+            "frameId": tree["frameTree"]["frame"]["id"],
+            "url": url,
+            "options": {"disableCache": True, "includeCredentials": True},
+        },
+    )
+    found = answer["resource"]
+    text = ""
+    if "stream" in found:
+        part = await cdp.send("IO.read", {"handle": found["stream"], "size": LONGEST_ANSWER})
+        data = part["data"]
+        text = b64decode(data).decode(errors="replace") if part.get("base64Encoded") else data
+        await cdp.send("IO.close", {"handle": found["stream"]})
+    return int(found.get("httpStatusCode", 0)), text

@@ -16,13 +16,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.combining import AllOf
 from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem
+from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.live import LiveTask
 from webdojo.tasks.imports.typed_values import is_pattern
 from webdojo.tasks.imports.webarena_evaluators import NetworkEvent, Response
@@ -109,7 +109,7 @@ class WebArenaTask(LiveTask):
         self._recorder.keeps_answers = True
         made = [_evaluator(row, self.served) for row in self.row.eval]
         self.checks = AllOf(evaluators=tuple(made))
-        await self.open(page, _address(self.row.start_urls[0], self.served))
+        await self.open(page, _placed(self.row.start_urls[0], self.served))
         return f"{self.row.intent}\n{ANSWER_FORM}"
 
 
@@ -124,7 +124,7 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
             row = WebArenaRow.model_validate(data)
             for part in row.eval:
                 _evaluator(part, served)
-            addresses = tuple(_address(url, served) for url in row.start_urls)
+            addresses = tuple(web_address(_placed(url, served)) for url in row.start_urls)
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
         except ValueError as error:
@@ -139,7 +139,8 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
             "served": served,
             "id": task_id,
             "horizon": HORIZON,
-            "site": "-".join(row.sites),
+            "site": row.sites[0] if row.sites else "",
+            "other_sites": row.sites[1:],
             "group": "" if row.intent_template_id is None else f"{suite}-{row.intent_template_id}",
             "allowed_origins": (*addresses, *served.values()),
         }
@@ -206,18 +207,24 @@ def _served(path: Path) -> dict[str, str]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
     for name, url in data.items():
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
-            raise UserError(f'{path}: {name} must be an address, such as "http://localhost:7770"')
+        try:
+            web_address(url if isinstance(url, str) else "")
+        except ValueError:
+            raise UserError(
+                f'{path}: {name} must be an address, such as "http://localhost:7770"; it is {url!r}'
+            ) from None
     return {name.lower(): url.rstrip("/") for name, url in data.items()}
 
 
 def _address(url: str, served: Mapping[str, str]) -> str:
+    """An address that a request is compared with, which may be a regular expression."""
     if is_pattern(url):
         return _PLACE.sub(lambda m: re.escape(_origin(m.group(1), served)), url)
-    found = _PLACE.sub(lambda m: _origin(m.group(1), served), url)
-    if urlsplit(found).scheme not in ("http", "https"):
-        raise ValueError(f"{url!r} is no address")
-    return found
+    return web_address(_placed(url, served))
+
+
+def _placed(url: str, served: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda m: _origin(m.group(1), served), url)
 
 
 def _origin(name: str, served: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.evaluator import first_problem
 from webdojo.tasks.evaluators.rubric import Rubric
+from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.blocking import Blocklist
 from webdojo.tasks.imports.live import LiveTask
 from webdojo.tasks.task import Difficulty, Task
@@ -56,11 +57,7 @@ class WebGymRow(BaseModel):
     @field_validator("website")
     @classmethod
     def _address(cls, website: str) -> str:
-        url = website if "://" in website else f"https://{website}"
-        host = urlsplit(url).hostname or ""
-        if urlsplit(url).scheme not in ("http", "https") or not re.fullmatch(r"[\w.:-]+", host):
-            raise ValueError(f"{website!r} is no web address")
-        return url
+        return web_address(website if "://" in website else f"https://{website}")
 
     @property
     def facts(self) -> tuple[str, ...]:

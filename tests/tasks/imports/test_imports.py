@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from scripted_endpoint import ScriptedEndpoint, images_of
 
-from webdojo.envs.browser import Chromium
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
 from webdojo.tasks.files import load_tasks_file
-from webdojo.tasks.imports.blocking import Blocklist, blocked_by
+from webdojo.tasks.imports.blocking import Blocklist
 from webdojo.tasks.imports.webarena_evaluators import Response
-from webdojo.tasks.splits import Split
+from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, prove
 from webdojo.training.evaluation import evaluate
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.worker import WorkerSettings
@@ -43,11 +41,6 @@ PAGES = {
     ),
     "/api/carts/bWluZT0xJm89Mg==/7": (200, '{"count": 1, "items": [{"name": "Red mug"}]}'),
     "/blocked": (403, "<title>Attention</title><p>Please verify you are human.</p>"),
-    "/quiet": (429, "<p>Come back later</p>"),
-    "/captcha": (200, "<p>One more thing</p><div class='h-captcha'>?</div>"),
-    "/article": (200, "<h1>Why captchas ask to verify you are human</h1>" + "<p>Words. " * 500),
-    "/hidden": (200, "<h1>Shop</h1><div class='g-recaptcha' style='display:none'>?</div>"),
-    "/missing": (404, "<h1>Not found</h1>"),
     "/parts": (200, "<h1>Shop</h1><iframe src='//localhost:PORT/thanks'></iframe>"),
 }
 
@@ -180,32 +173,6 @@ def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
 
 
 # Blocked pages -----------------------------------------------------------------------------------
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def page(chromium: Chromium) -> Any:
-    context = await chromium.new_context((800, 600))
-    yield await context.new_page()
-    await context.close()
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("/blocked", "verify you are human"),
-        ("/quiet", "status 429"),
-        ("/captcha", "captcha"),
-        ("/", ""),
-        ("/article", ""),
-        ("/hidden", ""),
-        ("/missing", ""),
-    ],
-)
-async def test_pages_that_turn_visitors_away(page: Any, shop: str, path: str, said: str) -> None:
-    response = await page.goto(shop + path)
-    reason = await blocked_by(page, response.status)
-    assert said in reason if said else not reason
 
 
 def test_blocked_episodes_are_counted_apart(
@@ -372,6 +339,10 @@ def test_answers_that_must_match(wanted: dict[str, Any], said: str) -> None:
         (response("retrieve", ["Red mug"]), ""),
         (response("retrieve", ["Red mug"]), None),
         (response("retrieve", ["Red mug"]), "[" * 9000),
+        *(
+            (response("retrieve", ["Red mug"]), f'{{"retrieved_data": {"[" * n}{"]" * n}}}')
+            for n in (90, 500, *range(940, 1000, 3))
+        ),
         (response("retrieve", ["Red mug"]), answer("retrieve", ["Red mug"] * 9000)),
         (response("retrieve", ["Red mug"]), answer("retrieve", ["Red mug", "Blue mug"])),
         (response("retrieve", ["Red mug"]), answer("retrieve", ["Rеd mug"])),  # Cyrillic
@@ -387,6 +358,75 @@ def test_answers_that_must_match(wanted: dict[str, Any], said: str) -> None:
 )
 def test_answers_that_must_not_match(wanted: dict[str, Any], said: str | None) -> None:
     assert Response(**wanted["expected"]).mismatch(said) != ""
+
+
+NO_ADDRESSES = (
+    "file:///etc/passwd", "^file:///etc/passwd$", "javascript:alert(1)", "chrome://version",
+    "data:text/html,Hi", "http://", "http://a.test:99999/", "http://[::1/", "https:///etc/passwd",
+)  # fmt: skip
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [{"a": value}]
+    return value
+
+
+@pytest.mark.parametrize("levels", [60, 300])
+def test_what_is_nested_too_deep_is_refused(write: Write, shop: str, levels: int) -> None:
+    write(f'shop = "{shop}"', "arena-deep.sites.toml")
+    deep = response("retrieve", [nested(levels)])
+    rows = (
+        [arena_row(3, response("retrieve", ["a"], nested(levels)))],
+        [arena_row(3, {**deep, "results_schema": nested(levels)[0]})],
+        [arena_row(3, deep)],
+        [arena_row(3, response("mutate"), {**ORDER, "expected": {"post_data": nested(levels)[0]}})],
+    )
+    for row in rows:
+        with pytest.raises(UserError, match="more than 100 deep"):
+            load_tasks_file(write(json.dumps(row), "arena-deep.json"))
+    gym = write_lines(write, webgym_row("a.test", extra=nested(levels)), name="gym-deep.jsonl")
+    with pytest.raises(UserError, match=r"line 1.* more than 100 deep"):
+        load_tasks_file(gym)
+
+
+@pytest.mark.parametrize("levels", [600, 200_000])
+def test_what_no_parser_takes_is_refused(write: Write, levels: int) -> None:
+    deep = "[" * levels + "]" * levels
+    for name in ("arena-deep.json", "gym-deep.jsonl"):
+        text = json.dumps(webgym_row("a.test"))[:-1] + f', "extra": {deep}}}'
+        with pytest.raises(UserError, match=f"{name}.* (not valid JSON|deep)"):
+            load_tasks_file(write(f"[{text}]" if name.endswith("json") else text, name))
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "9" * 5000, "[]", "{}"])
+def test_numbers_that_are_none_are_refused(write: Write, number: str) -> None:
+    text = json.dumps(webgym_row("a.test", task_id=0)).replace(
+        '"task_id": 0', f'"task_id": {number}'
+    )
+    with pytest.raises(UserError, match="line 1"):
+        load_tasks_file(write(text, "gym-numbers.jsonl"))
+    row = json.dumps(arena_row(3, response("mutate"))).replace("__SHOP__", "http://a.test")
+    for field in ('"task_id": 3', '"intent_template_id": 7'):
+        changed = row.replace(field, f"{field.split(':')[0]}: {number}")
+        with pytest.raises(UserError, match=r"arena-numbers\.json"):
+            load_tasks_file(write(f"[{changed}]", "arena-numbers.json"))
+
+
+def test_a_task_on_two_sites_plays_on_both(write: Write, shop: str) -> None:
+    write(f'shop = "{shop}"\nmap = "{shop}"', "arena-tests.sites.toml")
+    rows = [
+        arena_row(1, response("mutate"), sites=["shop", "map"]),
+        arena_row(2, response("mutate"), sites=["map"], intent_template_id=8),
+        arena_row(3, response("mutate"), sites=[], intent_template_id=9),
+    ]
+    both, other, none = load_tasks_file(write(json.dumps(rows), "arena-tests.json"))
+    assert (registry.get(both).site, registry.get(both).other_sites) == ("shop", ("map",))
+    assert (registry.get(none).site, registry.get(none).other_sites) == ("", ())
+    train = Split("train", 1, (both,), TRAIN_SEEDS)
+    (proof,) = prove([train, Split("test", 1, (other,), HELD_OUT_SEEDS, "sites", ("train",))])
+    assert proof.leaks == (f"site 'map' ({other})",)
 
 
 POEM = {"type": "string", "format": "poem"}
@@ -420,6 +460,14 @@ def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: s
     assert "no task set that is known here" in failure(file)
     gym = write_lines(write, webgym_row("not an address"), name="gym-wrong.jsonl")
     assert "line 1: website:" in failure(gym)
+    for url in NO_ADDRESSES:
+        gym.write_text(json.dumps(webgym_row(url)))
+        assert "line 1: website:" in failure(gym)
+        file.write_text(json.dumps([{**row, "start_urls": [url]}]))
+        assert "task 3: " in failure(file)
+        write(f"shop = {json.dumps(url)}", "arena-elsewhere.sites.toml")
+        elsewhere = write(json.dumps([row]), "arena-elsewhere.json")
+        assert "arena-elsewhere.sites.toml: shop must be an address" in failure(elsewhere)
     gym.write_text(json.dumps(webgym_row("a.test", evaluator_reference=[])))
     assert "line 1: evaluator_reference:" in failure(gym)
     gym.write_text(f"{json.dumps(webgym_row('a.test'))}\n{json.dumps(row)}")

@@ -1,0 +1,220 @@
+"""Episodes that their sites would not have are left out of the rates, and no others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+
+from webdojo.envs.browser import Chromium
+from webdojo.envs.core import Step, WebEnv
+from webdojo.tasks.evaluators import Text
+from webdojo.tasks.imports.blocking import document_in, document_of
+from webdojo.tasks.imports.live import AWAY, LiveTask
+
+NOWHERE = "http://127.0.0.1:9/"
+REFUSED = (403, "<title>Attention</title><p>Please verify you are human.</p>")
+HONEST = {
+    "": (200, "<title>Mugs</title><h1>Mugs</h1><p>Red, $12.</p><a href='forbidden'>Staff</a>"),
+    "forbidden": REFUSED,
+    "quoting": (200, '<title>Help</title><h1>Help</h1><p>My mug says "access denied".</p>'),
+    "asked": (200, '<h1>Why does my router tell me "access denied" at night?</h1><p>Anyone?</p>'),
+    "article": (200, "<h1>Verify you are human</h1><p>On captchas.</p>" + "<p>Words. " * 500),
+    "hidden": (200, "<h1>Mugs</h1><div class='g-recaptcha' style='display:none'>?</div>"),
+    "framed": (200, "<h1>Mugs</h1><iframe src='forbidden'></iframe>"),
+    "parts": (200, "<h1>Mugs</h1><img src='forbidden'><script>fetch('forbidden')</script>"),
+    "missing": (404, "<h1>Not found</h1>"),
+}
+WALLS = {
+    "forbidding": REFUSED,
+    "limiting": (429, "<p>Come back later</p>"),
+    "closed": (451, ""),
+    "robots": (200, "<title>Pardon Our Interruption</title><p>Something made us think.</p>"),
+    "captcha": (200, "<p>One more thing</p><div class='h-captcha'>?</div>"),
+}
+"""What a site shows of itself to whom it will not have."""
+CHECK = (
+    "<title>Just a moment...</title><p>Wait.</p>"
+    "<script>document.cookie = 'human=1'; setTimeout(() => location.reload(), 20)</script>"
+)
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    """A real web server with a site for each first part of the path.
+
+    ``honest`` has pages, ``checking`` lets in who waits, sites of WALLS let nobody in, and
+    ``turning-WALL-…`` lets nobody in any more once its page ``more`` was asked for.
+    """
+    turned = set()
+
+    def page(path: str, query: str, cookies: str) -> tuple[int, str]:
+        site, _, rest = path.strip("/").partition("/")
+        if site in WALLS:
+            return WALLS[site]
+        if site.startswith("turning"):
+            if rest == "more":
+                turned.add(site)
+            return WALLS[site.split("-")[1]] if site in turned else HONEST[""]
+        if site == "checking" and "human=1" not in cookies:
+            return 503, CHECK
+        if rest == "search":
+            asked = parse_qs(query)["q"][0]
+            return 200, f"<title>{asked}</title><h1>{asked}</h1><p>Nothing found.</p>"
+        return HONEST[rest]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            cookies = self.headers.get("Cookie", "")
+            status, body = page(parts.path, parts.query, cookies)
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def page(chromium: Chromium) -> Any:
+    context = await chromium.new_context((800, 600))
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("path", "shown", "plainly"),
+    [
+        ("forbidding/", "the page says 'verify you are human'", True),
+        ("limiting/", "the site answered with status 429", True),
+        ("closed/", "the site answered with status 451", True),
+        ("robots/", "the page says 'Pardon Our Interruption'", True),
+        ("captcha/", "the page asks for a captcha", True),
+        ("honest/hidden", "", True),  # what is hidden shows only where there is a browser
+        *((f"honest/{name}", "", False) for name in HONEST if name not in ("forbidden", "hidden")),
+    ],
+)
+async def test_pages_that_turn_visitors_away(
+    page: Any, web: str, path: str, shown: str, plainly: bool
+) -> None:
+    response = await page.goto(f"{web}/{path}")
+    assert (await document_of(page)).refusal == shown
+    assert bool(document_in(response.status, await response.text()).refusal) == plainly
+
+
+class Look(LiveTask):
+    id = "live-tests.look"
+    allowed_origins = ("*",)
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def start(self, page: Any, seed: int) -> str:
+        self.checks = Text(value="$12")
+        await self.open(page, self.url)
+        return "What does a mug cost?"
+
+
+async def play(env: WebEnv, web: str, begins: str, *goes: str) -> Step:
+    """Go to addresses one after another, then give a wrong answer; the last step."""
+    url = begins if "//" in begins else f"{web}/{begins}"
+    await env.reset(Look(url), 1)
+    for place in goes:
+        step = await env.step(f'goto("{place if "//" in place else f"{web}/{place}"}")')
+        if step.terminated:
+            return step
+    return await env.step('send_msg_to_user("$13")')
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "goes",
+    [
+        (),
+        ("honest/forbidden",),
+        ("honest/search?q=access+denied",),
+        ("honest/framed",),
+        ("honest/parts",),
+        ("honest/quoting",),
+        ("captcha/",),
+        ("forbidding/", "limiting/"),
+        (NOWHERE,),
+        ("about:blank",),
+    ],
+)
+async def test_no_agent_talks_itself_out_of_a_failure(
+    env: WebEnv, web: str, goes: tuple[str, ...]
+) -> None:
+    step = await play(env, web, "honest/", *goes)
+    assert (step.blocked, step.terminated, step.reward) == (False, True, 0.0), step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("begins", ["asked", "quoting", "hidden", "framed", "parts", "article"])
+async def test_an_honest_page_to_begin_on_blocks_nobody(env: WebEnv, web: str, begins: str) -> None:
+    assert not (await play(env, web, f"honest/{begins}")).blocked
+    assert not (await play(env, web, f"honest/{begins}", "honest/forbidden")).blocked
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("begins", [*(f"{wall}/" for wall in WALLS), NOWHERE])
+async def test_a_site_that_lets_nobody_in_is_blocked(env: WebEnv, web: str, begins: str) -> None:
+    step = await play(env, web, begins)
+    assert (step.blocked, step.terminated) == (True, True)
+    assert step.message.startswith("blocked: ")
+    assert (await play(env, web, begins, "honest/")).blocked
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("wall", WALLS)
+async def test_a_site_that_begins_to_refuse_is_blocked(env: WebEnv, web: str, wall: str) -> None:
+    site = f"turning-{wall}-late"
+    step = await play(env, web, f"{site}/", "honest/forbidden", f"{site}/more")
+    assert (step.blocked, step.terminated) == (True, True), step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_check_that_lets_the_visitor_in_after_a_moment_blocks_nobody(
+    env: WebEnv, web: str
+) -> None:
+    step = await play(env, web, "checking/")
+    assert (step.blocked, step.terminated, step.reward) == (False, True, 0.0), step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_network_that_goes_away_is_blocked(chromium: Chromium, env: WebEnv) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Once)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    web = f"http://127.0.0.1:{server.server_port}"
+    await env.reset(Look(f"{web}/"), 1)
+    server.shutdown()
+    server.server_close()
+    step = await env.step(f'goto("{web}/more")')
+    assert (step.blocked, step.message) == (True, f"blocked: {AWAY}")
+
+
+class _Once(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"Mugs")
+
+    def log_message(self, *_: object) -> None:
+        pass
