@@ -16,7 +16,9 @@ from webdojo.tasks.errors import UserError
 from webdojo.tasks.sites.server import browser_rule
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, CDPSession, Playwright
+    from playwright.async_api import Browser, BrowserContext, CDPSession, Page, Playwright
+
+    from webdojo.envs.devtools import DevToolsPipe, Session
 
 SYSTEM_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
@@ -140,6 +142,7 @@ class Chromium:
         """How many times a browser was started; more than one means that one died."""
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
+        self._pipe: DevToolsPipe | None = None
         self._lock = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
         self._unwatched = asyncio.Event()
@@ -177,6 +180,17 @@ class Chromium:
         except Error as error:
             raise BrowserDiedError(f"no new context: {error.message}") from error
 
+    async def attach(self, page: Page) -> Session:
+        """A line to a page of this browser that does not lead through Playwright.
+
+        Raises Playwright's Error if the page is gone.
+        """
+        assert self._pipe is not None, "a page without a browser"
+        asked = await page.context.new_cdp_session(page)
+        target = (await asked.send("Target.getTargetInfo"))["targetInfo"]["targetId"]
+        session, _ = await asyncio.gather(self._pipe.attach(target), asked.detach())
+        return session
+
     async def close(self) -> None:
         """Stop the browser; closing twice is fine."""
         from playwright.async_api import Error
@@ -190,6 +204,7 @@ class Chromium:
         except Error:
             pass  # already dead: nothing left to close
         finally:
+            self._release()
             if playwright is not None:
                 await playwright.stop()
 
@@ -214,8 +229,15 @@ class Chromium:
                 self._browser = await self._launch()
             return self._browser
 
+    def _release(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+
     async def _launch(self) -> Browser:
         from playwright.async_api import Error, async_playwright
+
+        from webdojo.envs.devtools import DevToolsPipe
 
         if self._playwright is None:
             self._playwright = await async_playwright().start()
@@ -225,9 +247,11 @@ class Chromium:
         arguments = [*FLAGS, f"--host-resolver-rules={browser_rule()}, {NO_NAMES}"]
         if self.options.renderer_processes is not None:
             arguments.append(f"--renderer-process-limit={self.options.renderer_processes}")
+        self._release()
+        self._pipe = DevToolsPipe(executable)
         try:
             browser = await self._playwright.chromium.launch(
-                executable_path=executable,
+                executable_path=self._pipe.executable,
                 headless=self.options.headless,
                 chromium_sandbox=not root,
                 args=arguments,
@@ -235,7 +259,9 @@ class Chromium:
                 handle_sigterm=False,
                 handle_sighup=False,
             )
+            await self._pipe.joined()
         except Error as error:
+            self._release()
             first = error.message.strip().splitlines()[0]
             raise UserError(
                 f"Chromium at {executable} does not start: {first}; try `webdojo doctor`"

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.async_api import CDPSession
+    from webdojo.envs.devtools import Session
 
 START_S = 1_750_075_200
 """Unix time at which a page's clock starts: 2025-06-16 12:00 UTC."""
@@ -37,7 +37,7 @@ class PageClock:
 
     def __init__(
         self,
-        cdp: CDPSession,
+        cdp: Session,
         now_ms: Callable[[], Awaitable[float]],
         fetching: Callable[[], bool] = lambda: True,
         network_cap_s: float = NETWORK_CAP_S,

@@ -399,8 +399,9 @@ class WebEnv:
             await self._abandon()
             raise BrowserDiedError(f"{what}: {lost}") from None
         except (Error, PageScriptError, BrowserDiedError) as error:
+            lost = self._lost or str(error).splitlines()[0]
             await self._abandon()
-            raise BrowserDiedError(f"{what}: {str(error).splitlines()[0]}") from error
+            raise BrowserDiedError(f"{what}: {lost}") from error
         except BaseException:
             # Cut short at an unknown point: the page is in no state to be used again.
             await asyncio.shield(self._abandon())

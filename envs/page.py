@@ -21,8 +21,9 @@ from webdojo.envs.snapshot import (
 from webdojo.envs.worlds import PageScriptError, Worlds
 
 if TYPE_CHECKING:
-    from playwright.async_api import CDPSession, Dialog, Page, Response
+    from playwright.async_api import Dialog, Page, Response
 
+    from webdojo.envs.devtools import Session
     from webdojo.envs.origins import Origins
     from webdojo.envs.tabs import Tabs
 
@@ -31,6 +32,16 @@ GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
 """What Chromium says where the gate could not connect."""
 NO_CONTENT = (204, 205)
 """Statuses of answers that leave the page as it is."""
+FRAME_MS = 17
+"""Page time in which a page has noticed where the mouse is: one frame."""
+PLAYWRIGHT_KNOWS = (
+    "Page.downloadWillBegin",
+    "Page.frameDetached",
+    "Page.frameNavigated",
+    "Page.navigatedWithinDocument",
+    "Page.windowOpen",
+)
+"""Events after which Playwright must have caught up before it is asked."""
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
 PATIENCE_S = 0.1
@@ -47,7 +58,7 @@ class DrivenPage:
     Made by ``Tabs``, which is found again as ``tabs``.
     """
 
-    def __init__(self, page: Page, cdp: CDPSession, tabs: Tabs) -> None:
+    def __init__(self, page: Page, cdp: Session, tabs: Tabs) -> None:
         self.page = page
         self.tabs = tabs
         self._fetches: set[str] = set()
@@ -76,7 +87,7 @@ class DrivenPage:
         from playwright.async_api import Error
 
         try:
-            driven = cls(page, await page.context.new_cdp_session(page), tabs)
+            driven = cls(page, await tabs.attach(page), tabs)
             driven._listen(tabs.origins)
             *_, tree = await asyncio.gather(
                 driven.clock.start(),
@@ -126,10 +137,12 @@ class DrivenPage:
 
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""
-        begun_ms, *_ = await asyncio.gather(
+        await self.move_mouse(0, 0)
+        # A page that changes under a mouse just moved is drawn a frame late, in real time.
+        await self.clock.run(FRAME_MS)
+        begun_ms, _ = await asyncio.gather(
             self.evaluate(f"{MAIN_WORLD_API}.restart({seed})"),
             self.worlds.call(self.frame_id, "restart"),
-            self.move_mouse(0, 0),
         )
         self.pointer = None
         source = episode_script(seed, begun_ms)
@@ -320,10 +333,12 @@ class DrivenPage:
         self._cdp.on(
             "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
         )
+        for event in PLAYWRIGHT_KNOWS:
+            self._cdp.on(event, lambda _: self.tabs.moved())
         self._cdp.on("Input.dragIntercepted", self._drag_began)
+        self._cdp.on("Inspector.targetCrashed", lambda _: self.tabs.crashed())
         self._cdp.on("Page.windowOpen", lambda event: self.tabs.expect_popup())
         self.page.on("close", lambda _: self.closed.set())
-        self.page.on("crash", lambda _: self.tabs.crashed())
         self.page.on("dialog", self._answer)
         self.page.on("download", self.tabs.download)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Download, Page
 
     from webdojo.envs.browser import Chromium
+    from webdojo.envs.devtools import Session
     from webdojo.envs.origins import Origins
 
 POPUP_TIMEOUT_S = 3.0
@@ -69,6 +70,7 @@ class Tabs:
         self._appeared = 0
         self._opening = False
         self._closed = False
+        self._moved = False
         self._news = asyncio.Condition()
 
     @classmethod
@@ -109,6 +111,10 @@ class Tabs:
             self._opening = False
         return await self._adopt(page)
 
+    async def attach(self, page: Page) -> Session:
+        """A line to one of the pages; raises Playwright's Error."""
+        return await self._chromium.attach(page)
+
     async def show(self, index: int) -> None:
         """Show another tab."""
         self.active = self.pages[index]
@@ -125,6 +131,10 @@ class Tabs:
 
     async def ready(self) -> None:
         """Wait for popups that the page has asked for, and drop tabs that closed themselves."""
+        if self._moved:
+            self._moved = False
+            # What Chromium has told us it has told Playwright, whose answer follows that news.
+            await self.context.cookies([])
         if self._appeared < self._announced or self._adopting:
             try:
                 async with asyncio.timeout(POPUP_TIMEOUT_S):
@@ -272,6 +282,10 @@ class Tabs:
 
     def _refuse_connection(self, host: str, port: int) -> None:
         self.refused.append(f"{host}:{port}")
+
+    def moved(self) -> None:
+        """Something has happened that Playwright hears of later than we do."""
+        self._moved = True
 
     def expect_popup(self) -> None:
         """A page has asked for a new window: the next observation waits for it."""

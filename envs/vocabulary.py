@@ -12,12 +12,10 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from webdojo.envs.actions import ActionError, action, closing_action
-from webdojo.envs.page import DrivenPage
+from webdojo.envs.page import FRAME_MS, DrivenPage
 from webdojo.envs.tabs import MAX_TABS
 
 Button = Literal["left", "middle", "right"]
-HOVER_MS = 17
-"""Page time between the arrival of the mouse and its click: one frame."""
 OPEN_TIMEOUT_S = 5.0
 """Real time in which an address must answer."""
 MAX_TYPED = 500
@@ -293,7 +291,7 @@ async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
 async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count: int) -> None:
     # Hovering may change what lies under the pointer: the page shows that first.
     await page.move_mouse(x, y)
-    await page.clock.run(HOVER_MS)
+    await page.clock.run(FRAME_MS)
     # The protocol keeps their order; waiting for each in turn would only add a round trip.
     await asyncio.gather(
         page.mouse("mousePressed", x, y, button=button, clickCount=count),

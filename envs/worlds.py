@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.async_api import CDPSession
+    from webdojo.envs.devtools import Session
 
 WORLD = "webdojo"
 GRACE_S = 0.25
@@ -29,7 +29,7 @@ class Worlds:
     Frames of every origin are in the page's own process, so that one session reaches them all.
     """
 
-    def __init__(self, cdp: CDPSession, script: str) -> None:
+    def __init__(self, cdp: Session, script: str) -> None:
         self._cdp = cdp
         self._script = script
         self._contexts: dict[str, str] = {}

@@ -1,0 +1,232 @@
+"""A direct line to Chromium, on the pipe that Playwright drives it by.
+
+Playwright speaks to Chromium from a process of its own, so what is sent through it passes three
+processes each way: a third of what a step costs. Here the pipe between the two leads through this
+process. Playwright notices nothing and keeps its tasks (contexts, tabs, dialogs, downloads); what
+happens at every step goes to Chromium straight from here.
+
+The two share one pipe: a message is answered under its number, and Playwright counts from one; an
+event belongs to a session, and each side knows its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shlex
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Error
+
+Heard = Callable[[dict[str, Any]], object]
+
+STAND_IN = Path(__file__).with_name("chromium_stand_in.py")
+FIRST_NUMBER = 1_000_000_000
+"""Of our messages; Playwright would have to send as many to reach it."""
+JOIN_TIMEOUT_S = 30.0
+"""Real time in which a started stand-in must have handed over its pipe."""
+GONE = "Target page, context or browser has been closed"
+CRASHED = "Target crashed"
+
+
+class Session:
+    """What is said to one page, and heard from it."""
+
+    def __init__(self, pipe: DevToolsPipe, name: str) -> None:
+        self._ended = ""
+        """Why nothing is answered any more."""
+        self._pipe = pipe
+        self._name = name
+        self._heard: dict[str, list[Heard]] = {}
+        self._pending: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    def on(self, event: str, heard: Heard) -> None:
+        """Call ``heard`` with the parameters of each event of this name."""
+        self._heard.setdefault(event, []).append(heard)
+
+    async def send(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Send a command and give its answer; raises Playwright's Error."""
+        if self._ended:
+            raise Error(f"{method}: {self._ended}")
+        number = next(self._pipe.numbers)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._pending[number] = answer
+        message = {"id": number, "method": method, "params": parameters or {}}
+        if self._name:
+            message["sessionId"] = self._name
+        self._pipe.write(json.dumps(message).encode())
+        try:
+            return await answer
+        finally:
+            self._pending.pop(number, None)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Take an answer or an event that came over the pipe."""
+        if "id" not in message:
+            for heard in self._heard.get(message["method"], ()):
+                # In the order in which answers are noticed, and with errors of its own.
+                asyncio.get_running_loop().call_soon(heard, message["params"])
+            if message["method"] == "Inspector.targetCrashed":
+                self.end(CRASHED)
+            return
+        answer = self._pending.get(message["id"])
+        if answer is None or answer.done():
+            return  # whoever asked waits no more
+        if "error" in message:
+            answer.set_exception(Error(message["error"]["message"]))
+        else:
+            answer.set_result(message["result"])
+
+    def end(self, why: str = GONE) -> None:
+        """Tell whoever waits for an answer that none will come."""
+        self._ended = why
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(Error(why))
+
+
+class DevToolsPipe:
+    """The pipe of one Chromium, shared with Playwright.
+
+    Playwright starts ``executable``, which hands its ends of the pipe to this process and becomes
+    the browser. Use ``await pipe.joined()`` once the browser is launched.
+    """
+
+    def __init__(self, chromium: Path) -> None:
+        self.numbers = itertools.count(FIRST_NUMBER)
+        self._sessions: dict[str, Session] = {}
+        self._root = Session(self, "")
+        self._browser: Session | None = None
+        self._to_chromium: asyncio.WriteTransport | None = None
+        self._ends: list[asyncio.BaseTransport] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="webdojo-pipe-"))
+        meeting = self._folder / "meeting"
+        self._meeting = socket.socket(socket.AF_UNIX)
+        self._meeting.bind(str(meeting))
+        self._meeting.listen(1)
+        self._meeting.setblocking(False)
+        self.executable = self._folder / "chromium"
+        """What Playwright is to start."""
+        words = (sys.executable, "-I", "-S", STAND_IN, meeting, chromium)
+        line = " ".join(shlex.quote(str(word)) for word in words)
+        self.executable.write_text(f'#!/bin/sh\nexec {line} "$@"\n', encoding="utf-8")
+        self.executable.chmod(0o700)
+        self._joining = asyncio.create_task(self._join())
+
+    async def joined(self) -> None:
+        """Wait until the pipe leads through here; raises Playwright's Error or TimeoutError."""
+        async with asyncio.timeout(JOIN_TIMEOUT_S):
+            await self._joining
+            answer = await self._root.send("Target.attachToBrowserTarget")
+        self._browser = self._session(answer["sessionId"])
+        self._browser.on("Target.detachedFromTarget", self._detached)
+
+    async def attach(self, target: str) -> Session:
+        """A session with the page that has this target id; raises Playwright's Error."""
+        assert self._browser is not None, "attach before joined"
+        answer = await self._browser.send(
+            "Target.attachToTarget", {"targetId": target, "flatten": True}
+        )
+        return self._session(answer["sessionId"])
+
+    def close(self) -> None:
+        """Let go of the pipe: Chromium ends if it has not yet. Closing twice is fine."""
+        self._joining.cancel()
+        self._meeting.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for end in self._ends:
+            end.close()
+        for session in (self._root, *self._sessions.values()):
+            session.end()
+        self._sessions.clear()
+
+    def write(self, message: bytes) -> None:
+        """Send a message to Chromium."""
+        if self._to_chromium is not None:
+            self._to_chromium.write(message + b"\0")
+
+    def _session(self, name: str) -> Session:
+        return self._sessions.setdefault(name, Session(self, name))
+
+    def _detached(self, event: dict[str, Any]) -> None:
+        if (session := self._sessions.pop(event["sessionId"], None)) is not None:
+            session.end()
+
+    async def _join(self) -> None:
+        loop = asyncio.get_running_loop()
+        meeting, _ = await loop.sock_accept(self._meeting)
+        with meeting:
+            meeting.setblocking(True)
+            from_playwright, to_playwright = await asyncio.to_thread(_received, meeting)
+            chromium_reads, to_chromium = os.pipe()
+            from_chromium, chromium_writes = os.pipe()
+            # All is in place before Chromium says or is told anything.
+            self._to_chromium = await self._writer(to_chromium)
+            back = await self._writer(to_playwright)
+            await self._reader(from_chromium, lambda message: self._take(message, back))
+            await self._reader(from_playwright, self.write)
+            socket.send_fds(meeting, [b"!"], [chromium_reads, chromium_writes])
+        os.close(chromium_reads)
+        os.close(chromium_writes)
+        self._meeting.close()
+
+    def _take(self, raw: bytes, back: asyncio.WriteTransport) -> None:
+        message = json.loads(raw)
+        session = self._sessions.get(message.get("sessionId", ""), self._root)
+        if session is not self._root or message.get("id", 0) >= FIRST_NUMBER:
+            session.take(message)
+        else:
+            back.write(raw + b"\0")
+
+    async def _writer(self, end: int) -> asyncio.WriteTransport:
+        transport, _ = await asyncio.get_running_loop().connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(end, "wb", buffering=0)
+        )
+        self._ends.append(transport)
+        return transport
+
+    async def _reader(self, end: int, take: Callable[[bytes], None]) -> None:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: _Messages(take, self.close), os.fdopen(end, "rb", buffering=0)
+        )
+        self._ends.append(transport)
+
+
+class _Messages(asyncio.Protocol):
+    """Cuts what comes over a pipe into messages, each of which ends in a zero byte."""
+
+    def __init__(self, take: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        self._take = take
+        self._lost = lost
+        self._begun: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        first, *others = data.split(b"\0")
+        self._begun.append(first)
+        for following in others:
+            message = b"".join(self._begun)
+            self._begun = [following]
+            self._take(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+
+
+def _received(meeting: socket.socket) -> list[int]:
+    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    _, ends, *_ = socket.recv_fds(meeting, 1, 2, flags)
+    for end in ends:
+        with suppress(OSError):
+            os.set_inheritable(end, False)
+    if len(ends) != 2:
+        raise Error("the stand-in for Chromium ended before it handed over its pipe")
+    return list(ends)
