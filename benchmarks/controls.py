@@ -45,9 +45,10 @@ from control_runs import (
 from webdojo.cli.boundary import guarded
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.training.config import TrainConfig, load_config, with_whole_suites
+from webdojo.training.config import TrainConfig, load_config
 from webdojo.training.evaluation import MODES as EVALUATION_MODES
 from webdojo.training.evaluation import read_result
+from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.run_folder import RunFolder
 

@@ -17,13 +17,16 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.sampling import Sampling
-from webdojo.tasks.splits import get_split, require_trainable, split_names
 from webdojo.tasks.task import Task
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
 
 PRESETS = Path(__file__).parent / "presets"
 QUICKSTART = "quickstart"
+TRAINED_ON = ("demonstrated", "reinforced")
+"""What is trained on, of the parts that tasks play."""
+MANIFEST = ".toml"
+"""How the name of a split's manifest ends."""
 
 
 class Section(BaseModel):
@@ -77,16 +80,23 @@ class PolicyConfig(Section):
 
 
 class TasksConfig(Section):
-    """Which tasks play which part. Names are task ids, whole suites, or splits' tasks."""
+    """Which tasks play which part.
+
+    Names are task ids, whole suites, splits' tasks, or those of a split's manifest of one's own,
+    ``my-split.toml``; in a TOML file, files are relative to its folder.
+    """
 
     files: tuple[Path, ...] = ()
-    """Python files that define tasks of the user's own; in a TOML file, relative to its folder."""
+    """Files that define tasks of the user's own."""
     demonstrated: tuple[str, ...] = ()
     """Tasks whose oracles are recorded for the warm start."""
     reinforced: tuple[str, ...] = ()
     """Tasks trained by reinforcement; those not demonstrated are learned from reward alone."""
     unseen: tuple[str, ...] = ()
-    """Tasks in neither, only evaluated."""
+    """Tasks in neither, only evaluated. If a held-out split is named, training keeps away from
+    whatever is new in it: its similarity groups, say."""
+    held_out: tuple[str, ...] = ()
+    """Held-out splits from which training keeps away in the same way, and which are not played."""
 
     @model_validator(mode="after")
     def _unseen_is_unseen(self) -> TasksConfig:
@@ -223,8 +233,12 @@ def load_config(
     for setting in settings:
         _set(data, setting)
     config = parse_config(data, f"{path} with --set" if settings else str(path))
-    files = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
-    return config.model_copy(update={"tasks": config.tasks.model_copy(update={"files": files})})
+    found: dict[str, tuple[str | Path, ...]] = {
+        field: tuple(_whole_path(name) for name in getattr(config.tasks, field))
+        for field in (*TRAINED_ON, "unseen", "held_out")
+    }
+    found["files"] = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
+    return config.model_copy(update={"tasks": config.tasks.model_copy(update=found)})
 
 
 def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> TrainConfig:
@@ -240,34 +254,6 @@ def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> T
     made = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
     name = json.dumps(re.sub(r"\W", "-", task_files[0].stem).strip("-_") or "mine")
     return load_config(QUICKSTART, [f"name={name}", *made, *settings], task_files)
-
-
-def with_whole_suites(config: TrainConfig) -> TrainConfig:
-    """Suites and splits spelled out as their tasks; raises UserError for an unknown one.
-
-    A held-out split is refused where tasks are trained on. Of a split only the tasks are taken:
-    training and evaluation have their own seeds.
-    """
-    tasks = config.tasks
-    named = {}
-    for field in ("demonstrated", "reinforced", "unseen"):
-        try:
-            named[field] = _spelled_out(getattr(tasks, field), trained=field != "unseen")
-        except UserError as error:
-            raise UserError(f"configuration {config.name!r}: tasks.{field}: {error}") from None
-    data = config.model_dump() | {"tasks": tasks.model_dump() | named}
-    return parse_config(data, f"configuration {config.name!r}")
-
-
-def _spelled_out(names: Sequence[str], *, trained: bool) -> tuple[str, ...]:
-    found: list[str] = []
-    for name in names:
-        if name not in registry.suites() and name.partition("@")[0] in split_names():
-            split = get_split(name)
-            found += (require_trainable(split) if trained else split).task_ids
-        else:
-            found.append(name)
-    return registry.select(found)
 
 
 def config_to_toml(config: TrainConfig) -> str:
@@ -286,13 +272,22 @@ def parse_config(data: Mapping[str, Any], place: str) -> TrainConfig:
 
 
 def _place_files(data: dict[str, Any], folder: Path) -> None:
-    """Make the task files of a TOML file absolute; what is malformed is left for the validation."""
+    """Make the files that a TOML file names absolute; validation tells of what is malformed."""
     tasks = data.get("tasks")
-    if isinstance(tasks, dict) and isinstance(files := tasks.get("files"), list):
-        tasks["files"] = [
-            str(folder / Path(file).expanduser()) if isinstance(file, str) else file
-            for file in files
-        ]
+    if not isinstance(tasks, dict):
+        return
+    for field, names in tasks.items():
+        if isinstance(names, list):
+            tasks[field] = [
+                str(folder / Path(name).expanduser())
+                if isinstance(name, str) and (field == "files" or name.endswith(MANIFEST))
+                else name
+                for name in names
+            ]
+
+
+def _whole_path(name: str) -> str:
+    return str(Path(name).resolve()) if name.endswith(MANIFEST) else name
 
 
 def _set(data: dict[str, Any], setting: str) -> None:

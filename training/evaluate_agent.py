@@ -15,12 +15,14 @@ from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
-from webdojo.training.config import TrainConfig, load_config, with_whole_suites
+from webdojo.training.config import TrainConfig, load_config
 from webdojo.training.evaluation import MODES, Mode, count_episodes, evaluate, splits_of
+from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
 from webdojo.training.rollouts.worker import Player, WorkerSettings
+from webdojo.training.trained_on import in_words, run_of, trained_on
 
 SCRIPTED = ("oracle", "random")
 ENDPOINT_TOKENS = 1024
@@ -46,13 +48,16 @@ def evaluate_agent(
     OpenAI-compatible endpoint as ``openai:MODEL@URL``. A split's name is looked
     up in ``config``, in the run that the checkpoint lies in, in the quick start, and among the
     published splits. The same checkpoint, split, seeds and mode repeat the figures of the run's
-    report. Raises UserError for whatever is not there.
+    report. ``trained_on`` tells which of the tasks played the policy was trained on. Raises
+    UserError for whatever is not there.
     """
     if mode not in (*MODES, "both"):
         raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
     settings, source = _config(agent, config)
     load_files(str(path) for path in (*settings.tasks.files, *task_files))
-    settings = with_whole_suites(settings)
+    # What is held out is the business of whoever trains.
+    tasks = settings.tasks.model_copy(update={"held_out": ()})
+    settings = with_whole_suites(settings.model_copy(update={"tasks": tasks}))
     own = splits_of(settings)
     chosen = _find(own, split)
     per_task = episodes or settings.evaluation.episodes_per_task
@@ -88,6 +93,7 @@ def evaluate_agent(
         "split": chosen.name,
         "defined_by": source if split in own else "published",
         "content_hash": chosen.content_hash,
+        "trained_on": None if scripted else trained_on(agent, chosen),
         "episodes_per_task": per_task,
         "modes": {},
     }
@@ -115,6 +121,9 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
         Console().print(table)
         if result["blocked"]:
             Console().print(f"{result['blocked']} episodes blocked by their sites, in no rate")
+    if found["agent"] not in SCRIPTED:
+        told = in_words(found["trained_on"], len(result["tasks"]))
+        Console().print(told, soft_wrap=True, highlight=False)
 
 
 def _play(
@@ -174,9 +183,9 @@ def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:
     """
     if named is not None:
         return load_config(named), named
-    for folder in Path(agent).resolve().parents if Path(agent).is_dir() else ():
-        if (folder / "config.toml").is_file():
-            return load_config(str(folder / "config.toml")), folder.name
+    run = run_of(agent)
+    if run is not None:
+        return load_config(str(run / "config.toml")), run.name
     return load_config("quickstart"), "quickstart"
 
 

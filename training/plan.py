@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.splits import trained_among
 from webdojo.training.config import TrainConfig
 from webdojo.training.evaluation import MODES, count_episodes, splits_of
 from webdojo.training.model_shape import ModelShape, find_shape
@@ -180,6 +181,11 @@ def _splits(config: TrainConfig) -> Iterator[str]:
     splits = splits_of(config)
     for name, split in splits.items():
         yield f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds"
+    _, kin = trained_among(
+        (*config.tasks.demonstrated, *config.tasks.reinforced), config.tasks.unseen
+    )
+    if kin:
+        yield f"  of unseen_tasks, of a similarity group that is trained on: {', '.join(kin)}"
     each = count_episodes(splits.values(), per_task)
     yield f"  {each:,} episodes, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
 

@@ -16,7 +16,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.task import Task
-from webdojo.training.config import TrainConfig, with_whole_suites
+from webdojo.training.config import TrainConfig
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     MODES,
@@ -29,6 +29,7 @@ from webdojo.training.evaluation import (
     write_records,
 )
 from webdojo.training.metrics import MetricsLog, check_loggers
+from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement

@@ -26,7 +26,8 @@ class Proof:
 def prove(splits: Iterable[Split]) -> list[Proof]:
     """Compare every training split with every held-out one.
 
-    No two share a (task, seed); what else they must not share is what the held-out split says is
+    No two share an instance, which is a (task, seed), and what a page shows under a seed even where
+    two tasks show it; what else they must not share is what the held-out split says is
     new to that training split. Raises UserError if there is no pair to compare, if a task is not
     registered, or if a held-out split names a training split that is not given.
     """
@@ -57,30 +58,89 @@ def check_tasks(split: Split, place: str) -> None:
             raise UserError(f"{place}: tasks: {error}") from None
 
 
+def shared(train: Split, held_out: Split) -> tuple[str, ...]:
+    """What a training split shares of what a held-out one holds back, for people."""
+    return _leaks(train, held_out, _HELD_BACK[held_out.new])
+
+
+def shared_pages(train: Split, held_out: Split) -> tuple[str, ...]:
+    """Tasks that open the same instances of a page on both sides, for people."""
+    shown: dict[str, list[tuple[str, range]]] = {}
+    for task_id in train.task_ids:
+        shown.setdefault(_pages(task_id), []).append((task_id, _page_seeds(task_id, train)))
+    found = []
+    for task_id in held_out.task_ids:
+        seeds = _page_seeds(task_id, held_out)
+        for other, trained in shown.get(_pages(task_id), ()):
+            first, last = max(seeds.start, trained.start), min(seeds.stop, trained.stop) - 1
+            # The same task on its own seeds is told of by ``leaks``.
+            plain = other == task_id and registry.entry(task_id).task.page_seeds is None
+            if first <= last and not plain:
+                both = task_id if other == task_id else f"{other} and {task_id}"
+                found.append(f"instances of {both}: their pages get the seeds {first} … {last}")
+    return tuple(found)
+
+
+def trained_among(
+    trained: Iterable[str], played: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the tasks played, those whose pages were trained on, and others of a trained group.
+
+    Tasks that are not registered here any more count under their ids alone.
+    """
+    known = tuple(trained)
+    pages = {page for task_id in known for page in _if_known(_TASK, task_id)}
+    groups = {group for task_id in known for group in _if_known(_GROUP, task_id)}
+    tasks, kin = [], []
+    for task_id in played:
+        if _if_known(_TASK, task_id) & pages:
+            tasks.append(task_id)
+        elif _if_known(_GROUP, task_id) & groups:
+            kin.append(task_id)
+    return tuple(tasks), tuple(kin)
+
+
+def _if_known(kinds: _Kinds, task_id: str) -> set[str]:
+    try:
+        return kinds[1](task_id)
+    except UserError:
+        return {task_id}
+
+
 def _proof(train: Split, held_out: Split) -> Proof:
-    found = leaks(train, held_out)
-    said = ["(task, seed)"]
-    if train.name in held_out.against:
-        for words, kinds_of in _HELD_BACK[held_out.new]:
-            said.append(words)
-            seen = {kind for task_id in train.task_ids for kind in kinds_of(task_id)}
-            shared = {
-                kind: task_id for task_id in held_out.task_ids for kind in kinds_of(task_id) & seen
-            }
-            found.extend(f"{words} {kind!r} ({task_id})" for kind, task_id in shared.items())
-    return Proof(train.name, held_out.name, "no " + ", no ".join(said), tuple(found))
+    kinds = _HELD_BACK[held_out.new] if train.name in held_out.against else ()
+    said = ["instance", *(words for words, _ in kinds)]
+    found = _leaks(train, held_out, kinds)
+    return Proof(train.name, held_out.name, "no " + ", no ".join(said), found)
+
+
+def _leaks(train: Split, held_out: Split, kinds: Iterable[_Kinds]) -> tuple[str, ...]:
+    found = [*leaks(train, held_out), *shared_pages(train, held_out)]
+    for words, kinds_of in kinds:
+        seen = {kind for task_id in train.task_ids for kind in kinds_of(task_id)}
+        both = {kind: task_id for task_id in held_out.task_ids for kind in kinds_of(task_id) & seen}
+        found.extend(f"{words} {kind!r} ({task_id})" for kind, task_id in both.items())
+    return tuple(found)
+
+
+def _pages(task_id: str) -> str:
+    return registry.entry(task_id).task.same_pages_as or task_id
+
+
+def _page_seeds(task_id: str, split: Split) -> range:
+    own = registry.entry(task_id).task.page_seeds
+    return split.seeds if own is None else own
 
 
 def _groups(task_id: str) -> set[str]:
-    return {registry.entry(task_id).task.group or task_id}
+    return {registry.entry(task_id).task.group or _pages(task_id)}
 
 
 def _sites(task_id: str) -> set[str]:
-    """The site that a task names, or else the hosts that it may reach, or else none but itself."""
+    """The sites that a task names, or else the hosts that it may reach, or else none but itself."""
     task = registry.get(task_id)
-    if task.site:
-        return {task.site}
-    return {_host(origin) for origin in task.allowed_origins} or {task_id}
+    named = {task.site, *task.other_sites} - {""}
+    return named or {_host(origin) for origin in task.allowed_origins} or {task_id}
 
 
 def _host(origin: str) -> str:
@@ -93,7 +153,7 @@ def _difficulty(task_id: str) -> set[str]:
 
 
 _Kinds = tuple[str, Callable[[str], set[str]]]
-_TASK: _Kinds = ("task", lambda task_id: {task_id})
+_TASK: _Kinds = ("task", lambda task_id: {_pages(task_id)})
 _GROUP: _Kinds = ("similarity group", _groups)
 _SITE: _Kinds = ("site", _sites)
 _HELD_BACK: dict[New, tuple[_Kinds, ...]] = {

@@ -17,6 +17,7 @@ from webdojo.tasks.splits import (
     load_split,
     prove,
     split_names,
+    trained_among,
 )
 from webdojo.tasks.splits.split import New
 
@@ -36,6 +37,9 @@ FIELDS = {
     "shops.pay-c": {"group": "pay", "site": "c", "allowed_origins": ("http://c.test/",)},
     "shops.sell-c": {"site": "c", "difficulty": "medium"},
     "shops.look-a": {"allowed_origins": ("http://www.a.test/",)},
+    "shops.both-bc": {"site": "b.test", "other_sites": ("c",)},
+    "shops.mirror-a": {"same_pages_as": "shops.buy-a", "page_seeds": range(1_000)},
+    "shops.twin-a": {"same_pages_as": "shops.buy-a"},
     "shops.file-d": {"allowed_origins": ("file:///shops/",)},
     "shops.file-e": {"allowed_origins": ("file:///shops/",)},
 }
@@ -71,6 +75,12 @@ def leaks(trained: str, held_out: str, new: New) -> tuple[str, ...]:
         ("pay-c", "sell-c", "groups", ()),
         ("buy-a", "sell-c", "sites", ()),
         ("buy-a", "look-a", "sites", ("site 'a.test' (shops.look-a)",)),
+        ("sell-c", "both-bc", "sites", ("site 'c' (shops.both-bc)",)),
+        ("both-bc", "sell-c", "sites", ("site 'c' (shops.sell-c)",)),
+        ("both-bc", "pay-c", "groups", ()),
+        ("buy-a", "both-bc", "sites", ()),
+        ("buy-a", "twin-a", "seeds", ()),
+        ("buy-a", "twin-a", "tasks", ("task 'shops.buy-a' (shops.twin-a)",)),
         ("file-d", "file-e", "sites", ("site 'file:///shops/' (shops.file-e)",)),
         ("buy-a", "buy-b", "difficulty", ("similarity group 'buy' (shops.buy-b)",)),
         ("pay-a", "sell-c", "difficulty", ()),
@@ -90,17 +100,61 @@ def test_a_shared_instance_is_a_leak_whatever_is_said_to_be_new() -> None:
     assert proof.leaks == ("seeds 5 … 9 of shops.buy-a",)
 
 
+def pages_shared(trained: str, seeds: range, held_out: str) -> tuple[str, ...]:
+    train = Split("train", 1, (trained,), seeds)
+    (proof,) = prove([train, Split("test", 1, (held_out,), HELD_OUT_SEEDS)])
+    return proof.leaks
+
+
+def test_the_same_page_under_another_task_is_the_same_instance() -> None:
+    first = "instances of shops.buy-a and shops.mirror-a: their pages get the seeds 0 … 999"
+    assert pages_shared("shops.buy-a", TRAIN_SEEDS, "shops.mirror-a") == (first,)
+    assert pages_shared("shops.buy-a", range(1_000, TRAIN_SEEDS.stop), "shops.mirror-a") == ()
+    assert pages_shared("shops.mirror-a", TRAIN_SEEDS, "shops.buy-a") == ()
+    twice = "instances of shops.mirror-a: their pages get the seeds 0 … 999"
+    assert pages_shared("shops.mirror-a", range(5), "shops.mirror-a") == (twice,)
+    assert pages_shared("shops.pay-a", TRAIN_SEEDS, "shops.mirror-a") == ()
+
+
+def test_what_browsergym_plays_is_told_from_what_was_trained_on() -> None:
+    own, theirs = "miniwob.click-test", "browsergym-miniwob.click-test"
+    assert pages_shared(theirs, TRAIN_SEEDS, theirs)
+    assert pages_shared(own, TRAIN_SEEDS, theirs)
+    kept_out = range(registry.get(theirs).page_seeds.stop, TRAIN_SEEDS.stop)
+    assert pages_shared(own, kept_out, theirs) == ()
+    assert pages_shared(own, TRAIN_SEEDS, "browsergym-miniwob.click-test-2") == ()
+    groups = Split("test", 1, (theirs,), HELD_OUT_SEEDS, "groups", ("train",))
+    (proof,) = prove([Split("train", 1, (own,), kept_out), groups])
+    assert any(leak.startswith(f"task {own!r} ({theirs})") for leak in proof.leaks)
+
+
+def test_no_two_seeds_of_our_own_pages_are_one() -> None:
+    tasks = [registry.get(task_id) for task_id in registry.task_ids("miniwob")]
+    assert [task.id for task in tasks if task.page_seeds is not None] == []
+    assert [task.id for task in tasks if task.same_pages_as] == []
+
+
+def test_what_was_trained_on_is_found_among_what_is_played() -> None:
+    trained = ["shops.buy-a", "shops.pay-c", "gone.task"]
+    played = ["shops.mirror-a", "shops.buy-b", "shops.pay-c", "shops.sell-c", "gone.task"]
+    assert trained_among(trained, played) == (
+        ("shops.mirror-a", "shops.pay-c", "gone.task"),
+        ("shops.buy-b",),
+    )
+    assert trained_among([], played) == ((), ())
+
+
 def test_our_own_splits_are_proven_to_keep_apart() -> None:
     proofs = prove(map(get_split, split_names()))
     assert [proof for proof in proofs if proof.leaks] == []
     said = {(p.train, p.held_out): p.statement for p in proofs}
-    assert said["miniwob-train", "miniwob-test"] == "no (task, seed), no task, no similarity group"
+    assert said["miniwob-train", "miniwob-test"] == "no instance, no task, no similarity group"
     assert said["miniwob-easier", "miniwob-hard"] == (
-        "no (task, seed), no task, no similarity group, no difficulty"
+        "no instance, no task, no similarity group, no difficulty"
     )
-    assert said["miniwob-first", "miniwob-variants"] == "no (task, seed), no task"
+    assert said["miniwob-first", "miniwob-variants"] == "no instance, no task"
     assert said["miniwob-flight-alaska", "miniwob-flight-unseen-site"] == (
-        "no (task, seed), no task, no similarity group, no site"
+        "no instance, no task, no similarity group, no site"
     )
     assert {get_split(name).new for name in split_names()} == set(get_args(New))
 

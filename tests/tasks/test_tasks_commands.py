@@ -141,7 +141,7 @@ def test_splits_are_listed_and_proven(tmp_path: Path) -> None:
     done = run("splits", "check", cwd=tmp_path)
     assert done.returncode == 0
     assert "LEAK" not in done.stdout
-    said = "miniwob-train and miniwob-test share no (task, seed), no task, no similarity group"
+    said = "miniwob-train and miniwob-test share no instance, no task, no similarity group"
     assert said in done.stdout
 
 

@@ -12,8 +12,9 @@ import pytest
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.tiny_vision import tiny_model
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config, parse_config, with_whole_suites
+from webdojo.training.config import load_config, parse_config
 from webdojo.training.model_shape import KNOWN, ModelShape, find_shape
+from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.plan import estimate_memory, plan
 from webdojo.training.vision_shape import VisionShape
 

@@ -78,7 +78,8 @@ def train(
 def _dry_run(config: TrainConfig) -> str:
     """The plan as comments, and below it the configuration, which can be kept as a file."""
     from webdojo.tasks.files import load_files
-    from webdojo.training.config import config_to_toml, with_whole_suites
+    from webdojo.training.config import config_to_toml
+    from webdojo.training.named_tasks import with_whole_suites
     from webdojo.training.plan import plan
 
     load_files(map(str, config.tasks.files))

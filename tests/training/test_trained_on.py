@@ -1,0 +1,100 @@
+"""Who is measured on what it was trained on is told so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
+from webdojo.training.config import parse_config
+from webdojo.training.run_folder import RunFolder
+from webdojo.training.trained_on import in_words, trained_on
+
+CLICK, TEXT, TIME, TEST = (
+    f"miniwob.{n}" for n in ("click-link", "enter-text", "enter-time", "click-test")
+)
+SAME = "browsergym-miniwob.click-link"
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Any:
+    """Makes the folder of a run's checkpoint."""
+
+    def make(name: str = "final", begins: str = "webdojo-nano", **parts: Any) -> str:
+        data = {"name": "mine", "policy": {"checkpoint": begins}, **parts}
+        run = RunFolder.create(parse_config(data, "test"), tmp_path / "runs")
+        run.checkpoint(name).mkdir(parents=True)
+        return str(run.checkpoint(name))
+
+    return make
+
+
+def played(*task_ids: str, seeds: range = HELD_OUT_SEEDS) -> Split:
+    return Split("played", 1, task_ids, seeds)
+
+
+TASKS = {"demonstrated": [CLICK], "reinforced": [TEXT]}
+
+
+def test_tasks_groups_and_seeds_are_told(checkpoint: Any) -> None:
+    final = checkpoint(tasks=TASKS)
+    found = trained_on(final, played(CLICK, TIME, TEST))
+    assert found == {"tasks": [CLICK], "groups": [TIME], "seeds": "held out"}
+    assert in_words(found, 3) == (
+        f"trained on: 1 of the 3 tasks played ({CLICK}), with other seeds;"
+        f" 1 more of a similarity group trained on ({TIME})"
+    )
+    found = trained_on(final, played(CLICK, TEXT, seeds=TRAIN_SEEDS))
+    assert found is not None
+    assert (found["tasks"], found["seeds"]) == ([CLICK, TEXT], "training")
+    assert "with these seeds perhaps" in in_words(found, 2)
+    assert in_words(trained_on(final, played(TEST)), 1) == "trained on: none of the 1 tasks played"
+
+
+def test_the_same_pages_under_another_name_are_told(checkpoint: Any) -> None:
+    found = trained_on(checkpoint(tasks=TASKS), played(SAME))
+    assert found == {"tasks": [SAME], "groups": [], "seeds": "training"}
+
+
+def test_long_lists_are_cut(checkpoint: Any) -> None:
+    split = get_split("miniwob-train")
+    found = trained_on(checkpoint(tasks={"reinforced": list(split.task_ids)}), split)
+    assert found is not None
+    assert len(found["tasks"]) == 62
+    assert "62 of the 62 tasks played (miniwob.book-flight, " in in_words(found, 62)
+    assert " and 57 more)" in in_words(found, 62)
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "trained"),
+    [
+        ("warm-start", {}, [CLICK]),
+        ("update-000010", {}, [CLICK, TEXT]),
+        ("final", {"warm_start": {"episodes_per_task": 0}}, [TEXT]),
+        ("final", {"reinforce": {"updates": 0}}, [CLICK]),
+    ],
+)
+def test_what_a_phase_has_not_done_does_not_count(
+    checkpoint: Any, name: str, parts: dict[str, Any], trained: list[str]
+) -> None:
+    found = trained_on(checkpoint(name, tasks=TASKS, **parts), played(CLICK, TEXT))
+    assert found is not None
+    assert found["tasks"] == trained
+
+
+def test_what_the_run_before_was_trained_on_counts_too(checkpoint: Any) -> None:
+    first = checkpoint(tasks=TASKS)
+    second = checkpoint(begins=first, tasks={"reinforced": [TEST]})
+    found = trained_on(second, played(CLICK, TEXT, TEST))
+    assert found is not None
+    assert found["tasks"] == [CLICK, TEXT, TEST]
+
+
+def test_a_policy_of_no_run_is_told_from_an_untrained_one(tmp_path: Path) -> None:
+    assert trained_on(str(tmp_path), played(CLICK)) is None
+    assert "not known" in in_words(None, 1)
+    assert trained_on("webdojo-nano", played(CLICK)) == {
+        "tasks": [], "groups": [], "seeds": "held out",
+    }  # fmt: skip

@@ -1,0 +1,103 @@
+"""What a configuration's names of tasks stand for; nothing held out is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.splits import (
+    HELD_OUT_SEEDS,
+    TRAIN_SEEDS,
+    Split,
+    check_tasks,
+    get_split,
+    require_trainable,
+    shared,
+    split_names,
+)
+from webdojo.training.config import MANIFEST, TRAINED_ON, TrainConfig, parse_config
+
+
+def with_whole_suites(config: TrainConfig) -> TrainConfig:
+    """Suites and splits spelled out as their tasks; raises UserError for an unknown one.
+
+    What is trained on must share nothing with what is held out: not with a split under ``unseen``
+    or ``held_out``, in the sense of what is new in it, and no task with the rest of ``unseen``. Of
+    a split only the tasks are taken: training and evaluation have their own seeds.
+    """
+    place = f"configuration {config.name!r}"
+    named: dict[str, tuple[str, ...]] = {}
+    splits: dict[str, list[Split]] = {}
+    for field in ("demonstrated", "reinforced", "unseen", "held_out"):
+        try:
+            named[field], splits[field] = _spelled_out(getattr(config.tasks, field))
+            if field in TRAINED_ON:
+                _check_trainable(named[field], splits[field])
+            if field == "held_out":
+                _check_held_out(config.tasks.held_out, splits[field])
+        except UserError as error:
+            raise UserError(f"{place}: tasks.{field}: {error}") from None
+    tasks = config.tasks.model_dump() | named | {"held_out": config.tasks.held_out}
+    whole = parse_config(config.model_dump() | {"tasks": tasks}, place)
+    others = [Split("", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")] if named["unseen"] else []
+    for field, held in (("unseen", splits["unseen"] + others), ("held_out", splits["held_out"])):
+        for split in held:
+            if not split.trainable:
+                _keep_apart(whole, split, f"tasks.{field}", place)
+    return whole
+
+
+def _spelled_out(names: Sequence[str]) -> tuple[tuple[str, ...], list[Split]]:
+    """The tasks of these names, and the splits among them."""
+    found: list[str] = []
+    splits: list[Split] = []
+    for name in names:
+        bare = name.partition("@")[0]
+        if name.endswith(MANIFEST) or (name not in registry.suites() and bare in split_names()):
+            splits.append(get_split(name))
+            check_tasks(splits[-1], f"split {name!r}")
+            found += splits[-1].task_ids
+        else:
+            found.append(name)
+    return registry.select(found), splits
+
+
+def _check_trainable(task_ids: Sequence[str], splits: Sequence[Split]) -> None:
+    for split in splits:
+        require_trainable(split)
+    for task_id in task_ids:
+        task = registry.entry(task_id).task
+        if task.page_seeds is not None:
+            instead = f"train on {task.same_pages_as}" if task.same_pages_as else "take it out"
+            raise UserError(
+                f"{task_id} is for measuring: seeds for training and held-out ones open the same"
+                f" pages of it; {instead}"
+            )
+
+
+def _check_held_out(names: Sequence[str], splits: Sequence[Split]) -> None:
+    if len(splits) < len(names):
+        raise UserError(
+            "name splits, or manifests of your own (my-split.toml); tasks one by one stand under"
+            " tasks.unseen"
+        )
+    for split in splits:
+        if split.trainable:
+            raise UserError(
+                f"split {split.name!r} is for training (seeds {split.seeds.start} …"
+                f" {split.seeds.stop - 1}); what is held out has seeds from {HELD_OUT_SEEDS.start}"
+            )
+
+
+def _keep_apart(config: TrainConfig, split: Split, holder: str, place: str) -> None:
+    """Raise UserError if a task is trained on of which the split holds something back."""
+    holds = f"split {split.name!r} under {holder}" if split.name else holder
+    for field in TRAINED_ON:
+        for task_id in getattr(config.tasks, field):
+            found = shared(Split("training", 1, (task_id,), TRAIN_SEEDS), split)
+            if found:
+                raise UserError(
+                    f"{place}: tasks.{field}: {task_id} may not be trained on, since {holds} holds"
+                    f" it back; they share {found[0]}: take one of the two out"
+                )
