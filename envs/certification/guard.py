@@ -6,6 +6,7 @@ import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from webdojo.envs.certification.place import place_of
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Outcome, Task
 
@@ -43,7 +44,7 @@ def guarded(task: Task, source: str) -> Task:
         try:
             goal: Any = await whole_setup(page, seed)
         except Exception as error:
-            raise _told(error, source, f"{place}: setup") from error
+            raise _told(error, task, source, f"{place}: setup") from error
         finally:
             page.remove_listener("response", hear)
         if missing:
@@ -59,13 +60,13 @@ def guarded(task: Task, source: str) -> Task:
         try:
             return _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
         except Exception as error:
-            raise _told(error, source, f"{place}: evaluate") from error
+            raise _told(error, task, source, f"{place}: evaluate") from error
 
     def judge(value: Any, answer: str | None) -> Outcome:
         try:
             return _checked(whole_judge(value, answer), f"{place}: judge")
         except Exception as error:
-            raise _told(error, source, f"{place}: judge") from error
+            raise _told(error, task, source, f"{place}: judge") from error
 
     for name, method in (("setup", setup), ("evaluate", evaluate), ("judge", judge)):
         setattr(task, name, method)
@@ -80,7 +81,7 @@ def _checked(outcome: Any, place: str) -> Outcome:
     return outcome
 
 
-def _told(error: Exception, source: str, place: str) -> Exception:
+def _told(error: Exception, task: Task, source: str, place: str) -> Exception:
     """The error with its place; what the browser alone is to blame for stays what it is."""
     from playwright.async_api import Error
 
@@ -92,8 +93,6 @@ def _told(error: Exception, source: str, place: str) -> Exception:
         if "net::" not in first and not mend:
             return error
         return UserError(f"{place}: {first}{': ' if mend else ''}{mend}")
-    frames = traceback.extract_tb(error.__traceback__)
-    return UserError(
-        f"{place}, line {frames[-1].lineno} of {frames[-1].filename}:"
-        f" {type(error).__name__}: {error}"
-    )
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = place_of(error, task) or f"{last.filename}:{last.lineno}: {last.line}"
+    return UserError(f"{place}: {where}: {type(error).__name__}: {error}")

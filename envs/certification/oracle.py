@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import traceback
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.certification.place import place_of
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.layout import look
 from webdojo.tasks.errors import UserError
@@ -51,7 +50,7 @@ async def play_oracle(
     """
     observation = await env.reset(task, seed)
     actions: list[str] = []
-    reward, trouble = 0.0, ""
+    reward, trouble, said = 0.0, "", ""
     try:
         view = await look(env, observation)
         oracle = task.oracle(view)
@@ -62,7 +61,7 @@ async def play_oracle(
             watch(observation, view)
             step = await env.step(text)
             actions.append(text)
-            observation, reward = step.observation, step.reward
+            observation, reward, said = step.observation, step.reward, step.message
             if observation.last_action_error:
                 trouble = f"{text}: {observation.last_action_error}"
             if step.terminated or step.truncated:
@@ -73,19 +72,19 @@ async def play_oracle(
             view = await look(env, observation)
             text = oracle.send(view)
     except StopIteration:
-        trouble = trouble or "the oracle stopped before the episode was over"
+        trouble = trouble or _stopped(said)
     except (BrowserDiedError, UserError):
         raise
     except Exception as error:  # noqa: BLE001  # an oracle may raise anything; the others go on
-        trouble = f"{_line(error, task)}{type(error).__name__}: {error}"
+        where = place_of(error, task)
+        trouble = f"{where}{': ' if where else ''}{type(error).__name__}: {error}"
     return OracleRun(task.id, seed, reward, len(actions), tuple(actions), trouble)
 
 
-def _line(error: Exception, task: Task) -> str:
-    """The last line of the task's own file on the way to the error, for people."""
-    own = inspect.getsourcefile(type(task))
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == own]
-    return f"{own}, line {lines[-1]}: " if lines else ""
+def _stopped(said: str) -> str:
+    """That the oracle was done before the evaluator was, with the evaluator's own words."""
+    why = f"; the evaluator says: {said}" if said else ""
+    return f"the oracle stopped before the episode was over{why}"
 
 
 async def play_oracles(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import tempfile
@@ -15,7 +16,7 @@ from webdojo.envs.certification.certify import Findings
 from webdojo.envs.certification.report import report
 from webdojo.tasks import Outcome, Task
 from webdojo.tasks.calls import call, click, fill
-from webdojo.tasks.evaluators import EvaluatedTask
+from webdojo.tasks.evaluators import Database, EvaluatedTask
 from webdojo.tasks.registry import Entry
 
 QUICK = Effort(seeds=2, trials=2, random=2, idle=1)
@@ -83,7 +84,8 @@ async def test_an_oracle_that_fails_is_told_with_its_reason() -> None:
     found = await checked(Lost)
     assert found.oracle_success == 0.0
     assert re.search(
-        r"the oracle solves 0% \(\S*test_certification\.py, line \d+: OracleError: no <button>"
+        r"the oracle solves 0% \(\S*test_certification\.py:\d+: yield click\(view\.bid\(\"button\","
+        r" \"9\"\)\): OracleError: no <button>"
         r" with text '9'",
         found.problems[0],
     )
@@ -116,12 +118,29 @@ async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
 
     broken = (Misspelt, Raising, Returning, Wrong)
     found = await certify([Entry(task, "here") for task in (*broken, Press)], QUICK, contexts=2)
-    told = ("unknown action 'clik'", "line", "must yield actions", "reward 0 at click")
+    told = ("unknown action 'clik'", ".py:", "must yield actions", "reward 0 at click")
     for one, words in zip(found[:-1], told, strict=True):
         assert one.oracle_success == 0.0
         assert words in one.problems[0]
     assert "ZeroDivisionError" in found[1].problems[0]
     assert found[-1].problems == ()
+
+
+async def test_an_oracle_that_stops_early_is_told_with_the_evaluators_reason() -> None:
+    class Early(EvaluatedTask):
+        id = "check.early"
+
+        async def start(self, page, seed):
+            await page.set_content(f"<button>{seed}</button>")
+            self.checks = Database(path="/no/such/shop.db", query="select 1", expected=1)
+            return f"Press {seed}"
+
+        def oracle(self, view):
+            yield click(view.bid("button"))
+
+    found = await checked(Early)
+    assert "the oracle stopped before the episode was over" in found.problems[0]
+    assert "the evaluator says: select 1: unable to open database file" in found.problems[0]
 
 
 async def test_a_task_that_takes_any_answer_is_not_certified() -> None:
@@ -266,6 +285,11 @@ class Careless(Press):
         return 1.0
 
 
+class Overreaching(Press):
+    async def evaluate(self, page, answer):
+        return Outcome(float(json.loads("{")), done=True)
+
+
 class Lavish(Press):
     async def evaluate(self, page, answer):
         return Outcome(2.0, done=True)
@@ -282,7 +306,8 @@ class Unsolved(Press):
         (NobodyListens, ("setup: Page.goto", "no server listens there; start it first")),
         (Kept, ("setup: Page.goto: Download is starting", "give that of a page")),
         (Unchecked, ("start must set self.checks to an evaluator",)),
-        (Broken, ("setup, line", "test_certification.py: IndexError")),
+        (Broken, ("setup: ", "test_certification.py:", '[][seed]}": IndexError')),
+        (Overreaching, ("evaluate: ", "test_certification.py:", 'json.loads("{")), done=True): JSON')),
         (Speechless, ("setup must return the goal as a text; it returned None",)),
         (Careless, ("evaluate must return an Outcome; it returned 1.0",)),
         (Lavish, ("evaluate: reward must lie in 0 … 1; it is 2.0",)),
