@@ -1,13 +1,13 @@
 """How fast an environment steps and resets, and what memory it takes, beside BrowserGym.
 
     python benchmarks/env.py [--environments 1,16] [--steps 40] [--browsergym 1,2,4] [--json]
-    python benchmarks/env.py --soak 10000
 
 A step is a click on a checkbox of a MiniWoB page, settling, the pruned HTML, and a screenshot where
 it says so. BrowserGym runs the same step from PyPI (scripts/setup-browsergym.sh), each environment
 in a process of its own, with its own delays and with its delays at zero. The floor is what the same
 Chromium needs when driven by Playwright alone, for the same input, one evaluation that reads the
-page, and the screenshot; and for a reset, opening the page in a context that is there.
+page, and the screenshot; and for a reset, opening the page in a context that is there. The direct
+floor is the same step over the environment's own line to Chromium.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+from soak import memory_mib
 
 from webdojo.envs.browser import Chromium, find_chromium
 from webdojo.envs.core import EnvSpec, WebEnv
@@ -33,6 +35,11 @@ from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
 from webdojo.tasks.miniwob.task import START, MiniWobTask, html_folder
 from webdojo.tasks.task import Task
+
+if TYPE_CHECKING:
+    from playwright.async_api import CDPSession
+
+    from webdojo.envs.devtools import Session
 
 TASK = "miniwob.click-checkboxes"
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +63,7 @@ class Figures:
     """Of one environment alone."""
     mib_each: float
     """Proportional memory of all processes, Python's included, shared by the environments."""
+    direct_floor_step_ms: float | None = None
     floor_step_ms: float | None = None
     floor_reset_ms: float | None = None
 
@@ -91,9 +99,11 @@ async def measure(name: str, environments: int, steps: int) -> Figures:
         begun = time.perf_counter()
         await stepping
         seconds = time.perf_counter() - begun
-        mib = tree_mib() / environments
+        mib = memory_mib() / environments
         await together(WebEnv.close, envs)
-    floor = await floor_ms(environments, steps, screenshot=SPECS[name].screenshot is not None)
+    screenshot = SPECS[name].screenshot is not None
+    floor = await floor_ms(environments, steps, screenshot=screenshot)
+    direct_floor = await floor_ms(environments, steps, screenshot=screenshot, direct=True)
     return Figures(
         "webdojo",
         name,
@@ -102,6 +112,7 @@ async def measure(name: str, environments: int, steps: int) -> Figures:
         round(1e3 * seconds / steps, 2),
         round(reset_ms, 2),
         round(mib, 1),
+        round(direct_floor[0], 2),
         round(floor[0], 2),
         round(floor[1], 2),
     )
@@ -120,16 +131,21 @@ async def timed_ms(work: Callable[[int], Awaitable[object]], times: int) -> floa
     return 1e3 * (time.perf_counter() - begun) / times
 
 
-async def floor_ms(environments: int, steps: int, *, screenshot: bool) -> tuple[float, float]:
-    """Milliseconds of one bare step and one bare reset, with as many pages at once."""
+async def floor_ms(
+    environments: int, steps: int, *, screenshot: bool, direct: bool = False
+) -> tuple[float, float]:
+    """Milliseconds of one bare step and one bare reset, with as many pages at once.
+
+    Driven by Playwright, or by the environment's own line to Chromium.
+    """
     task = registry.get(TASK)
     assert isinstance(task, MiniWobTask)
     async with Chromium() as chromium:
         contexts = [await chromium.new_context(task.viewport) for _ in range(environments)]
         pages = [await context.new_page() for context in contexts]
-        sessions = [
-            await context.new_cdp_session(page)
-            for context, page in zip(contexts, pages, strict=True)
+        sessions: list[Session | CDPSession] = [
+            await chromium.attach(page) if direct else await page.context.new_cdp_session(page)
+            for page in pages
         ]
         reset_ms = await timed_ms(lambda n: _open(pages[0], task.url, n), RESETS)
         for page in pages:
@@ -204,37 +220,9 @@ def browsergym(environments: int, delays: str, steps: int) -> Figures:
     )
 
 
-async def soak(episodes: int, environments: int) -> list[dict[str, float]]:
-    """Memory while many episodes are played: a record every twentieth of them."""
-    task = registry.get(TASK)
-    records = []
-    left = list(range(episodes))
-    async with Chromium() as chromium:
-
-        async def play(env: WebEnv) -> None:
-            while left:
-                seed = left.pop()
-                await env.reset(task, seed)
-                await env.step('click("1")')
-                if len(left) % max(1, episodes // 20) == 0:
-                    mib = round(tree_mib(), 1)
-                    records.append({"episodes": episodes - len(left), "mib": mib})
-
-        envs = [WebEnv(chromium, SPECS[WITH]) for _ in range(environments)]
-        await together(play, envs)
-        await together(WebEnv.close, envs)
-    return records
-
-
 async def together(work: Callable[[WebEnv], Awaitable[None]], envs: list[WebEnv]) -> None:
     """Do the same with every environment at once."""
     await asyncio.gather(*(work(env) for env in envs))
-
-
-def tree_mib() -> float:
-    """Proportional memory of this process and all its children."""
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return sum(process.memory_full_info().pss for process in processes) / 2**20
 
 
 def ratios(runs: list[Figures]) -> dict[str, float]:
@@ -263,14 +251,9 @@ def main() -> None:
     parser.add_argument(
         "--browsergym", default="1,2,4", help="how many of BrowserGym's at once; empty for none"
     )
-    parser.add_argument("--soak", type=int, default=0, help="play so many episodes, tell memory")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     machine = f"{psutil.cpu_count()} cores, {platform.system()}, load {psutil.getloadavg()[0]:.1f}"
-    if options.soak:
-        records = asyncio.run(soak(options.soak, 16))
-        print(json.dumps({"machine": machine, "soak": records}, indent=None if options.json else 1))
-        return
     runs = [
         asyncio.run(measure(name, int(environments), options.steps))
         for environments in options.environments.split(",")
