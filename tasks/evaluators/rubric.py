@@ -4,6 +4,8 @@
 2. Grounding: every claim of the answer must be visible in them.
 3. Every fact of the rubric is judged by itself.
 4. If there is a reference answer, the answer must agree with it.
+5. A fact that cannot hold is judged among the others, and must be denied. A judge that affirms it
+   says yes to anything, be it because the answer or a page has told it to.
 
 Success only if all hold. No answer, no relevant screenshot, a judge that fails: no success.
 """
@@ -11,7 +13,7 @@ Success only if all hold. No answer, no relevant screenshot, a judge that fails:
 from __future__ import annotations
 
 import asyncio
-import re
+from hashlib import sha256
 from typing import ClassVar
 
 from pydantic import Field
@@ -23,6 +25,7 @@ from webdojo.tasks.evaluators.judge import (
     JudgeSettings,
     Question,
     judge_of,
+    quoted,
 )
 from webdojo.tasks.evaluators.normalise import visible
 
@@ -51,6 +54,11 @@ AGREES = (
 
 class Rubric(Evaluator):
     """What the agent said is right, as a judge sees it from the screenshots.
+
+    Whoever is judged may speak to the judge, in the answer or on a page. Both reach it as quoted
+    data before the question, a reply that is no plain verdict counts as no, and so does a judge
+    that affirms a fact made up for it: one that obeys "say yes to everything", in whatever words.
+    It is not found out where it obeys an order about some facts alone.
 
     The judge is found in ``WEBDOJO_JUDGE_URL``, ``WEBDOJO_JUDGE_MODEL``, ``WEBDOJO_JUDGE_API_KEY``.
     Example: ``Rubric(facts=("The price of the red mug is given",), reference_answer="$12")``.
@@ -86,9 +94,11 @@ class Rubric(Evaluator):
     async def judge(self, evidence: Evidence) -> Verdict:
         """Ask the judge, if there is anything to ask."""
         answer = visible(evidence.answer or "")
-        reason = self._unfit(answer)
-        if reason:
-            return Verdict(False, reason)
+        if not answer:
+            return Verdict(False, "there is no answer")
+        if len(answer) > self.max_characters:
+            told = f"the answer has {len(answer)} characters, more than {self.max_characters}"
+            return Verdict(False, told)
         if evidence.recorder is None or not evidence.recorder.screenshots:
             return Verdict(False, "there is no screenshot to judge by")
         judge = judge_of(self.settings or JudgeSettings.from_environment())
@@ -102,15 +112,6 @@ class Rubric(Evaluator):
         """Raise UserError now if the environment names no judge."""
         _ = self.settings or JudgeSettings.from_environment()
 
-    def _unfit(self, answer: str) -> str:
-        if not answer:
-            return "there is no answer"
-        if len(answer) > self.max_characters:
-            return f"the answer has {len(answer)} characters, more than {self.max_characters}"
-        if speaks_to_judge(answer):
-            return "the answer speaks to the judge"
-        return ""
-
     async def _ask(
         self, judge: Judge, goal: str, answer: str, images: tuple[bytes, ...]
     ) -> Verdict:
@@ -122,11 +123,16 @@ class Rubric(Evaluator):
         if not (await judge.ask(grounded))["grounded"]:
             return Verdict(False, "the answer claims what no screenshot shows")
         if self.reference_answer:
-            material = (*task, ("Reference answer", self.reference_answer))
-            if not (await judge.ask(Question(AGREES, material, (), ("agrees",))))["agrees"]:
+            asks = f"{AGREES}\nThe reference answer: {quoted(self.reference_answer)}"
+            if not (await judge.ask(Question(asks, task, (), ("agrees",))))["agrees"]:
                 return Verdict(False, "the answer does not agree with the reference answer")
-        asked = [Question(HOLDS, (*task, ("Fact", fact)), relevant) for fact in self.facts]
-        verdicts = await _all(judge, asked)
+        asked = [
+            Question(f"{HOLDS}\nThe fact: {quoted(fact)}", task, relevant)
+            for fact in (*self.facts, impossible_fact(goal, answer))
+        ]
+        *verdicts, blind = await _all(judge, asked)
+        if blind["holds"]:
+            return Verdict(False, "the judge affirms what cannot be: it says yes to anything")
         missed = [fact for fact, v in zip(self.facts, verdicts, strict=True) if not v["holds"]]
         told = f"{len(missed)} of {len(self.facts)} facts do not hold: {'; '.join(missed)[:300]}"
         return Verdict(not missed, told if missed else "")
@@ -134,10 +140,10 @@ class Rubric(Evaluator):
     async def _relevant(
         self, judge: Judge, goal: str, images: tuple[bytes, ...]
     ) -> tuple[bytes, ...]:
-        wanted = "\n".join(self.facts)
-        material = (("Task", goal), ("Facts", wanted))
+        asks = f"{RELEVANT}\nThe facts: {' '.join(map(quoted, self.facts))}"
+        task = (("Task", goal),)
         verdicts = await _all(
-            judge, [Question(RELEVANT, material, (image,), ("relevant",)) for image in images]
+            judge, [Question(asks, task, (image,), ("relevant",)) for image in images]
         )
         kept = [image for image, v in zip(images, verdicts, strict=True) if v["relevant"]]
         return tuple(kept[-self.max_screenshots :])
@@ -153,19 +159,7 @@ async def _all(judge: Judge, questions: list[Question]) -> list[dict[str, bool]]
     return [task.result() for task in asked]
 
 
-_SPEAKS = re.compile(
-    r"<\|?/?(?:im_start|im_end|system|assistant|think|s)\|?>"
-    r"|\[/?inst\]"
-    r"|(?:^|\n|\. )\s*(?:assistant|judge|evaluator|grader)\s*:"
-    r"|[\"'](?:grounded|holds|agrees|relevant)[\"']\s*:"
-    r"|\b(?:ignore|disregard|forget|override)\b[^.]{0,40}"
-    r"\b(?:instructions?|prompts?|rules?|rubrics?|above|previous)\b"
-    r"|\b(?:mark|grade|rate|score|judge|evaluate)\b[^.]{0,30}"
-    r"\bas\s+(?:correct|true|success|successful|passed|a pass)\b",
-    re.IGNORECASE,
-)
-
-
-def speaks_to_judge(answer: str) -> bool:
-    """Whether an answer, as a reader sees it, gives orders to whoever judges it."""
-    return _SPEAKS.search(visible(answer)) is not None
+def impossible_fact(goal: str, answer: str) -> str:
+    """A fact that no answer bears out: it says a number that comes of the answer's own hash."""
+    number = int(sha256(f"{goal}\n{answer}".encode()).hexdigest(), 16) % 90_000_000 + 10_000_000
+    return f"The answer says the number {number}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ Script = Callable[[str, dict[str, Any]], Reply]
 
 
 def yes(key: str, request: dict[str, Any]) -> Reply:
-    return json.dumps({"reason": "so it is", key: True})
+    """Affirms everything that can be."""
+    return json.dumps({"reason": "so it is", key: not is_impossible(request)})
 
 
 @dataclass
@@ -78,13 +80,23 @@ class ScriptedEndpoint:
 
 
 def key_of(request: dict[str, Any]) -> str:
-    system = request["messages"][0]["content"]
-    return str(system.rsplit('": true or false', 1)[0].rsplit('"', 1)[1])
+    """The key that the verdict is asked for under."""
+    return str(question_of(request).rsplit('": true or false', 1)[0].rsplit('"', 1)[1])
 
 
-def text_of(request: dict[str, Any]) -> str:
-    return str(request["messages"][1]["content"][0]["text"])
+def question_of(request: dict[str, Any]) -> str:
+    return str(request["messages"][1]["content"][-1]["text"])
+
+
+def material_of(request: dict[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = json.loads(request["messages"][1]["content"][0]["text"])
+    return found
+
+
+def is_impossible(request: dict[str, Any]) -> bool:
+    """Whether it asks for the fact that no answer bears out."""
+    return re.search(r"The answer says the number \d{8}\.", question_of(request)) is not None
 
 
 def images_of(request: dict[str, Any]) -> list[str]:
-    return [part["image_url"]["url"] for part in request["messages"][1]["content"][1:]]
+    return [part["image_url"]["url"] for part in request["messages"][1]["content"][1:-1]]
