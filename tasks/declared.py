@@ -22,6 +22,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -30,14 +31,21 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from webdojo.tasks.declared_oracle import check_call, play_calls
-from webdojo.tasks.declared_template import choose, fill_in, placeholders
+from webdojo.tasks.declared_template import choose, fill_in, placeholders, told_by
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.combining import AllOf
 from webdojo.tasks.evaluators.evaluated_task import EvaluatedTask
-from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem, parse_evaluator
+from webdojo.tasks.evaluators.evaluator import (
+    MOST_DEPTH,
+    Evaluator,
+    first_problem,
+    parse_evaluator,
+    too_deep,
+)
+from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.sites.site import Site, shared_site
-from webdojo.tasks.task import Difficulty, Oracle, Task
-from webdojo.tasks.view import PageView
+from webdojo.tasks.task import MOST_ACTIONS, Difficulty, Oracle, Task
+from webdojo.tasks.view import OracleError, PageView
 
 Row = tuple[str, dict[str, Any]]
 """Where a task stands in its file, for people, and what stands there."""
@@ -54,14 +62,14 @@ class Declaration(BaseModel):
     goal: str = Field(min_length=1)
     evaluators: tuple[dict[str, Any], ...] = Field(min_length=1)
     """All must pass; put those that cost most last."""
-    oracle: tuple[str, ...] = ()
+    oracle: tuple[str, ...] = Field((), max_length=MOST_ACTIONS)
     """Calls that solve the task; an element is named by ``css=…``, ``text=…`` or ``label=…``."""
     choices: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     """For each name what a seed may choose from; a choice may be a table: ``{mug.price}``."""
     site: str = ""
     """A site of this file, or one that a Python file shares."""
     difficulty: Difficulty = "easy"
-    horizon: int = Field(10, gt=0)
+    horizon: int = Field(10, gt=0, le=MOST_ACTIONS)
     viewport: tuple[int, int] = (1280, 720)
     group: str = ""
     allowed_origins: tuple[str, ...] = ()
@@ -69,13 +77,6 @@ class Declaration(BaseModel):
     ends: Literal["success", "answer"] | None = None
     """Judge after every action and end with the first success, or only at the agent's answer; by
     default at the answer if an evaluator reads it."""
-
-    @field_validator("oracle")
-    @classmethod
-    def _calls(cls, calls: tuple[str, ...]) -> tuple[str, ...]:
-        for call in calls:
-            check_call(call)
-        return calls
 
     @field_validator("choices")
     @classmethod
@@ -89,8 +90,11 @@ class Declaration(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Declaration:
-        if not self.site and urlsplit(self.url).scheme not in ("http", "https", "file"):
-            raise ValueError(f"url {self.url!r}: give a whole address, or name a site for a path")
+        if not self.site:
+            _check_address("url", self.url)
+        for origin in self.allowed_origins:
+            if origin != "*":
+                _check_address("allowed_origins", origin)
         if self.site and not self.url.startswith("/"):
             raise ValueError(f"url {self.url!r}: on a site it is a path, such as '/index.html'")
         for field in ("goal", "url", "evaluators", "oracle"):
@@ -101,6 +105,11 @@ class Declaration(BaseModel):
         for index in range(most):
             chosen = {name: options[index % len(options)] for name, options in self.choices.items()}
             self.checks(chosen)
+            for place, call in enumerate(fill_in(list(self.oracle), chosen)):
+                try:
+                    check_call(call)
+                except ValueError as error:
+                    raise ValueError(f"oracle.{place}: {error}") from None
         return self
 
     def checks(self, chosen: Mapping[str, Any]) -> Evaluator:
@@ -110,8 +119,7 @@ class Declaration(BaseModel):
             try:
                 made.append(parse_evaluator(fill_in(data, chosen)))
             except ValueError as error:
-                told = first_problem(error) if isinstance(error, ValidationError) else str(error)
-                raise ValueError(f"evaluators.{place}: {told}") from None
+                raise ValueError(f"evaluators.{place}: {error}") from None
         return made[0] if len(made) == 1 else AllOf(evaluators=tuple(made))
 
 
@@ -123,17 +131,24 @@ class DeclaredTask(EvaluatedTask):
     async def start(self, page: Any, seed: int) -> str:
         """Choose by the seed, open the page, say the goal."""
         declared = self.declaration
-        self._chosen = choose(declared.choices, Random(f"{declared.id}/{seed}"))
-        self.checks = declared.checks(self._chosen)
-        url = fill_in(declared.url, self._chosen)
+        chosen = choose(declared.choices, Random(f"{declared.id}/{seed}"))
+        self.checks = declared.checks(chosen)
+        url = fill_in(declared.url, chosen)
         await page.goto(url if self.serves is None else self.serves.url(url))
-        return str(fill_in(declared.goal, self._chosen))
+        return str(fill_in(declared.goal, chosen))
 
     def oracle(self, view: PageView) -> Oracle:
         """Make the declared calls; raises NotImplementedError if there are none."""
         if not self.declaration.oracle:
             raise NotImplementedError(f"task {self.id!r} has no oracle; add the field oracle")
-        yield from play_calls(fill_in(list(self.declaration.oracle), self._chosen), view)
+        declared = self.declaration
+        told = told_by(declared.goal, view.goal, declared.choices)
+        for name in placeholders(declared.oracle):
+            if name.partition(".")[0] not in told:
+                raise OracleError(
+                    f"the oracle uses {{{name}}}, which no agent can know: it is not in the goal"
+                )
+        yield from play_calls(fill_in(list(declared.oracle), told), view)
 
 
 def declared_tasks(file: Path, source: bytes) -> list[type[Task]]:
@@ -162,10 +177,20 @@ EXAMPLE = ', such as evaluators = [{ type = "exact", value = "42" }]'
 
 
 def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site]) -> type[Task]:
+    deep = next((name for name, value in data.items() if too_deep(value)), None)
+    if deep is not None:
+        raise UserError(
+            f"{file}, {place}: {deep}: tables and lists lie more than {MOST_DEPTH} deep inside one"
+            " another; write it flatter"
+        )
     try:
         declared = Declaration.model_validate(data)
     except ValidationError as error:
-        told = first_problem(error)
+        told = first_problem(error, Declaration.model_fields)
+        if told.startswith("serves: there is no such field"):
+            told = (
+                'serves: that is for tasks in Python; write site = "NAME", a site of [sites.NAME]'
+            )
         hint = EXAMPLE if told.startswith("evaluators is missing") else ""
         raise UserError(f"{file}, {place}: {told}{hint}") from None
     site = None
@@ -196,13 +221,17 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
 def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
     try:
         data = tomllib.loads(source.decode())
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UserError(f"{file}: tables or lists lie too deep inside one another") from None
+    except ValueError as error:
         raise UserError(f"{file} is not valid TOML: {error}") from None
-    unknown = data.keys() - {"sites", "tasks", "defaults"}
-    if unknown:
+    unknown = min(data.keys() - {*SECTIONS}, default=None)
+    if unknown is not None:
+        near = get_close_matches(unknown, SECTIONS, n=1)
+        hint = f"did you mean {SECTIONS[near[0]]}?" if near else ""
         raise UserError(
-            f"{file}: there is no section {min(unknown)!r}; write [sites.NAME], [defaults] and"
-            " [[tasks]]"
+            f"{file}: there is no section {shown(unknown)};"
+            f" {hint or 'write [sites.NAME], [defaults] and [[tasks]]'}"
         )
     tasks, defaults = data.get("tasks", []), data.get("defaults", {})
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
@@ -217,6 +246,7 @@ def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
     return dict(_sites(file, data.get("sites", {}))), rows
 
 
+SECTIONS = {"sites": "[sites.NAME]", "defaults": "[defaults]", "tasks": "[[tasks]]"}
 _HEADING = re.compile(r"\s*\[\[\s*tasks\s*\]\]")
 
 
@@ -238,7 +268,10 @@ def json_lines(file: Path, source: bytes) -> Iterator[tuple[int, dict[str, Any]]
             continue
         try:
             data = json.loads(line)
-        except (ValueError, RecursionError) as error:
+        except RecursionError:
+            told = "tables or lists lie too deep inside one another"
+            raise UserError(f"{file}, line {number}: {told}") from None
+        except ValueError as error:
             raise UserError(f"{file}, line {number} is not valid JSON: {error}") from None
         if not isinstance(data, dict):
             raise UserError(f'{file}, line {number}: a task is an object: {{"id": …}}')
@@ -249,19 +282,47 @@ def _sites(file: Path, data: Any) -> Iterator[tuple[str, Site]]:
     if not isinstance(data, dict):
         raise UserError(f"{file}: sites must be a section for each site: [sites.NAME]")
     for name, fields in data.items():
-        if not isinstance(fields, dict) or fields.keys() != {"folder"}:
+        if (
+            not isinstance(fields, dict)
+            or fields.keys() != {"folder"}
+            or not isinstance(fields["folder"], str)
+        ):
             raise UserError(
                 f'{file}, sites.{name}: a site in a file is a folder: folder = "…"; one that is a'
                 " program is shared by a Python file (share_site) and named by tasks without this"
             )
+        folder = file.parent / fields["folder"]
         try:
-            yield name, Site(name, folder=file.parent / str(fields["folder"]))
+            if not folder.resolve().is_relative_to(file.parent.resolve()):
+                raise UserError(
+                    f"folder {shown(fields['folder'])} is not inside the folder of this file, and"
+                    " pages would see all that lies there; move the pages beside this file, or"
+                    " share the site by a Python file (share_site)"
+                )
+            yield name, Site(name, folder=folder)
+        except ValueError:
+            raise UserError(f"{file}, sites.{name}: {shown(fields['folder'])} is no path") from None
         except UserError as error:
             raise UserError(f"{file}, sites.{name}: {error}") from None
 
 
 def _place(where: str, data: Mapping[str, Any]) -> str:
     return f"{where} ({data['id']})" if isinstance(data.get("id"), str) else where
+
+
+def _check_address(field: str, address: str) -> None:
+    """Raise ValueError unless it is of the web; a file may not open what lies on the disk."""
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        raise ValueError(
+            f"{field} {shown(address)}: files are not opened; serve their folder as a site:"
+            ' folder = "…" under [sites.NAME], then site = "NAME" and url = "/page.html"'
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(
+            f"{field} {shown(address)}: give a whole address, such as http://localhost:8000/,"
+            " or name a site for a path"
+        )
 
 
 def _check_placeholder(field: str, name: str, choices: Mapping[str, tuple[Any, ...]]) -> None:

@@ -46,6 +46,38 @@ def placeholders(value: Any) -> Iterator[str]:
             yield from placeholders(part)
 
 
+def told_by(template: str, text: str, choices: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """What must have been chosen for the template to read like the text; no more than that."""
+    groups: list[str] = []
+
+    def pattern(match: re.Match[str]) -> str:
+        if not match[1]:
+            return re.escape(match[0][0])
+        groups.append(match[1])
+        first = match[1].partition(".")[0]
+        options = {str(_look_up(match[1], {first: option})) for option in choices[first]}
+        return f"({'|'.join(map(re.escape, sorted(options, key=len, reverse=True)))})"
+
+    places = list(_FIELD.finditer(template))
+    ends = [0, *(place.end() for place in places)]
+    parts = [
+        re.escape(template[end : place.start()]) + pattern(place)
+        for end, place in zip(ends, places, strict=False)
+    ]
+    found = re.fullmatch("".join(parts) + re.escape(template[ends[-1] :]), text, re.DOTALL)
+    told = dict[str, Any]()
+    for first, options in choices.items() if found else ():
+        said = [
+            (name, found[number])
+            for number, name in enumerate(groups, 1)
+            if found and name.partition(".")[0] == first
+        ]
+        fitting = [o for o in options if all(str(_look_up(n, {first: o})) == t for n, t in said)]
+        if fitting and all(option == fitting[0] for option in fitting):
+            told[first] = fitting[0]
+    return told
+
+
 def _look_up(name: str, chosen: Mapping[str, Any]) -> Any:
     first, _, rest = name.partition(".")
     return chosen[first][rest] if rest else chosen[first]

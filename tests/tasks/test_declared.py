@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from webdojo.envs.certification import play_oracle
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
+from webdojo.tasks.declared import declared_tasks
+from webdojo.tasks.declared_template import told_by
 from webdojo.tasks.files import load_tasks_file
+from webdojo.tasks.view import OracleError, PageView
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.worker import WorkerSettings
@@ -90,6 +94,29 @@ async def test_declared_tasks_are_played(env: WebEnv, tasks_file: Path) -> None:
     step = await env.step('send_msg_to_user("done")')
     assert (step.reward, step.terminated) == (0.0, True)
     assert "no such request was made" in step.message
+
+
+MUGS = ({"colour": "red", "code": 1}, {"colour": "dark red", "code": 2})
+
+
+@pytest.mark.parametrize(
+    ("template", "goal", "told"),
+    [
+        ("A {mug.colour} mug as {name}.", "A red mug as Bo.", {"mug": MUGS[0], "name": "Bo"}),
+        ("A {mug.colour} mug.", "A dark red mug.", {"mug": MUGS[1]}),
+        ("A {{mug}} as {name}.", "A {mug} as Ada.", {"name": "Ada"}),
+        ("A mug.", "A mug.", {}),
+        ("A {mug.colour} mug.", "A green mug.", {}),
+    ],
+)
+def test_a_goal_tells_what_it_says_alone(template: str, goal: str, told: dict[str, Any]) -> None:
+    assert told_by(template, goal, {"mug": MUGS, "name": ("Ada", "Bo")}) == told
+
+
+def test_an_oracle_knows_nothing_but_the_goal(tasks_file: Path) -> None:
+    buy, _ = declared_tasks(tasks_file, tasks_file.read_bytes())
+    with pytest.raises(OracleError, match=r"no agent can know: it is not in the goal"):
+        next(buy().oracle(PageView("Buy a mug.", "")))
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -204,7 +231,7 @@ def failure(path: Path) -> str:
             "line 31 (declared-tests.buy): id 'declared-tests.buy' is taken by line 8",
         ),
         ('url = "/index.html"', 'url = "index.html"', "on a site it is a path"),
-        ('site = "declared-shop"\nurl = "/"', 'url = "/"', "give a whole address, or name a site"),
+        ('site = "declared-shop"\nurl = "/"', 'url = "/"', "give a whole address, such as"),
         ('site = "declared-shop"\nurl = "/"', 'site = "shp"\nurl = "/"', "no site 'shp'"),
         ('folder = "shop"', 'folder = "shp"', "there is no folder"),
         ('folder = "shop"', 'application = "os:getcwd"', "a site in a file is a folder"),
@@ -214,12 +241,54 @@ def failure(path: Path) -> str:
         ('selector = "#thanks"', "", "evaluators.1: selector is missing: add it"),
         ('type = "dom"', 'type = "don"', "no evaluator of type 'don': did you mean 'dom'"),
         ('value = "{n}"', 'value = "n"', "(declared-tests.how-much): evaluators.0: value:"),
-        ("evaluators = [{", "evaluator = [{", "evaluator: there is no such field"),
-        ("'click(\"text=Buy\")'", "'import os'", "oracle: 'import os' is no call"),
+        (
+            "evaluators = [{",
+            "evaluator = [{",
+            "evaluator: there is no such field; did you mean 'evaluators'?",
+        ),
+        ("horizon = 5", "horizen = 5", "horizen: there is no such field; did you mean 'horizon'?"),
+        ("horizon = 5", "horizon = 1000000000000", "horizon: Input should be less than or equal"),
+        ("horizon = 5", "viewport = [9, 1000000000]", "each at most 10000"),
+        ('site = "declared-shop"\nurl = "/"', 'serves = "declared-shop"', 'write site = "NAME"'),
+        ("'click(\"text=Buy\")'", "'import os'", "oracle.2: 'import os' is no call"),
         ("'click(\"text=Buy\")'", "'click(open(1))'", "is no call with plain values"),
+        (
+            "text=Buy",
+            "txt=Buy",
+            "line 8 (declared-tests.buy): oracle.2: 'click(\"txt=Buy\")': there is no txt=;"
+            " did you mean text=Buy?",
+        ),
+        ("text=Buy", "Buy", "'Buy' names no element; write css=…, text=… or label=…"),
+        ("text=Buy", "css=a[", "'a[' is no CSS selector"),
+        (
+            "'click(\"text=Buy\")'",
+            "'clik(\"text=Buy\")'",
+            "there is no action 'clik'; did you mean",
+        ),
+        (
+            "'click(\"text=Buy\")'",
+            "'goto()'",
+            "missing a required argument: 'url'; write goto(url)",
+        ),
+        ('["Ada", "Bo", "Cy"]', '[\'A"\', "Bo"]', 'oracle.1: \'fill("label=Name", "A"")\' is no'),
         ("n = [1, 2, 3]", "n = []", "'n' has nothing to choose from"),
         ('difficulty = "medium"', 'difficulty = "tough"', "difficulty: Input should be 'easy'"),
-        ("[[tasks]]", "[[task]]", "there is no section 'task'"),
+        ("[[tasks]]", "[[task]]", "there is no section 'task'; did you mean [[tasks]]?"),
+        ('folder = "shop"', 'folder = "/"', "folder '/' is not inside the folder of this file"),
+        ('folder = "shop"', 'folder = "shop/../.."', "is not inside the folder of this file"),
+        ('folder = "shop"', "folder = 3", "a site in a file is a folder"),
+        (
+            'site = "declared-shop"\nurl = "/"',
+            'url = "file:///etc/passwd"',
+            "line 31 (declared-tests.how-much): url 'file:///etc/passwd': files are not opened",
+        ),
+        (
+            "horizon = 5",
+            'allowed_origins = ["file:///etc/"]',
+            "allowed_origins 'file:///etc/': files are not opened",
+        ),
+        ("n = [1, 2, 3]", f"n = [{'[' * 200}{']' * 200}]", "choices: tables and lists lie more"),
+        ("n = [1, 2, 3]", f"n = {'[' * 9_000}{']' * 9_000}", "tables or lists lie too deep"),
         ("[defaults]", "[defaults", "is not valid TOML"),
     ],
 )
@@ -242,6 +311,14 @@ def test_mistakes_in_json_lines_name_the_line(write: Write) -> None:
     assert "line 2 is not valid JSON" in failure(file)
     file.write_text(f"{json.dumps(good)}\n\n{json.dumps({**good, 'id': 'a.c', 'goal': ''})}")
     assert "line 3 (a.c): goal:" in failure(file)
+    deep = "[" * 100_000
+    file.write_text(f'{json.dumps(good)}\n{{"id": {deep}')
+    assert "line 2: tables or lists lie too deep inside one another" in failure(file)
+    checks = '{"type": "text", "value": "a"}'
+    for _ in range(300):
+        checks = f'{{"type": "all_of", "evaluators": [{checks}]}}'
+    file.write_text(json.dumps({**good, "evaluators": ["…"]}).replace('"\\u2026"', checks))
+    assert "line 1 (a.b): evaluators: tables and lists lie more than 50 deep" in failure(file)
     file.write_text("[1]")
     assert "line 1: a task is an object" in failure(file)
     file.write_text("\n")
