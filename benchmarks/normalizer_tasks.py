@@ -69,10 +69,10 @@ SCRIPT = """
 
 
 class Corridor(Task):
-    """Six screens of four doors, in at most 10 steps."""
+    """Six screens of four doors, in at most 15 steps."""
 
     id = "bench.corridor-6"
-    horizon = 10
+    horizon = 15
     screens: ClassVar[int] = 6
 
     async def setup(self, page: Any, seed: int) -> str:
@@ -102,8 +102,8 @@ class Corridor(Task):
 
 
 class LongCorridor(Corridor):
-    """Eight screens of four doors, in at most 13 steps."""
+    """Eight screens of four doors, in at most 20 steps."""
 
     id = "bench.corridor-8"
-    horizon = 13
+    horizon = 20
     screens = 8
