@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
+import soupsieve
 from bs4 import Tag
 
-from webdojo.tasks.calls import call
+from webdojo.tasks.calls import VERBS
+from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.task import Oracle
 from webdojo.tasks.view import OracleError, PageView
 
-_NAMED = re.compile(r"(css|text|label)=(.+)", re.DOTALL)
+WAYS = ("css", "text", "label")
+"""Ways to name an element: ``css=SELECTOR``, ``text=ITS TEXT``, ``label=ITS LABEL``."""
+_NAMED = re.compile(r"(\w+)=(.+)", re.DOTALL)
+_BIDS = frozenset({"bid", "from_bid", "to_bid"})
+"""Parameters of verbs that name an element."""
 
 
 def check_call(text: str) -> None:
-    """Raise ValueError unless this is a call with plain values; it is read, never run."""
-    _parse(text)
+    """Raise ValueError unless this is a call of a verb there is; it is read, never run."""
+    name, arguments = _parse(text)
+    if name not in VERBS:
+        near = get_close_matches(name, VERBS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(VERBS)}"
+        raise ValueError(f"{text!r}: there is no action {name!r}; {hint}")
+    signature = inspect.signature(VERBS[name])
+    try:
+        bound = signature.bind(*arguments).arguments
+    except TypeError as error:
+        takes = ", ".join(signature.parameters)
+        raise ValueError(f"{text!r}: {error}; write {name}({takes})") from None
+    for parameter in _BIDS & bound.keys():
+        try:
+            _check_element(bound[parameter])
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from None
 
 
 def play_calls(texts: Sequence[str], view: PageView) -> Oracle:
     """Make the calls one after another, each element found on the page as it then is."""
     for text in texts:
         name, arguments = _parse(text)
-        view = yield call(name, *(_element(argument, view) for argument in arguments))
+        bound = inspect.signature(VERBS[name]).bind(*arguments).arguments
+        found = {key: _element(x, view) if key in _BIDS else x for key, x in bound.items()}
+        view = yield VERBS[name](**found)
 
 
 def _parse(text: str) -> tuple[str, list[Any]]:
@@ -36,17 +61,35 @@ def _parse(text: str) -> tuple[str, list[Any]]:
         return tree.func.id, [ast.literal_eval(argument) for argument in tree.args]
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise ValueError(
-            f'{text!r} is no call with plain values, such as click("css=#buy") or'
+            f'{shown(text)} is no call with plain values, such as click("css=#buy") or'
             ' fill("label=Name", "Ada")'
         ) from None
 
 
-def _element(argument: Any, view: PageView) -> Any:
-    """What a call names as an element, as the element's id on the page."""
-    named = _NAMED.fullmatch(argument) if isinstance(argument, str) else None
-    if named is None:
-        return argument
-    how, what = named.groups()
+def _check_element(named: Any) -> None:
+    if isinstance(named, str) and named.isdigit():
+        return  # an element's id on the page, as agents write it
+    match = _NAMED.fullmatch(named) if isinstance(named, str) else None
+    if match is None:
+        raise ValueError(f"{named!r} names no element; write css=…, text=… or label=…")
+    how, what = match.groups()
+    if how not in WAYS:
+        near = get_close_matches(how, WAYS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}={what}?" if near else "write css=…, text=… or label=…"
+        raise ValueError(f"there is no {how}=; {hint}")
+    if how == "css":
+        try:
+            soupsieve.compile(what)
+        except (soupsieve.SelectorSyntaxError, ValueError, RecursionError) as error:
+            told = " ".join(str(error).split())[:200]
+            raise ValueError(f"{shown(what)} is no CSS selector: {told}") from None
+
+
+def _element(named: str, view: PageView) -> str:
+    """The id on the page of what a call names as an element."""
+    if named.isdigit():
+        return named
+    how, _, what = named.partition("=")
     if how == "css":
         found = [tag for tag in view.soup.select(what) if tag.has_attr("bid")]
     elif how == "text":
@@ -58,7 +101,7 @@ def _element(argument: Any, view: PageView) -> Any:
         found = [t for t in (*inside, *outside) if isinstance(t, Tag) and t.has_attr("bid")]
         found += view.all(aria_label=what)
     if not found:
-        raise OracleError(f"no element {argument!r} that can be acted on, for goal {view.goal!r}")
+        raise OracleError(f"no element {named!r} that can be acted on, for goal {view.goal!r}")
     return str(found[0]["bid"])
 
 

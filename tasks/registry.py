@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from typing import TypeVar, get_args
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.task import Check, Difficulty, Task
+from webdojo.tasks.task import MOST_ACTIONS, MOST_PX, Check, Difficulty, Task
 
 TaskClass = TypeVar("TaskClass", bound=type[Task])
 
@@ -58,7 +58,7 @@ def register(task: TaskClass, source: str | None = None) -> TaskClass:
     place = source or _place(task)
     problem = _problem(task)
     if problem:
-        raise UserError(f"{place}: {problem}")
+        raise UserError(f"{place.removesuffix(f', class {task.__name__}')}: {problem}")
     known = _entries.get(task.id)
     suite = task.id.split(".", 1)[0]
     if known is None and suite in BUILT_IN and not _is_built_in(task):
@@ -220,15 +220,21 @@ _SIGNATURES = {
 def _wrong_field(task: type[Task], name: str) -> str:
     if task.difficulty not in get_args(Difficulty):
         return f"{name}: difficulty must be easy, medium or hard; it is {task.difficulty!r}"
-    if type(task.horizon) is not int or task.horizon < 1:
-        return f"{name}: horizon must be a positive number of actions; it is {task.horizon!r}"
+    if type(task.horizon) is not int or not 1 <= task.horizon <= MOST_ACTIONS:
+        return (
+            f"{name}: horizon must be a number of actions from 1 to {MOST_ACTIONS};"
+            f" it is {task.horizon!r}"
+        )
     size = task.viewport
     if not (
         isinstance(size, tuple | list)
         and len(size) == 2
-        and all(type(n) is int and n > 0 for n in size)
+        and all(type(n) is int and 0 < n <= MOST_PX for n in size)
     ):
-        return f"{name}: viewport must be (width, height) in pixels; it is {size!r}"
+        return (
+            f"{name}: viewport must be (width, height) in pixels, each at most {MOST_PX};"
+            f" it is {size!r}"
+        )
     wrong = _wrong_words(task, name)
     if wrong:
         return wrong

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from webdojo.tasks.view import PageView
 
+MOST_ACTIONS = 10_000
+"""The longest horizon."""
+MOST_PX = 10_000
+"""The widest and highest viewport."""
 Difficulty = Literal["easy", "medium", "hard"]
 Check = Literal["oracle", "noop", "mutated", "deterministic", "targets", "goals"]
 """What a task is certified by, beside figures that are only reported."""

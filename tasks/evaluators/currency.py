@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import ClassVar
 
 from pydantic import Field, field_validator
@@ -63,7 +64,9 @@ class Currency(Match):
     @classmethod
     def _known(cls, code: str) -> str:
         if code not in CODES:
-            raise ValueError(f"{code!r} is no code of ISO 4217, such as USD or EUR")
+            near = get_close_matches(code.upper(), CODES, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "such as USD"
+            raise ValueError(f"{code!r} is no code of ISO 4217; {hint}")
         return code
 
     def mismatch(self, found: object) -> str:

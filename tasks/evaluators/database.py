@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, Verdict
+from webdojo.tasks.evaluators.normalise import shown
 
 MOST_ROWS = 10_000
 _ALLOWED = {
@@ -35,14 +36,26 @@ class Database(Evaluator):
     query: str
     parameters: tuple[Any, ...] = ()
     expected: ValueMatch
-    limit_s: float = Field(2.0, gt=0)
+    limit_s: float = Field(2.0, gt=0, le=60)
     """Time after which the query is stopped, and has not passed."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _can_be_bound(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for value in values:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError(f"{shown(value)} is beyond SQLite's integers, of 64 bits")
+            if not isinstance(value, str | int | float | bytes | None):
+                raise ValueError(f"{shown(value)} is no text, number or null")
+        return values
 
     @field_validator("query")
     @classmethod
     def _one_select(cls, query: str) -> str:
         if not query.lstrip().lower().startswith(("select", "with", "values")):
             raise ValueError(f"only a single SELECT may be asked; this is {query[:60]!r}")
+        if "\0" in query:
+            raise ValueError("a query holds no NUL")
         return query
 
     async def judge(self, evidence: Evidence) -> Verdict:
@@ -56,6 +69,8 @@ class Database(Evaluator):
         except sqlite3.Error as error:
             told = "took too long" if "interrupted" in str(error) else str(error)
             return Verdict(False, f"{self.query[:80]}: {told}")
+        except (ValueError, OSError) as error:  # the path is no file's
+            return Verdict(False, f"{self.path[:80]!r}: {error}")
         reason = self.expected.mismatch(found)
         return Verdict(not reason, reason and f"{self.query[:80]}: {reason}")
 

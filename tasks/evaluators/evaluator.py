@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
+
+from webdojo.tasks.evaluators.normalise import shown
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -113,13 +115,30 @@ class Match(Evaluator):
         return True
 
 
+MOST_DEPTH = 50
+"""Tables and lists inside one another, beyond which a description is refused."""
+
+
+def too_deep(data: object) -> bool:
+    """Whether tables and lists lie more than ``MOST_DEPTH`` deep inside one another."""
+    level = [data]
+    for _ in range(MOST_DEPTH + 1):
+        tables = [part for part in level if isinstance(part, dict | list | tuple)]
+        level = [x for t in tables for x in (t.values() if isinstance(t, dict) else t)]
+        if not level:
+            return False
+    return True
+
+
 def parse_evaluator(data: Any) -> Evaluator:
     """An evaluator from what a task file says; raises ValueError naming the field."""
     if isinstance(data, Evaluator):
         return data
+    if too_deep(data):
+        raise ValueError(f"evaluators lie more than {MOST_DEPTH} deep inside one another")
     if not isinstance(data, dict) or not isinstance(data.get("type"), str):
         raise ValueError(
-            f'an evaluator is a table with a type, such as {{type = "text"}}: {data!r}'
+            f'an evaluator is a table with a type, such as {{type = "text"}}: {shown(data)}'
         )
     name = data["type"]
     kind = KINDS.get(name)
@@ -130,7 +149,8 @@ def parse_evaluator(data: Any) -> Evaluator:
     try:
         return kind.model_validate({key: data[key] for key in data if key != "type"})
     except ValidationError as error:
-        raise PydanticCustomError("evaluator", "{told}", {"told": first_problem(error)}) from None
+        told = first_problem(error, kind.model_fields)
+        raise PydanticCustomError("evaluator", "{told}", {"told": told}) from None
 
 
 def parse_text_match(data: Any) -> Match:
@@ -151,13 +171,19 @@ def parse_value_match(data: Any) -> Match:
     return _match(parse_evaluator({"type": "equals", "value": data}))
 
 
-def first_problem(error: ValidationError) -> str:
-    """The first problem of a validation: the field, and what is wrong with it."""
+def first_problem(error: ValidationError, fields: Iterable[str] = ()) -> str:
+    """The first problem of a validation: the field, and what is wrong with it.
+
+    ``fields`` are those there are: the nearest is told where one is not known.
+    """
     # A field that is not known is often one that is missing, misspelt.
     first = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"{field}: there is no such field"
+        near = get_close_matches(field, fields, n=1, cutoff=0.5) if len(first["loc"]) == 1 else ()
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = f"; there are {', '.join(fields)}" if fields and not near else ""
+        return f"{field}: there is no such field{hint or known}"
     if first["type"] == "missing":
         return f"{field} is missing: add it"
     message = first["msg"].removeprefix("Value error, ")

@@ -70,7 +70,10 @@ def unreadable(found: object) -> str:
 
 def shown(found: object, most: int = 80) -> str:
     """A value for a message, cut where it gets long."""
-    text = repr(found)
+    try:
+        text = repr(found)
+    except RecursionError:
+        return "what lies too deep inside itself to be shown"
     return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 

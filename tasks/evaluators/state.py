@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, Verdict
+
+LONGEST_QUERY = 4096
 
 
 class State(Evaluator):
@@ -19,14 +22,18 @@ class State(Evaluator):
     """
 
     kind: ClassVar[str] = "state"
-    query: str
+    query: str = Field(max_length=LONGEST_QUERY)
     expected: ValueMatch
 
     @field_validator("query")
     @classmethod
     def _is_one(cls, query: str) -> str:
         try:
-            jmespath.compile(query)
+            compiled = jmespath.compile(query)
+            with suppress(JMESPathError):  # nothing is no state that it need be able to ask
+                compiled.search(None)
+        except RecursionError:
+            raise ValueError(f"{query[:60]!r}… lies too deep inside itself") from None
         except JMESPathError as error:
             raise ValueError(f"{query!r} is no JMESPath expression: {_line(error)}") from None
         return query

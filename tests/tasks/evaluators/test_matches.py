@@ -350,15 +350,29 @@ async def test_on_its_own_a_match_judges_the_answer() -> None:
     assert match(MUG).reads_answer
 
 
+def nested(depth: int) -> dict[str, Any]:
+    data: dict[str, Any] = {"type": "text", "value": "a"}
+    for _ in range(depth):
+        data = {"type": "all_of", "evaluators": [data]}
+    return data
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
         ({"type": "txt", "value": "a"}, "no evaluator of type 'txt': did you mean 'text'"),
         ({"type": "text"}, "value is missing: add it"),
         ({"type": "text", "value": " "}, "an empty answer would match"),
-        ({"type": "text", "value": "a", "vale": "b"}, "vale: there is no such field"),
+        (
+            {"type": "text", "value": "a", "vale": "b"},
+            "vale: there is no such field; did you mean 'value'?",
+        ),
+        ({"type": "text", "value": "a", "qqq": 1}, "there are value, alternatives"),
         ({"type": "number", "value": "many"}, "value:"),
-        ({"type": "currency", "value": 1, "currency": "EURO"}, "'EURO' is not one of"),
+        (
+            {"type": "currency", "value": 1, "currency": "EURO"},
+            "no code of ISO 4217; did you mean 'EUR'",
+        ),
         ({"type": "date", "value": "2026-02-30"}, "value:"),
         ({"type": "url", "value": "shop.test"}, "write https://host/path"),
         ({"type": "list", "items": []}, "items:"),
@@ -375,6 +389,40 @@ async def test_on_its_own_a_match_judges_the_answer() -> None:
             "evaluators.0: value is missing: add it",
         ),
         ("text", "an evaluator is a table with a type"),
+        (nested(5_000), "more than 50 deep inside one another"),
+        ({"type": "equals", "value": [nested(5_000)]}, "more than 50 deep"),
+        ({"type": "state", "query": "!" * 4_000 + "a", "expected": 1}, "too deep inside itself"),
+        ({"type": "state", "query": "[" * 5_000, "expected": 1}, "at most 4096 characters"),
+        (
+            {
+                "type": "database",
+                "path": "a",
+                "query": "select ?",
+                "parameters": [2**70],
+                "expected": 1,
+            },
+            "parameters: 1180591620717411303424 is beyond SQLite's integers",
+        ),
+        (
+            {
+                "type": "database",
+                "path": "a",
+                "query": "select ?",
+                "parameters": [[1]],
+                "expected": 1,
+            },
+            "parameters: [1] is no text, number or null",
+        ),
+        (
+            {
+                "type": "database",
+                "path": "a",
+                "query": "select 1",
+                "limit_s": float("inf"),
+                "expected": 1,
+            },
+            "limit_s:",
+        ),
     ],
 )
 def test_mistakes_name_the_field(data: Any, said: str) -> None:
