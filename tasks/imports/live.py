@@ -14,7 +14,7 @@ from webdojo.tasks.task import Outcome
 if TYPE_CHECKING:
     from playwright.async_api import CDPSession, Page
 
-AGAIN_S = 5.0
+AGAIN_S = 8.0
 """Real time that a site has to answer when it is asked once more."""
 LONGEST_ANSWER = 1 << 18
 """Bytes of its answer that are looked at."""
@@ -81,7 +81,8 @@ class LiveTask(EvaluatedTask):
     async def _ask_again(self, page: Page) -> str:
         """How the address that the episode began on refuses now; empty if it does not.
 
-        Asked by the browser, with the cookies of the episode, without leaving the page shown.
+        Asked by the browser, with the cookies of the episode, without leaving the page shown. An
+        answer that is late proves nothing.
         """
         from playwright.async_api import Error
 
@@ -90,7 +91,7 @@ class LiveTask(EvaluatedTask):
             async with asyncio.timeout(AGAIN_S):
                 status, html = await _fetch(cdp, self._begins)
         except (Error, TimeoutError):
-            return AWAY
+            return ""
         finally:
             await cdp.detach()
         return document_in(status, html).refusal if status else AWAY

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sites.episode import SiteEpisode
 from webdojo.tasks.sites.server import DOMAIN
-from webdojo.tasks.sites.static import StaticSite
+from webdojo.tasks.sites.static import StaticSite, file_of
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
 MakeApplication = Callable[..., Any]
+MOST_LISTED = 1000
+"""Files among which the nearest name is looked for."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -51,6 +56,10 @@ class Site:
             raise UserError(f"site {name!r}: give it either a folder or an application")
         if folder is not None and not Path(folder).is_dir():
             raise UserError(f"site {name!r}: there is no folder {str(folder)!r}")
+        if folder is not None and Path(folder).resolve() == Path(folder).resolve().parent:
+            raise UserError(
+                f"site {name!r}: {str(folder)!r} is the whole disk; give one folder of it"
+            )
         if application is not None and not _makes_something(application):
             raise UserError(
                 f"site {name!r}: application must be a function that makes one, with no argument"
@@ -71,7 +80,9 @@ class Site:
         return self._folder is not None
 
     def url(self, path: str = "/") -> str:
-        """The address of a page."""
+        """The address of a page; raises UserError if a folder of files has none of that name."""
+        if self._folder is not None:
+            _check_page(self.name, self._folder, path)
         return self.origin + "/" + path.lstrip("/")
 
     async def begin(self, page: Page, seed: int) -> SiteEpisode:
@@ -93,10 +104,23 @@ class Site:
 
 
 _known: dict[str, Site] = {}
+_shared_by: dict[str, str] = {}
 
 
 def share_site(site: Site) -> Site:
-    """Let task files name this site; one of the same name takes its place."""
+    """Let task files name this site; raises UserError if another file shares one of that name.
+
+    A file that is executed anew shares its sites anew.
+    """
+    caller = sys._getframe(1)
+    place = caller.f_globals.get("__file__") or caller.f_code.co_filename
+    other = _shared_by.get(site.name, place)
+    if other != place and Path(other).exists():
+        raise UserError(
+            f"{place}: site {site.name!r} is shared by {other} already; give one of them another"
+            " name"
+        )
+    _shared_by[site.name] = place
     _known[site.name] = site
     return site
 
@@ -116,6 +140,20 @@ def shared_site(name: str) -> Site:
         f"no site {name!r}: {hint} describe it under [sites.{name}], or load the Python file that"
         " calls share_site before this one"
     )
+
+
+def _check_page(name: str, folder: Path, path: str) -> None:
+    wanted = unquote(urlsplit(path).path)
+    if file_of(folder, wanted) is not None:
+        return
+    pages = [f"/{file.relative_to(folder).as_posix()}" for file in _some_files(folder)]
+    near = get_close_matches("/" + wanted.lstrip("/"), pages, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "put it there, or name one that is"
+    raise UserError(f"site {name!r}: there is no page {path!r} in {folder}; {hint}")
+
+
+def _some_files(folder: Path) -> Iterator[Path]:
+    return islice((file for file in folder.rglob("*") if file.is_file()), MOST_LISTED)
 
 
 def _makes_something(function: object) -> bool:

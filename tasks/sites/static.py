@@ -34,7 +34,7 @@ class StaticSite:
             state = json.dumps({"requests": self._requests}).encode()
             await respond(send, 200, state, "application/json")
             return
-        file = self._file(path)
+        file = file_of(self._folder, path)
         if method not in ("GET", "HEAD", "POST"):
             await respond(send, 405, b"method not allowed", "text/plain")
             return
@@ -52,15 +52,18 @@ class StaticSite:
             kind += "; charset=utf-8"
         await respond(send, 200, b"" if method == "HEAD" else file.read_bytes(), kind)
 
-    def _file(self, path: str) -> Path | None:
-        try:
-            file = (self._folder / path.lstrip("/")).resolve()
-            if file.is_dir():
-                file = file / "index.html"
-            inside = file.is_relative_to(self._folder) and file.is_file()
-        except (OSError, ValueError):
-            return None
-        return file if inside else None
+
+def file_of(folder: Path, path: str) -> Path | None:
+    """The file that a path names, of a folder its ``index.html``; None if none lies in there."""
+    folder = folder.resolve()
+    try:
+        file = (folder / path.lstrip("/")).resolve()
+        if file.is_dir():
+            file = file / "index.html"
+        inside = file.is_relative_to(folder) and file.is_file()
+    except (OSError, ValueError):
+        return None
+    return file if inside else None
 
 
 def _record(scope: Scope, body: bytes) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError
 from webdojo.tasks.calls import click, fill
 from webdojo.tasks.evaluators import EvaluatedTask, State
+from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.sites import Site, SiteStateError
 from webdojo.tasks.sites.server import site_server
+from webdojo.tasks.sites.site import shared_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -266,12 +268,62 @@ async def test_a_site_that_refuses_to_begin_says_so(chromium: Chromium) -> None:
         ({"name": "shop"}, "either a folder or an application"),
         ({"name": "shop", "folder": ".", "application": counter}, "either a folder or"),
         ({"name": "shop", "folder": "nowhere"}, "no folder 'nowhere'"),
+        ({"name": "shop", "folder": "/"}, "is the whole disk"),
+        ({"name": "shop", "folder": "/tmp/.."}, "is the whole disk"),
         ({"name": "shop", "application": lambda a, b: None}, "must be a function that makes one"),
     ],
 )
 async def test_mistakes_are_told(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         Site(**fields)
+
+
+async def test_a_page_that_is_not_there_is_told_with_the_nearest(folder: Path) -> None:
+    site = Site("shop", folder=folder)
+    for path in ("/", "thanks.html", "/thanks.html?from=cart#top", "/th%61nks.html"):
+        assert site.url(path) == f"http://shop.localhost/{path.lstrip('/')}"
+    with pytest.raises(UserError, match=r"site 'shop': there is no page '/thank\.html' in .*shop"):
+        site.url("/thank.html")
+    with pytest.raises(UserError, match=r"did you mean '/thanks\.html'\?"):
+        site.url("thank.html?from=cart")
+    with pytest.raises(UserError, match="put it there, or name one that is"):
+        site.url("/quite/another/place")
+    with pytest.raises(UserError, match="there is no page"):
+        site.url("/../secret.txt")
+    (folder / "index.html").unlink()
+    with pytest.raises(UserError, match="there is no page '/'"):
+        site.url()
+    assert Site("shop", application=counter).url("/anything") == "http://shop.localhost/anything"
+
+
+SHARING = """
+from webdojo.tasks.sites import Site, share_site
+
+
+def application():
+    return lambda environ, start_response: []
+
+
+share_site(Site("{}", application=application))
+"""
+
+
+async def test_two_files_do_not_share_a_site_of_one_name(write: Any) -> None:
+    first = write(SHARING.format("twice-shared"), "first.py")
+    second = write(SHARING.format("twice-shared"), "second.py")
+    load_tasks_file(first)
+    with pytest.raises(UserError) as raised:
+        load_tasks_file(second)
+    assert f"{second}: site 'twice-shared' is shared by {first} already" in str(raised.value)
+    before = shared_site("twice-shared")
+    write(SHARING.format("twice-shared") + "\n", "first.py")
+    load_tasks_file(first)
+    assert shared_site("twice-shared") is not before
+    write(SHARING.format("shared-once"), "second.py")
+    load_tasks_file(second)
+    first.unlink()
+    write(SHARING.format("twice-shared"), "second.py")
+    load_tasks_file(second)
 
 
 async def test_a_task_that_sets_no_checks_is_told(env: WebEnv) -> None:
