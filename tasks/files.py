@@ -86,6 +86,11 @@ def _classes(file: Path, source: bytes) -> list[type[Task]]:
     before = shared_sites()
     module = _execute(file, source)
     classes = registry.classes_of(module.__name__)
+    for task in registry.nameless(module.__name__):
+        raise UserError(
+            f'{file}: class {task.__name__}: id is missing; add id = "suite.name", or begin its'
+            " name with _ if it is a base for others"
+        )
     if not classes and shared_sites() == before and not _names_conditions(module):
         raise UserError(
             f'{file}: no task in it; define a subclass of webdojo.tasks.Task with id = "suite.name"'

@@ -191,6 +191,23 @@ def classes_of(module_name: str) -> list[type[Task]]:
     ]
 
 
+def nameless(module_name: str) -> tuple[type[Task], ...]:
+    """Complete task classes of a module that have no id and are no base of others in it."""
+    mine = [
+        value
+        for value in vars(sys.modules[module_name]).values()
+        if inspect.isclass(value) and issubclass(value, Task) and value.__module__ == module_name
+    ]
+    return tuple(
+        task
+        for task in mine
+        if getattr(task, "id", None) is None
+        and not task.__name__.startswith("_")
+        and not task.__abstractmethods__
+        and not any(issubclass(other, task) and other is not task for other in mine)
+    )
+
+
 def _problem(task: type[Task]) -> str:
     """What is wrong with a task class, with its field and the way out; empty if nothing is."""
     if not (inspect.isclass(task) and issubclass(task, Task)):
@@ -208,6 +225,11 @@ def _problem(task: type[Task]) -> str:
     for method in ("setup", "evaluate"):
         if not inspect.iscoroutinefunction(getattr(task, method)):
             return f"{name} ({task_id}): {method} must be {_SIGNATURES[method]}"
+    if hasattr(task, "serves") and not hasattr(task, "start"):
+        return (
+            f"{name} ({task_id}): serves is for subclasses of EvaluatedTask, whose `start` finds"
+            " the site served; here setup begins it: `self.shop = await SHOP.begin(page, seed)`"
+        )
     return _wrong_field(task, f"{name} ({task_id})")
 
 

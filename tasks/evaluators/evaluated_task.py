@@ -46,6 +46,7 @@ class EvaluatedTask(Task):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.serves is not None:
+            _check_site(cls.__name__, cls.serves)
             cls.site = cls.site or cls.serves.name
             cls.allowed_origins = tuple(sorted({*cls.allowed_origins, cls.serves.origin}))
 
@@ -89,3 +90,13 @@ class EvaluatedTask(Task):
                 return await self.checks.judge(evidence)
         except TimeoutError:
             return Verdict(False, f"not decided within {patience_s:g} s")
+
+
+def _check_site(name: str, serves: object) -> None:
+    from webdojo.tasks.sites.site import Site
+
+    if not isinstance(serves, Site):
+        raise UserError(
+            f'class {name}: serves must be a site, such as serves = Site("my-shop", folder="shop");'
+            f" it is {serves!r}"
+        )

@@ -307,7 +307,7 @@ class Unsolved(Press):
         (Kept, ("setup: Page.goto: Download is starting", "give that of a page")),
         (Unchecked, ("start must set self.checks to an evaluator",)),
         (Broken, ("setup: ", "test_certification.py:", '[][seed]}": IndexError')),
-        (Overreaching, ("evaluate: ", "test_certification.py:", 'json.loads("{")), done=True): JSON')),
+        (Overreaching, ("evaluate: ", "test_certification.py:", "done=True): JSONDecodeError")),
         (Speechless, ("setup must return the goal as a text; it returned None",)),
         (Careless, ("evaluate must return an Outcome; it returned 1.0",)),
         (Lavish, ("evaluate: reward must lie in 0 … 1; it is 2.0",)),

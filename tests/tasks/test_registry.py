@@ -144,6 +144,47 @@ def test_mistakes_name_the_file_and_the_fix(write, change: tuple[str, str], said
     assert registry.task_ids() == before
 
 
+WITHOUT_ID = """
+from webdojo.tasks import Outcome, Task
+
+class {name}(Task):
+    async def setup(self, page, seed):
+        return "Buy a red mug."
+
+    async def evaluate(self, page, answer):
+        return Outcome(1.0, done=True)
+"""
+
+
+def test_a_task_without_an_id_is_not_passed_over(write) -> None:
+    path = write(GOOD.format(suite="shop-f") + WITHOUT_ID.format(name="Sell"))
+    assert f'{path}: class Sell: id is missing; add id = "suite.name"' in failure(path)
+    bases = WITHOUT_ID.format(name="_Hidden") + WITHOUT_ID.format(name="Base")
+    path.write_text(f"{bases}\nclass Sell(Base):\n    id = 'shop-f.sell'\n")
+    assert load_tasks_file(path) == ("shop-f.sell",)
+
+
+def test_a_class_is_named_once(write) -> None:
+    path = write(GOOD.format(suite="shop-g").replace("async def evaluate", "async def judge"))
+    message = failure(path)
+    assert message.startswith(f"{path}: class Buy (shop-g.buy): evaluate missing; add")
+    assert message.count("class Buy") == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("Task", "serves is for subclasses of EvaluatedTask, whose `start` finds the site served"),
+        ("EvaluatedTask", "class Buy: serves must be a site, such as serves = Site("),
+    ],
+)
+def test_what_serves_a_site_is_told(write, base: str, said: str) -> None:
+    text = GOOD.format(suite="shop-h").replace("(Task)", f"({base})")
+    text = text.replace("    async def setup", "    serves = 'shop'\n    async def setup")
+    path = write("from webdojo.tasks.evaluators import EvaluatedTask\n" + text)
+    assert said in failure(path)
+
+
 def test_an_id_belongs_to_one_class(write) -> None:
     first = write(GOOD.format(suite="shop-e"), "first.py")
     second = write(GOOD.format(suite="shop-e"), "second.py")

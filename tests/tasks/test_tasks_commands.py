@@ -63,6 +63,8 @@ def test_tasks_of_an_installed_package_are_found(tmp_path: Path) -> None:
     points.write_text("[webdojo.tasks]\nmy-shop = shop_tasks\n")
     done = run("show", "my-shop.add-to-cart", "--json", cwd=tmp_path, PYTHONPATH=str(tmp_path))
     facts = json.loads(done.stdout)
+    listed = run("list", "--suite", "my-shop", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert listed.stdout.endswith("\n1 task in 1 suite\n")
     assert facts["source"] == "package shop-tasks, entry point my-shop = shop_tasks"
     points.write_text("[webdojo.tasks]\nmy-shop = shop_taks\n")
     done = run("list", cwd=tmp_path, PYTHONPATH=str(tmp_path))
@@ -137,7 +139,11 @@ def test_check_refuses_what_is_not_there(tmp_path: Path, name: str, said: str) -
 
 def test_splits_are_listed_and_proven(tmp_path: Path) -> None:
     listed = run("splits", "list", cwd=tmp_path)
-    assert "miniwob-test" in listed.stdout
+    rows = [line.split() for line in listed.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows if row[-3:-1] == ["unseen", "in"]] == [
+        "miniwob-flight-unseen-site", "miniwob-hard", "miniwob-test",
+        "miniwob-train-unseen-seeds", "miniwob-variants",
+    ]  # fmt: skip
     done = run("splits", "check", cwd=tmp_path)
     assert done.returncode == 0
     assert "LEAK" not in done.stdout

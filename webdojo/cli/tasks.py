@@ -136,4 +136,5 @@ def _print_table(facts: list[dict[str, Any]]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 400)
     console.print(table)
     suites = {task["suite"] for task in facts}
-    console.print(f"{len(facts)} tasks in {len(suites)} suite{'s' * (len(suites) > 1)}")
+    counts = ((len(facts), "task"), (len(suites), "suite"))
+    console.print(" in ".join(f"{n} {noun}{'s' * (n != 1)}" for n, noun in counts))

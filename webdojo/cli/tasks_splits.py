@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,19 +20,22 @@ def list_splits() -> None:
     from webdojo.tasks.splits import get_split, split_names
 
     table = Table(box=None, pad_edge=False)
-    table.add_column("split", no_wrap=True)
-    for heading in ("version", "tasks", "seeds", "new in it", "content"):
-        table.add_column(heading, overflow="fold")
-    for split in map(get_split, split_names()):
+    for heading in ("split", "v", "tasks", "content"):
+        table.add_column(heading, no_wrap=True, overflow="ignore")
+    splits = [get_split(name) for name in split_names()]
+    # A name that is folded cannot be copied.
+    longest = max(len(word) for split in splits for word in split.says_what_is_new().split())
+    table.add_column("new in it", min_width=longest)
+    for split in splits:
         table.add_row(
             split.name,
             str(split.version),
             str(len(split.task_ids)),
-            "training" if split.trainable else "held out",
-            split.says_what_is_new(),
             split.content_hash[:12],
+            split.says_what_is_new(),
         )
-    Console().print(table)
+    # Nothing is folded where a program or a file takes the lines.
+    Console(width=None if sys.stdout.isatty() else 400).print(table)
 
 
 @app.command("check", epilog="Example: webdojo tasks splits check my-train.toml my-test.toml")
