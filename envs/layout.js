@@ -1,8 +1,9 @@
-// HTML text of everything visible in the viewport's document. Each element carries `box` (x y width
-// height in CSS pixels of the viewport), its id and class, how it is painted, and for drawings the
-// numbers they are drawn from; a canvas has its picture as a data URL. Each word of text is a <w> with a
-// box of its own.
+// HTML text of everything on the page that people can see, or could by scrolling. Each element carries
+// `box` (x y width height in CSS pixels of the viewport), its id and class, how it is painted, and for
+// drawings the numbers they are drawn from; a canvas has its picture as a data URL. Each word of text is
+// a <w> with a box of its own.
 (() => {
+  const sight = __SIGHT__;
   const DRAWN = ["x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "points", "d", "transform"];
   const escape = (text) =>
     text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
@@ -32,13 +33,21 @@
     }
   };
 
-  const walk = (node, out) => {
-    if (node.nodeType === Node.TEXT_NODE) return words(node, out);
-    if (node.nodeType !== Node.ELEMENT_NODE || ["SCRIPT", "STYLE"].includes(node.tagName)) return;
-    const style = getComputedStyle(node);
+  const walk = (node, out, above) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      const { element, style, box } = above;
+      if (node.data.trim() && sight.reads(above, element, style, box, node)) words(node, out);
+      return;
+    }
+    if (node.nodeType !== Node.ELEMENT_NODE || ["SCRIPT", "STYLE", "NOSCRIPT"].includes(node.tagName)) return;
+    const style = getComputedStyle(node), rect = node.getBoundingClientRect();
     if (style.display === "none" || style.visibility !== "visible") return;
+    const plain = node.checkVisibility(sight.PLAIN), mine = { element: node, style, box: rect, plain };
+    sight.below(mine, above, node, style, rect, plain);
+    const walkOn = () => { for (const child of node.childNodes) walk(child, out, mine); };
+    if (!sight.shows(mine)) return walkOn(); // something in it may lie outside of what clips it
     const drawing = node instanceof SVGElement;
-    const facts = { box: boxOf(node.getBoundingClientRect()), ...paint(style, drawing) };
+    const facts = { box: boxOf(rect), ...paint(style, drawing) };
     for (const name of ["id", "class", ...(drawing ? DRAWN : [])]) {
       const value = node.getAttribute(name);
       if (value) facts[name] = value;
@@ -46,11 +55,11 @@
     if (node instanceof HTMLCanvasElement) facts.pixels = node.toDataURL();
     const tag = node.tagName.toLowerCase();
     out.push(`<${tag}${Object.entries(facts).map(([k, v]) => ` ${k}="${escape(v)}"`).join("")}>`);
-    for (const child of node.childNodes) walk(child, out);
+    walkOn();
     out.push(`</${tag}>`);
   };
 
   const out = [];
-  walk(document.body, out);
+  walk(document.body, out, { faded: false, clip: null });
   return out.join("");
 })()

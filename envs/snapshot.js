@@ -16,9 +16,12 @@
   const KEPT_ATTRIBUTES = new Set([
     "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
   ]);
+  const TYPED_INPUTS = new Set(["text", "search", "email", "url", "tel", "password", "number", ""]);
   const FORM_TAGS = new Set([
     "BUTTON", "FIELDSET", "INPUT", "METER", "OPTGROUP", "OPTION", "OUTPUT", "PROGRESS", "SELECT", "TEXTAREA",
   ]);
+
+  const sight = __SIGHT__;
 
   // A form answers with its fields where it should with its properties, and a document with its
   // images, whatever world asks: `form.tagName` is the field named so.
@@ -37,6 +40,7 @@
   const tagOf = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
   const attributesOf = getter(Element, "attributes"), hasAttributes = method(Element, "hasAttributes");
   const attribute = method(Element, "getAttribute"), hasAttribute = method(Element, "hasAttribute");
+  const checkVisibility = method(Element, "checkVisibility"), { PLAIN } = sight;
   const boxOf = method(Element, "getBoundingClientRect"), boxesOf = method(Element, "getClientRects");
   const scrollTo = method(Element, "scrollIntoView");
   const bodyOf = getter(Document, "body"), titleOf = getter(Document, "title");
@@ -78,6 +82,9 @@
   const listens = (element) =>
     listening.has(element) ||
     HANDLERS.some((name) => handlers.get(element)?.get(name) ?? hasAttribute(element, name));
+
+  // What stands in these is shown only where they themselves cannot be.
+  const FALLBACK_TAGS = new Set(["CANVAS", "VIDEO", "AUDIO", "IFRAME", "METER", "PROGRESS"]);
 
   // What may have changed the picture is counted, so that a page that stands still need not be drawn
   // again to be known to. Where that cannot be told (a canvas, a video, a frame, a shadow root, an
@@ -137,9 +144,6 @@
     const element = elements.get(id)?.deref();
     return element && isConnected(element) ? element : null;
   };
-
-  const isVisible = (element, style, box) =>
-    style.visibility === "visible" && ((box.width > 0 && box.height > 0) || style.display === "contents");
 
   // Anything with a click listener, a pointer cursor of its own, or a native or ARIA role.
   const isActionable = (element, tag, style, parentPointer, script) =>
@@ -216,13 +220,23 @@
   // flags: 1 visible, 2 actionable. frame, where the content is of another origin: [way, x, y] with the
   // place of its viewport.
   // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
+  // Whether text directly in an element, or what a field holds, can be read: asked only where there is any.
+  const isTyped = (node, tag) => tag === "TEXTAREA" || (tag === "INPUT" && TYPED_INPUTS.has(node.type));
+  const canRead = (inherited, text) =>
+    (inherited.reads ??= sight.reads(inherited, inherited.element, inherited.style, inherited.box, text, inherited.named));
+  const TOP = Object.freeze({ visible: true, pointer: false, faded: false, clip: null, named: false });
+  // Fields are often made invisible under a label that is drawn in their place: they can be acted on
+  // all the same. What else is clipped away or out of reach cannot.
+  const FIELD_TAGS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+  // Text that is clipped away inside one of these is its name for who cannot see it, and is kept.
+  const NAMED_TAGS = new Set(["A", "BUTTON", "SUMMARY"]);
   const NESTED_AT = 150, DEEPEST = 1500;
   const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
     if (typeOf(node) === Node.TEXT_NODE) {
-      const text = node.data.replace(/\s+/g, " ");
       if (!inherited.visible) return;
-      if (text.trim() || (text && flows(node.previousSibling) && flows(node.nextSibling))) out.push(text);
+      const text = node.data.replace(/\s+/g, " ");
+      if (text.trim() ? canRead(inherited, node) : text && flows(node.previousSibling) && flows(node.nextSibling)) out.push(text);
       return;
     }
     if (typeOf(node) !== Node.ELEMENT_NODE) return;
@@ -230,12 +244,23 @@
     if (SKIPPED_TAGS.has(tag.toUpperCase())) return;
     const style = getComputedStyle(node);
     const inSelect = tag === "OPTION" || tag === "OPTGROUP";
-    if (style.display === "none" && !inSelect) return;
+    // One call tells most elements from the few of which more must be known: reading a style is slow.
+    const plain = checkVisibility(node, PLAIN);
+    if (!plain && style.display === "none" && !inSelect) return;
     if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
     const box = boxOf(node);
-    const visible = inSelect || isVisible(node, style, box);
+    const unhidden = plain || style.visibility === "visible";
+    const visible = inSelect || (unhidden && ((box.width > 0 && box.height > 0) || style.display === "contents"));
     const pointer = style.cursor === "pointer";
-    const actionable = visible && isActionable(node, tag, style, inherited.pointer, script);
+    const mine = {
+      visible: visible || (inherited.visible && unhidden), pointer, plain,
+      faded: false, clip: null, element: node, style, box, named: inherited.named, reads: inSelect || tag === "title" || null,
+    };
+    sight.below(mine, inherited, node, style, box, plain);
+    const actionable =
+      visible && isActionable(node, tag, style, inherited.pointer, script) &&
+      (FIELD_TAGS.has(tag) || !(mine.clip || sight.isAway(node, box)));
+    if (actionable && (NAMED_TAGS.has(tag) || INTERACTIVE_ROLES.has(attribute(node, "role")))) mine.named = true;
     const id = actionable ? idOf(node) : "";
     const attributes = {};
     const described = hasAttributes(node);
@@ -243,34 +268,36 @@
       for (const { name, value } of attributesOf(node)) {
         if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
       }
+      if (!sight.shows(mine)) delete attributes.alt, delete attributes.placeholder;
     }
     // Most elements of a long page are none of these: reading properties they lack takes time.
     const control = FORM_TAGS.has(tag);
     const nested = level < NESTED_AT || (actionable && level < NESTED_AT + 50);
     const children = nested ? [] : out;
     const below = nested ? level + 1 : level;
-    const mine = { visible: visible || (inherited.visible && style.visibility === "visible"), pointer };
-    if (tag !== "TEXTAREA") {
-      const shadow = shadowOf(node);
+    if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
+      const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
       for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
-      for (let child = firstOf(node); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
+      for (let child = firstOf(node); child; child = nextOf(child))
+        if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, offset, script, depth + 1, below);
     }
     let frame = null;
-    if (FRAMES.has(tag) && visible) {
+    if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
       const inset = insetOf(node, style);
       const inner = insideOf(node);
       const at = { x: offset.x + box.x + inset.x, y: offset.y + box.y + inset.y };
       if (inner) {
         const body = bodyOf(inner);
         const its = viewOf(inner)?.webdojo ?? script;
-        if (body) walk(body, children, { visible: true, pointer: false }, at, its, depth + 1, below);
+        if (body) walk(body, children, TOP, at, its, depth + 1, below);
       } else if (node.contentWindow) {
         frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
       }
     }
+    const live = control || described || node === focused ? state(node, tag) : {};
+    if (live.value && isTyped(node, tag) && !canRead(mine, null)) delete live.value;
     const seen = [
-      tag.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes,
-      control || described || node === focused ? state(node, tag) : {},
+      tag.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
       [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)],
       nested ? children : [], control ? labelOf(node) : "",
     ];
@@ -316,7 +343,7 @@
     if (focused === body || !focused || !boxesOf(focused).length) focused = null;
     const tree = [];
     untold = false;
-    if (body) walk(body, tree, { visible: true, pointer: false }, { x: 0, y: 0 }, window.webdojo);
+    if (body) walk(body, tree, TOP, { x: 0, y: 0 }, window.webdojo);
     return JSON.stringify({
       url: location.href,
       title: titleOf(document),
@@ -432,8 +459,6 @@
     element.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
     element.dispatchEvent(new Event("change", { bubbles: true }));
   };
-
-  const TYPED_INPUTS = new Set(["text", "search", "email", "url", "tel", "password", "number", ""]);
 
   // Focus and select what the field holds, so that inserted text replaces it. Fields that are not
   // typed into (dates, sliders, colours) are set here and need no insertion.

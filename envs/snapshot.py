@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from webdojo.tasks.sight import SIGHT
 from webdojo.tasks.view import Box
 
 _FOLDER = Path(__file__).parent
 _MAIN_WORLD = (_FOLDER / "main_world.js").read_text(encoding="utf-8")
-_SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8")
+_SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8").replace("__SIGHT__", SIGHT)
 
 MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 

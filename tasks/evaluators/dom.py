@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import soupsieve
@@ -9,31 +10,22 @@ from bs4 import BeautifulSoup, Comment, Tag
 from pydantic import Field, field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, TextMatch, Verdict
+from webdojo.tasks.sight import SIGHT
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
 HIDDEN = "data-webdojo-hidden"
-_LIVE_HTML = f"""() => {{
-  const copy = document.documentElement.cloneNode(true);
-  const live = document.documentElement.querySelectorAll("*");
-  const dead = copy.querySelectorAll("*");
-  live.forEach((element, i) => {{
-    const twin = dead[i];
-    if (!twin) return;
-    const box = element.closest("select") ?? element;
-    if (!box.checkVisibility({{visibilityProperty: true, opacityProperty: true}}))
-      twin.setAttribute("{HIDDEN}", "");
-    const kind = element.localName;
-    if (kind === "input") {{
-      if (element.type !== "password") twin.setAttribute("value", element.value);
-      twin.toggleAttribute("checked", element.checked);
-    }} else if (kind === "textarea") twin.textContent = element.value;
-    else if (kind === "option") twin.toggleAttribute("selected", element.selected);
-    else if (kind === "details" || kind === "dialog") twin.toggleAttribute("open", element.open);
-  }});
-  return copy.outerHTML;
-}}"""
+"""On elements that cannot be seen."""
+UNREAD = "data-webdojo-unread"
+"""On elements whose own text cannot be read, such as text of no size."""
+_LIVE_HTML = (
+    (Path(__file__).parent / "dom.js")
+    .read_text(encoding="utf-8")
+    .replace("__SIGHT__", SIGHT)
+    .replace("__HIDDEN__", HIDDEN)
+    .replace("__UNREAD__", UNREAD)
+)
 
 
 async def live_soup(page: Page) -> BeautifulSoup:
@@ -46,8 +38,9 @@ class Dom(Evaluator):
 
     At least one must be there and match, or exactly ``count``, all of which must; ``absent``
     demands that none is. ``text`` is matched against an element's text, or against
-    ``attribute``; ``value``, ``checked`` and ``selected`` are as they stand now. Elements that
-    cannot be seen do not count unless ``hidden``.
+    ``attribute``; ``value``, ``checked`` and ``selected`` are as they stand now. What people
+    cannot see (``tasks/sight.js`` has the rule) does not count unless ``hidden``; a checkbox that
+    its label is drawn for does, and what a ``noscript`` or ``template`` holds never counts.
     Example: ``Dom(selector="#thanks", text="Thank you!")``.
     """
 
@@ -101,8 +94,10 @@ class Dom(Evaluator):
         return "" if self.text is None else self.text.mismatch(text)
 
 
-def _seen(tag: Tag | None) -> bool:
-    return tag is not None and not tag.has_attr(HIDDEN)
+def _seen(tag: Tag) -> bool:
+    if tag.has_attr(HIDDEN):
+        return False
+    return not tag.has_attr(UNREAD) or bool(_text(tag, hidden=False).strip())
 
 
 def _text(tag: Tag, hidden: bool) -> str:
@@ -112,5 +107,9 @@ def _text(tag: Tag, hidden: bool) -> str:
     return "".join(
         part
         for part in tag.find_all(string=True)
-        if _seen(part.parent) and not isinstance(part, Comment)
+        if _is_read(part.parent) and not isinstance(part, Comment)
     )
+
+
+def _is_read(tag: Tag | None) -> bool:
+    return tag is not None and not tag.has_attr(HIDDEN) and not tag.has_attr(UNREAD)
