@@ -82,10 +82,11 @@ class BrowserDiedError(Exception):
     """The browser, its context or its page is gone; the episode must be run again."""
 
 
-def find_chromium() -> Path:
+def find_chromium(*, window: bool = False) -> Path:
     """The Chromium to use, in order: WEBDOJO_CHROMIUM, Playwright's own, the system's.
 
-    Raises UserError if there is none.
+    With ``window`` one that can show a window comes before any that cannot. Raises UserError if
+    there is none.
     """
     named = os.environ.get("WEBDOJO_CHROMIUM")
     if named:
@@ -94,7 +95,10 @@ def find_chromium() -> Path:
                 f"WEBDOJO_CHROMIUM={named}: no such file; set it to a Chromium or unset it"
             )
         return Path(named)
-    for path in (*_playwright_browsers(), *_system_browsers()):
+    found = [*_playwright_browsers(), *_system_browsers()]
+    if window:
+        found.sort(key=lambda path: "headless" in path.name)
+    for path in found:
         return path
     raise UserError(
         "no Chromium found: run `playwright install chromium-headless-shell`, or install the"
@@ -241,7 +245,7 @@ class Chromium:
 
         if self._playwright is None:
             self._playwright = await async_playwright().start()
-        executable = find_chromium()
+        executable = find_chromium(window=not self.options.headless)
         root = hasattr(os, "geteuid") and os.geteuid() == 0
         # Sites that tasks bring with them; their names are led there by an episode's gate as well.
         arguments = [*FLAGS, f"--host-resolver-rules={browser_rule()}, {NO_NAMES}"]

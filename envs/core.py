@@ -21,6 +21,7 @@ from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage
 from webdojo.envs.page_diff import UNCHANGED, diff_html
 from webdojo.envs.pruning import prune_html
+from webdojo.envs.pruning_rules import Rule
 from webdojo.envs.replay import ReplayError, catch_up, play
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.shown_tree import prune
@@ -56,6 +57,8 @@ class EnvSpec:
     """What x and y of mouse actions count: CSS pixels, or thousandths of the viewport's size."""
     max_characters: int | None = None
     """Bound on each text form of the page but ``html``; None shows the whole page."""
+    rules: tuple[Rule, ...] = ()
+    """Pruning rules of one's own, for ``pruned_html`` and its differences."""
     settle_ms: int = 500
     """Page time granted after each action."""
     settle_cap_ms: int = 2000
@@ -374,7 +377,10 @@ class WebEnv:
         write: Callable[[Node | None], str]
         if mode in ("pruned_html", "pruned_html_diff"):
             text = prune_html(
-                snapshot.tree, max_characters=self.spec.max_characters, viewport=self.page.size
+                snapshot.tree,
+                rules=self.spec.rules,
+                max_characters=self.spec.max_characters,
+                viewport=self.page.size,
             )
             if mode == "pruned_html":
                 return text

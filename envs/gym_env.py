@@ -26,6 +26,7 @@ from webdojo.envs.background import Background
 from webdojo.envs.browser import BrowserDiedError, BrowserOptions, find_chromium
 from webdojo.envs.core import EnvSpec, WebEnv
 from webdojo.envs.observation import Observation
+from webdojo.envs.pruning_rules import Rule
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.spaces import TextList, UnicodeText
 from webdojo.envs.tabs import MAX_TABS
@@ -66,6 +67,8 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         screenshot: bool = True,
         actions: Iterable[str] | None = None,
         coordinates: Literal["pixels", "thousandths"] = "pixels",
+        max_characters: int | None = None,
+        rules: Iterable[Rule] = (),
         settle_ms: int = 500,
         step_timeout_s: float = 15.0,
         render_mode: str | None = None,
@@ -76,10 +79,11 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         """Take the task named ``task_id``; ``tasks_files`` are loaded first.
 
         ``modes`` names the text forms of the page to show, ``actions`` the verbs or subsets of
-        them that are known. With ``url`` the task is that of the environment server there, files
-        of tasks are the server's own, and ``tree`` says whether ``last_observation`` holds the
-        page's tree, as it always does without. Raises UserError for an unknown task, mode or verb,
-        and RemoteError for a server that does not answer.
+        them that are known, ``max_characters`` bounds each text form, and ``rules`` change the page
+        before it is pruned. With ``url`` the task is that of the environment server there, files
+        of tasks are the server's own, rules there are none, and ``tree`` says whether
+        ``last_observation`` holds the page's tree, as it always does without. Raises UserError for
+        an unknown task, mode or verb, and RemoteError for a server that does not answer.
         """
         self.render_mode = render_mode
         spec = EnvSpec(
@@ -87,6 +91,8 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             screenshot=ScreenshotSpec("png") if screenshot else None,
             actions=None if actions is None else action_set(actions),
             coordinates=coordinates,
+            max_characters=max_characters,
+            rules=tuple(rules),
             settle_ms=settle_ms,
             step_timeout_s=step_timeout_s,
         )
@@ -210,9 +216,9 @@ class _Local:
         self._options = BrowserOptions(headless=not (show and _has_display()))
         if show and self._options.headless:
             logger.warn("render_mode='human': there is no display, so the page is not shown")
-        elif show and "headless" in str(find_chromium()):
+        elif show and "headless" in str(chromium := find_chromium(window=True)):
             logger.warn(
-                f"render_mode='human': {find_chromium()} has no window, so the page is not shown;"
+                f"render_mode='human': {chromium} has no window, so the page is not shown;"
                 " set WEBDOJO_CHROMIUM to a full Chromium"
             )
         self._env: WebEnv | None = None

@@ -72,6 +72,11 @@ class RemoteWebEnv:
         if find_spec("websockets") is None:
             raise UserError("remote environments need a package: `pip install 'webdojo[remote]'`")
         self.spec = spec or EnvSpec()
+        if self.spec.rules:
+            raise UserError(
+                "rules are functions and stay on this machine: prune_html(observation.tree,"
+                " rules=…) applies them here, with RemoteWebEnv(…, tree=True)"
+            )
         self.url, self._address, key = _parts(url)
         self._key = api_key or key or os.environ.get(KEY_VARIABLE)
         self._tree = tree

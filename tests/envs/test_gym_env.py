@@ -13,11 +13,13 @@ import gymnasium
 import numpy as np
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 from gymnasium.envs.registration import EnvSpec as GymSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
 from webdojo.envs.background import Background
+from webdojo.envs.browser import find_chromium
 from webdojo.envs.registration import env_id
 from webdojo.envs.spaces import TextList, UnicodeText
 from webdojo.tasks import registry
@@ -155,6 +157,40 @@ def test_it_says_why_it_cannot_step_and_can_be_reset_after_close() -> None:
     env.close()
 
 
+def no_links(page: BeautifulSoup) -> None:
+    for tag in page.select("button"):
+        tag.decompose()
+
+
+def test_rules_of_ones_own_and_a_bound_hold_at_every_look() -> None:
+    whole, ruled, bounded = (
+        gymnasium.make(env_id("miniwob.login-user"), screenshot=False, **options)
+        for options in ({}, {"rules": [no_links]}, {"max_characters": 120})
+    )
+    with whole, ruled, bounded:
+        for look in (lambda env: env.reset(seed=1), lambda env: env.step("noop(1)")):
+            text, without, short = (look(env)[0]["pruned_html"] for env in (whole, ruled, bounded))
+            assert "<button" in text
+            assert "<button" not in without
+            assert "<input" in without
+            assert len(short) <= 120 < len(text)
+
+
+def test_a_window_is_asked_of_a_chromium_that_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WEBDOJO_CHROMIUM", raising=False)
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    shell = tmp_path / "chromium_headless_shell-1200" / "shell-linux" / "chrome-headless-shell"
+    full = tmp_path / "chromium-1100" / "chrome-linux" / "chrome"
+    for path in (shell, full):
+        path.parent.mkdir(parents=True)
+        path.touch()
+
+    assert find_chromium() == shell
+    assert find_chromium(window=True) == full
+
+
 def test_rgb_array_renders_the_viewport() -> None:
     with gymnasium.make("webdojo/miniwob.click-button-v0", render_mode="rgb_array") as env:
         observation, _ = env.reset(seed=1)
@@ -195,6 +231,7 @@ def test_an_episode_is_recorded_as_a_video(tmp_path: Path) -> None:
         from gymnasium.wrappers import RecordVideo, TimeLimit
         from moviepy import VideoFileClip
         from webdojo.envs.background import Background
+from webdojo.envs.browser import find_chromium
 
         env = gymnasium.make("webdojo/miniwob.login-user-v0", render_mode="rgb_array")
         env = TimeLimit(RecordVideo(env, sys.argv[1], episode_trigger=lambda _: True), 3)

@@ -57,6 +57,11 @@ def test_a_remote_environment_shows_what_a_local_one_shows(server: Served) -> No
             assert same(played(here, seed), played(there, seed))
 
 
+def test_rules_stay_here(server: Served) -> None:
+    with pytest.raises(UserError, match="rules are functions"):
+        RemoteWebEnv(server.url, EnvSpec(rules=(lambda page: None,)))
+
+
 @pytest.mark.slow
 def test_a_remote_environment_passes_check_env(server: Served) -> None:
     with gymnasium.make("webdojo/miniwob.click-button-v0", url=server.url) as env:
