@@ -181,11 +181,10 @@ def _splits(config: TrainConfig) -> Iterator[str]:
     splits = splits_of(config)
     for name, split in splits.items():
         yield f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds"
-    _, kin = trained_among(
-        (*config.tasks.demonstrated, *config.tasks.reinforced), config.tasks.unseen
-    )
+    trained = (*config.tasks.demonstrated, *config.tasks.reinforced)
+    _, kin = trained_among(trained, config.tasks.unseen)
     if kin:
-        yield f"  of unseen_tasks, of a similarity group that is trained on: {', '.join(kin)}"
+        yield f"  unseen tasks of a similarity group that is trained on: {', '.join(kin)}"
     each = count_episodes(splits.values(), per_task)
     yield f"  {each:,} episodes, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from webdojo.tasks.declared import declared_tasks, json_lines
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.imports.json_paths import MOST_NESTED, deeper_than
+from webdojo.tasks.evaluators.evaluator import MOST_DEPTH, too_deep
 from webdojo.tasks.imports.webarena import MARK as WEBARENA_MARK
 from webdojo.tasks.imports.webarena import webarena_tasks
 from webdojo.tasks.imports.webgym import MARK as WEBGYM_MARK
@@ -31,9 +31,9 @@ def read_tasks(file: Path, source: bytes) -> list[type[Task]]:
         )
     unit = "line" if file.suffix == ".jsonl" else "task"
     for number, row in rows if kinds != {"declared"} else ():
-        if deeper_than(MOST_NESTED, row):
+        if too_deep(row):
             raise UserError(
-                f"{file}, {unit} {number}: lists and objects lie more than {MOST_NESTED} deep in"
+                f"{file}, {unit} {number}: lists and objects lie more than {MOST_DEPTH} deep in"
                 " one another; no task needs that"
             )
     if kinds == {"webgym"}:

@@ -11,8 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-MOST_NESTED = 100
-"""Levels of lists and objects beyond which JSON is not looked into."""
 _STEP = re.compile(
     r"\.(?P<name>[\w-]+)"
     r"|\[(?P<quote>['\"])(?P<quoted>.*?)(?P=quote)\]"
@@ -40,12 +38,6 @@ def value_at(data: Any, path: str) -> Any:
         for step in steps(path):
             found = [inner for value in found for inner in _into(_opened(value), step)]
     return found[0] if len(found) == 1 else found or None
-
-
-def deeper_than(levels: int, value: Any) -> bool:
-    """Whether lists and objects lie in one another deeper than that."""
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(deeper_than(levels - 1, one) for one in inner)
 
 
 def steps(path: str) -> list[re.Match[str]]:

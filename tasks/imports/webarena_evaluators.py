@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
 
-from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict
+from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict, too_deep
 from webdojo.tasks.evaluators.normalise import LONGEST, plain, shown
 from webdojo.tasks.evaluators.recording import LONGEST_BODY, SentRequest
 from webdojo.tasks.evaluators.urls import Url
-from webdojo.tasks.imports.json_paths import MOST_NESTED, deeper_than, is_path, steps, value_at
+from webdojo.tasks.imports.json_paths import is_path, steps, value_at
 from webdojo.tasks.imports.typed_values import fits, is_pattern, unknown_type
 from webdojo.tasks.sites.forms import Form, read_query
 
@@ -228,7 +228,7 @@ def _object(found: object, most: int = LONGEST) -> dict[str, Any] | None:
         answer = json.loads(found)
     except (ValueError, RecursionError):
         return None
-    return answer if isinstance(answer, dict) and not deeper_than(MOST_NESTED, answer) else None
+    return answer if isinstance(answer, dict) and not too_deep(answer) else None
 
 
 def _posted(sent: SentRequest) -> Form | dict[str, Any] | None:

@@ -166,6 +166,12 @@ def test_the_plan_tells_batches_splits_and_downloads() -> None:
     assert "Qwen/Qwen3-VL-8B-Instruct" in text
 
 
+def test_the_plan_tells_of_unseen_tasks_of_a_trained_kind() -> None:
+    kin = "unseen tasks of a similarity group that is trained on: miniwob.enter-text-dynamic"
+    assert kin in "\n".join(plan(with_whole_suites(load_config("quickstart"))))
+    assert "similarity group" not in "\n".join(plan(with_whole_suites(load_config("asyncwebrl"))))
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

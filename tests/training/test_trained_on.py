@@ -9,6 +9,8 @@ import pytest
 
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
 from webdojo.training.config import parse_config
+from webdojo.training.evaluate_agent import show
+from webdojo.training.intervals import rate
 from webdojo.training.run_folder import RunFolder
 from webdojo.training.trained_on import in_words, trained_on
 
@@ -56,6 +58,20 @@ def test_tasks_groups_and_seeds_are_told(checkpoint: Any) -> None:
 def test_the_same_pages_under_another_name_are_told(checkpoint: Any) -> None:
     found = trained_on(checkpoint(tasks=TASKS), played(SAME))
     assert found == {"tasks": [SAME], "groups": [], "seeds": "training"}
+
+
+def test_it_stands_below_the_rates(checkpoint: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    final = checkpoint(tasks=TASKS)
+    rates = {task: rate(1, 2) for task in (CLICK, TEST)}
+    result = {"all": rate(2, 4), "tasks": rates, "blocked": 0}
+    found = {"split": "played", "defined_by": "mine", "modes": {"greedy": result}}
+    seen = {"agent": final, "trained_on": trained_on(final, played(CLICK, TEST))}
+    show(found | seen)
+    assert capsys.readouterr().out.endswith(
+        f"trained on: 1 of the 2 tasks played ({CLICK}), with other seeds\n"
+    )
+    show(found | {"agent": "oracle", "trained_on": None})
+    assert "trained on" not in capsys.readouterr().out
 
 
 def test_long_lists_are_cut(checkpoint: Any) -> None:

@@ -384,10 +384,10 @@ def test_what_is_nested_too_deep_is_refused(write: Write, shop: str, levels: int
         [arena_row(3, response("mutate"), {**ORDER, "expected": {"post_data": nested(levels)[0]}})],
     )
     for row in rows:
-        with pytest.raises(UserError, match="more than 100 deep"):
+        with pytest.raises(UserError, match="more than 50 deep"):
             load_tasks_file(write(json.dumps(row), "arena-deep.json"))
     gym = write_lines(write, webgym_row("a.test", extra=nested(levels)), name="gym-deep.jsonl")
-    with pytest.raises(UserError, match=r"line 1.* more than 100 deep"):
+    with pytest.raises(UserError, match=r"line 1.* more than 50 deep"):
         load_tasks_file(gym)
 
 
