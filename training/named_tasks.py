@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
@@ -38,13 +38,15 @@ def with_whole_suites(config: TrainConfig) -> TrainConfig:
                 _check_held_out(config.tasks.held_out, splits[field])
         except UserError as error:
             raise UserError(f"{place}: tasks.{field}: {error}") from None
+    for field in ("unseen", "held_out"):
+        for split in splits[field]:
+            if not split.trainable:
+                _keep_apart(named, split, f"split {split.name!r} under tasks.{field}", place)
     tasks = config.tasks.model_dump() | named | {"held_out": config.tasks.held_out}
     whole = parse_config(config.model_dump() | {"tasks": tasks}, place)
-    others = [Split("", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")] if named["unseen"] else []
-    for field, held in (("unseen", splits["unseen"] + others), ("held_out", splits["held_out"])):
-        for split in held:
-            if not split.trainable:
-                _keep_apart(whole, split, f"tasks.{field}", place)
+    if named["unseen"]:
+        unseen = Split("unseen", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")
+        _keep_apart(named, unseen, "tasks.unseen", place)
     return whole
 
 
@@ -90,14 +92,13 @@ def _check_held_out(names: Sequence[str], splits: Sequence[Split]) -> None:
             )
 
 
-def _keep_apart(config: TrainConfig, split: Split, holder: str, place: str) -> None:
+def _keep_apart(named: Mapping[str, Sequence[str]], split: Split, holder: str, place: str) -> None:
     """Raise UserError if a task is trained on of which the split holds something back."""
-    holds = f"split {split.name!r} under {holder}" if split.name else holder
     for field in TRAINED_ON:
-        for task_id in getattr(config.tasks, field):
+        for task_id in named[field]:
             found = shared(Split("training", 1, (task_id,), TRAIN_SEEDS), split)
             if found:
                 raise UserError(
-                    f"{place}: tasks.{field}: {task_id} may not be trained on, since {holds} holds"
+                    f"{place}: tasks.{field}: {task_id} may not be trained on, since {holder} holds"
                     f" it back; they share {found[0]}: take one of the two out"
                 )

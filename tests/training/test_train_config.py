@@ -158,6 +158,7 @@ def manifest(path: Path, task: str, *, new: str = "groups") -> str:
     ("trained", "holder", "held", "shared"),
     [
         ("miniwob", "held_out", "miniwob-test", "task 'miniwob.ascending-numbers'"),
+        ("miniwob", "unseen", "miniwob-test", "task 'miniwob.ascending-numbers'"),
         ("miniwob.click-button", "held_out", "miniwob-test", "task 'miniwob.click-button'"),
         (
             "miniwob.enter-time",
