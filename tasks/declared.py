@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -44,7 +44,7 @@ from webdojo.tasks.evaluators.evaluator import (
 )
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.sites.site import Site, shared_site
-from webdojo.tasks.task import MOST_ACTIONS, Difficulty, Oracle, Task
+from webdojo.tasks.task import MOST_ACTIONS, Check, Difficulty, Oracle, Task
 from webdojo.tasks.view import OracleError, PageView
 
 Row = tuple[str, dict[str, Any]]
@@ -74,6 +74,8 @@ class Declaration(BaseModel):
     group: str = ""
     allowed_origins: tuple[str, ...] = ()
     """Origins that the page may reach besides that of ``url``."""
+    caveats: dict[Check, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Checks of the certification that this task cannot pass in full, each with the reason."""
     ends: Literal["success", "answer"] | None = None
     """Judge after every action and end with the first success, or only at the agent's answer; by
     default at the answer if an evaluator reads it."""
@@ -212,6 +214,7 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
         "viewport": declared.viewport,
         "group": declared.group,
         "allowed_origins": declared.allowed_origins,
+        "caveats": declared.caveats,
         "at_answer": None if declared.ends is None else declared.ends == "answer",
     }
     name = "".join(part.title() for part in re.split(r"[^a-z0-9]+", declared.id)) or "Declared"

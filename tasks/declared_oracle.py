@@ -15,7 +15,7 @@ from bs4 import Tag
 from webdojo.tasks.calls import VERBS
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.task import Oracle
-from webdojo.tasks.view import OracleError, PageView
+from webdojo.tasks.view import OracleError, PageView, text_of
 
 WAYS = ("css", "text", "label")
 """Ways to name an element: ``css=SELECTOR``, ``text=ITS TEXT``, ``label=ITS LABEL``."""
@@ -101,7 +101,11 @@ def _element(named: str, view: PageView) -> str:
         found = [t for t in (*inside, *outside) if isinstance(t, Tag) and t.has_attr("bid")]
         found += view.all(aria_label=what)
     if not found:
-        raise OracleError(f"no element {named!r} that can be acted on, for goal {view.goal!r}")
+        near = get_close_matches(what, map(text_of, view.all()), n=1) if how == "text" else ()
+        hint = f"did you mean text={near[0]}?" if near else f"the page has {view.told()}"
+        raise OracleError(
+            f"no element {named!r} that can be acted on, for goal {view.goal!r}; {hint}"
+        )
     return str(found[0]["bid"])
 
 

@@ -69,7 +69,7 @@ class PageView:
             said = "" if text is None else f" with text {text!r}"
             raise OracleError(
                 f"no <{tag or '*'}{wanted}>{said} for goal {self.goal!r};"
-                f" the page has {self._told() or 'nothing to act on'}"
+                f" the page has {self.told()}"
             )
         return found[0]
 
@@ -79,10 +79,11 @@ class PageView:
         """The id of the first such element: ``view.bid("input", name="user")``."""
         return str(self.find(tag, text, **attrs)["bid"])
 
-    def _told(self) -> str:
+    def told(self) -> str:
+        """The first elements that can be acted on, for people."""
         tags = [f"<{tag.name}> {text_of(tag)!r}".removesuffix(" ''") for tag in self.all()]
         more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
-        return ", ".join(tags[:SHOWN]) + more
+        return ", ".join(tags[:SHOWN]) + more or "nothing to act on"
 
 
 def text_of(tag: Tag) -> str:

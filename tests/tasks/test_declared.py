@@ -13,6 +13,7 @@ from webdojo.envs.certification import play_oracle
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
 from webdojo.tasks.declared import declared_tasks
+from webdojo.tasks.declared_oracle import play_calls
 from webdojo.tasks.declared_template import told_by
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.view import OracleError, PageView
@@ -211,6 +212,27 @@ def test_a_python_file_may_name_conditions_alone(write: Write) -> None:
     assert load_tasks_file(file) == ("declared-conditions.price",)
 
 
+def test_a_caveat_names_its_check(tasks_file: Path) -> None:
+    tasks_file.write_text(TASKS.replace("horizon = 5", 'caveats = { goals = "one page" }'))
+    (buy, _) = load_tasks_file(tasks_file)
+    assert registry.get(buy).caveats == {"goals": "one page"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ('click("text=Buyy")', "no element 'text=Buyy' that can be acted on, for goal 'Go.'; did"),
+        ('click("text=Pay")', "the page has <button> 'Buy', <a> 'About'"),
+        ('click("label=Pay")', "the page has <button> 'Buy', <a> 'About'"),
+    ],
+)
+def test_an_element_that_is_not_there_is_told_with_what_is(call: str, said: str) -> None:
+    view = PageView("Go.", "<button bid=1>Buy</button><a bid=2>About</a><p>Pay</p>")
+    with pytest.raises(OracleError) as raised:
+        next(play_calls([call], view))
+    assert said in str(raised.value)
+
+
 def failure(path: Path) -> str:
     with pytest.raises(UserError) as raised:
         load_tasks_file(path)
@@ -248,6 +270,8 @@ def failure(path: Path) -> str:
         ),
         ("horizon = 5", "horizen = 5", "horizen: there is no such field; did you mean 'horizon'?"),
         ("horizon = 5", "horizon = 1000000000000", "horizon: Input should be less than or equal"),
+        ("horizon = 5", 'caveats = { goal = "" }', "caveats.goal.[key]: Input should be 'oracle'"),
+        ("horizon = 5", 'caveats = { goals = "" }', "caveats.goals: String should have at least 1"),
         ("horizon = 5", "viewport = [9, 1000000000]", "each at most 10000"),
         ('site = "declared-shop"\nurl = "/"', 'serves = "declared-shop"', 'write site = "NAME"'),
         ("'click(\"text=Buy\")'", "'import os'", "oracle.2: 'import os' is no call"),
