@@ -40,11 +40,17 @@ class OracleRun:
 
 
 async def play_oracle(
-    env: WebEnv, task: Task, seed: int, watch: Watch = lambda seen, view: None
+    env: WebEnv,
+    task: Task,
+    seed: int,
+    watch: Watch = lambda seen, view: None,
+    solver: Task | None = None,
 ) -> OracleRun:
     """Let the oracle of ``task`` act until the episode is over.
 
-    ``watch`` is told before each action what an agent is shown and what the oracle reads.
+    The oracle is that of ``solver`` if one is given: an object of the same task that never saw
+    ``setup``, and so knows nothing that agents do not. ``watch`` is told before each action what
+    an agent is shown and what the oracle reads.
 
     Raises BrowserDiedError if the browser or the page was lost.
     """
@@ -53,7 +59,7 @@ async def play_oracle(
     reward, trouble, said = 0.0, "", ""
     try:
         view = await look(env, observation)
-        oracle = task.oracle(view)
+        oracle = (solver or task).oracle(view)
         if not isinstance(oracle, Generator):
             raise TypeError(f"oracle must yield actions; it returned {oracle!r}")
         text = next(oracle)
@@ -90,7 +96,10 @@ def _stopped(said: str) -> str:
 async def play_oracles(
     new_task: Callable[[str], Task], runs: Iterable[tuple[str, int]], contexts: int = 4
 ) -> list[OracleRun]:
-    """Play many (task id, seed) pairs in one browser; results in the order of ``runs``."""
+    """Play many (task id, seed) pairs in one browser; results in the order of ``runs``.
+
+    Each oracle is that of a second object that ``new_task`` gives.
+    """
     todo = list(enumerate(runs))[::-1]
     done: dict[int, OracleRun] = {}
 
@@ -98,19 +107,20 @@ async def play_oracles(
         async with WebEnv(chromium, EnvSpec(step_timeout_s=PATIENCE_S)) as env:
             while todo:
                 place, (task_id, seed) = todo.pop()
-                done[place] = await _play_again_if_lost(env, new_task(task_id), seed)
+                task, solver = new_task(task_id), new_task(task_id)
+                done[place] = await _play_again_if_lost(env, task, seed, solver)
 
     async with Chromium() as chromium:
         await asyncio.gather(*(work(chromium) for _ in range(contexts)))
     return [done[place] for place in sorted(done)]
 
 
-async def _play_again_if_lost(env: WebEnv, task: Task, seed: int) -> OracleRun:
+async def _play_again_if_lost(env: WebEnv, task: Task, seed: int, solver: Task) -> OracleRun:
     """A lost page costs a try, of which there are three."""
     lost = ""
     for _ in range(3):
         try:
-            return await play_oracle(env, task, seed)
+            return await play_oracle(env, task, seed, solver=solver)
         except BrowserDiedError as error:
             lost = str(error)
     return OracleRun(task.id, seed, 0.0, 0, (), f"the page was lost three times: {lost}")

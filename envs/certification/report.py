@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ORACLE_BAR = 0.99
 """Share of instances that an oracle must solve."""
+INEXCUSABLE: frozenset[Check] = frozenset({"noop"})
+"""Checks that no caveat excuses: a task that pays for nothing teaches nothing."""
 FIELDS = (
     *("id", "oracle_success", "noop_success", "random_success", "mutated_success"),
     *("deterministic", "oracle_targets_kept", "steps", "seconds"),
@@ -45,7 +47,12 @@ class TaskReport:
     goals: int
     """Different goals among the instances."""
     instances: int
-    """Different first looks among them, goal included; 0 where fewer than two were looked at."""
+    """Different first looks among them, goal included."""
+    looks: int
+    """Instances looked at."""
+    outcomes: Mapping[str, str]
+    """Of each way of playing what came of each instance, in the order of their seeds: ``1``
+    rewarded (in full, save for doing nothing), ``0`` not, ``-`` not played."""
     seeds: int
     """Instances that the oracle played."""
     shortened_success: float | None
@@ -78,7 +85,9 @@ class TaskReport:
             found["targets"] = (
                 f"pruning keeps {_share(self.oracle_targets_kept)} of the oracle's targets"
             )
-        if self.instances == 1:
+        if self.looks == 1:
+            found["goals"] = "whether seeds differ was not checked: that takes two instances"
+        elif self.looks and self.instances == 1:
             found["goals"] = "every seed gives the same goal and page"
         return found
 
@@ -89,8 +98,11 @@ class TaskReport:
             return (self.fault,)
         if self.lost:
             return (f"could not be measured: {self.lost}",)
-        excused = dict(self.caveats)
-        return tuple(text for check, text in self.shortfalls.items() if check not in excused)
+        return tuple(
+            text
+            for check, text in self.shortfalls.items()
+            if check in INEXCUSABLE or check not in dict(self.caveats)
+        )
 
     @property
     def excuses(self) -> tuple[str, ...]:
@@ -99,15 +111,22 @@ class TaskReport:
         return tuple(
             f"{text}: {excused[check]}"
             for check, text in self.shortfalls.items()
-            if check in excused and not self.fault and not self.lost
+            if check in excused and check not in INEXCUSABLE and not self.fault and not self.lost
         )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing of a task and no reason against it."""
+        found = []
         if self.random_success == 1:
-            return ("a random agent solves every episode: success says little of an agent",)
-        return ()
+            found.append("a random agent solves every episode: success says little of an agent")
+        if not self.fault and not self.lost:
+            found.extend(
+                f"the caveat {check!r} excused nothing: {reason}"
+                for check, reason in self.caveats
+                if check not in self.shortfalls
+            )
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -125,7 +144,8 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
     idle = [one.idle for one in findings if one.idle is not None]
     wild = [one.random for one in findings if one.random is not None]
     kept = [one for found in played for one in found.kept]
-    looks = [one.instance for one in played if one.instance[1]]
+    looks = [one.instance for one in findings if one.instance[1]]
+    ordered = sorted(findings, key=lambda one: one.seed)
     same = [one.deterministic for one in findings if one.deterministic is not None]
     return TaskReport(
         id=task.id,
@@ -138,7 +158,15 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         steps=_mean(run.steps for run in solved),
         seconds=_mean(one.seconds for one in played),
         goals=len({goal for goal, _ in looks}),
-        instances=len(set(looks)) if len(looks) > 1 else 0,
+        instances=len(set(looks)),
+        looks=len(looks),
+        outcomes={
+            "oracle": _outcomes(one.oracle.reward >= 1 if one.oracle else None for one in ordered),
+            "noop": _outcomes(None if one.idle is None else one.idle > 0 for one in ordered),
+            "random": _outcomes(_solved(one.random) for one in ordered),
+            "shortened": _outcomes(_solved(one.shortened) for one in ordered),
+            "changed": _outcomes(_solved(one.changed) for one in ordered),
+        },
         seeds=len(played),
         shortened_success=_mean(reward >= 1 for reward in shortened),
         fault=next((one.fault for one in findings if one.fault), ""),
@@ -151,6 +179,14 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
 def _mean(values: Iterable[float]) -> float | None:
     found = list(values)
     return round(fmean(found), 4) if found else None
+
+
+def _solved(reward: float | None) -> bool | None:
+    return None if reward is None else reward >= 1
+
+
+def _outcomes(found: Iterable[bool | None]) -> str:
+    return "".join("-" if one is None else "01"[one] for one in found).rstrip("-")
 
 
 def _share(value: float) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from webdojo.envs.browser import Chromium
 from webdojo.envs.certification import Effort, TaskReport, certify
-from webdojo.envs.certification.certify import Findings
+from webdojo.envs.certification.certify import Findings, _deterministic
 from webdojo.envs.certification.report import report
 from webdojo.tasks import Outcome, Task
 from webdojo.tasks.calls import call, click, fill
@@ -203,6 +204,16 @@ async def test_typed_values_are_changed() -> None:
     assert (await checked(Type)).mutated_success == 0.5
 
 
+async def test_an_oracle_does_not_know_what_setup_kept() -> None:
+    class Knowing(Press):
+        def oracle(self, view):
+            yield click(view.bid("button", self.wanted))
+
+    found = await checked(Knowing)
+    assert found.oracle_success == 0.0
+    assert "has no attribute 'wanted'" in found.problems[0]
+
+
 async def test_chance_that_no_seed_fixes_is_found() -> None:
     numbers = count()
 
@@ -215,6 +226,26 @@ async def test_chance_that_no_seed_fixes_is_found() -> None:
     found = await checked(Drifting)
     assert found.deterministic is False
     assert found.problems == ("two runs of the same actions differ",)
+
+
+async def test_a_difference_stands_however_the_next_runs_turn_out() -> None:
+    visits = count()
+
+    class OnceOther(Press):
+        async def setup(self, page, seed):
+            goal = await super().setup(page, seed)
+            await page.evaluate("n => document.body.append('visit ' + n)", min(next(visits), 1))
+            return goal
+
+    entry = Entry(OnceOther, "here")
+    async with Chromium() as chromium:
+        assert await _deterministic(chromium, entry, 1, ["noop()"]) is False
+        assert await _deterministic(chromium, entry, 1, ["noop()"]) is True
+
+
+async def test_one_instance_does_not_tell_whether_seeds_differ() -> None:
+    found = await checked(Press, Effort(seeds=1, trials=1, random=1, idle=1))
+    assert found.problems == ("whether seeds differ was not checked: that takes two instances",)
 
 
 async def test_seeds_that_change_nothing_are_found() -> None:
@@ -233,6 +264,24 @@ async def test_a_reason_excuses_and_stays_in_sight() -> None:
     found = await checked(Excused)
     assert found.problems == ()
     assert found.excuses == ("50% of the wrong solutions succeed: any button will do",)
+
+
+async def test_no_reason_excuses_a_reward_for_nothing() -> None:
+    class Excused(Press):
+        rewards = (1.0, 1.0)
+        caveats = {"noop": "it is generous", "mutated": "it is generous"}  # noqa: RUF012
+
+    found = await checked(Excused)
+    assert found.problems == ("doing nothing is rewarded on 100%",)
+    assert [excuse.partition(" of ")[0] for excuse in found.excuses] == ["100%"]
+
+
+async def test_a_reason_that_excuses_nothing_is_told() -> None:
+    class Careful(Press):
+        caveats = {"mutated": "any button will do"}  # noqa: RUF012
+
+    found = await checked(Careful)
+    assert found.notes == ("the caveat 'mutated' excused nothing: any button will do",)
 
 
 class NotThere(Press):

@@ -75,7 +75,8 @@ class Order(EvaluatedTask):
         return f"Order as {self.name}."
 
     def oracle(self, view: Any) -> Any:
-        view = yield fill(view.bid("input"), self.name)
+        name = view.goal.removeprefix("Order as ").removesuffix(".")
+        view = yield fill(view.bid("input"), name)
         yield click(view.bid("button"))
 
 
