@@ -2,7 +2,7 @@
 
 For the same seed the same instance, goal and reward as ``browsergym-miniwob`` 0.14, and ten actions
 for every page. What differs from the suite ``miniwob``: the page's own goal is hidden, any raw
-reward above zero counts as success, and leaving the page ends the episode.
+reward above zero counts as success, and leaving the page, for another tab too, ends the episode.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ class BrowserGymTask(MiniWobTask):
         return " ".join(str(await page.evaluate(GOAL)).split())
 
     async def evaluate(self, page: BrowserPage, answer: str | None) -> Outcome:
-        """Read the page's own verdict."""
+        """Read the page's own verdict; another tab than the page's own ends the episode."""
+        if len(page.context.pages) > 1:
+            return Outcome(0.0, True, "the page was left for another tab")
         return self.judge(await page.evaluate(self.verdict), answer)
 
     def judge(self, value: Any, answer: str | None) -> Outcome:

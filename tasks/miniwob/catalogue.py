@@ -143,7 +143,14 @@ CAVEATS: dict[str, dict[Check, str]] = {
     "drag-items": {"mutated": "only how high an item is dropped counts"},
     "drag-sort-numbers": {"mutated": "only how high a number is dropped counts"},
     "email-inbox-forward-nl-turk": {
-        "oracle": "one of its 146 sentences is used for both directions"
+        "oracle": (
+            "the page means five of its 146 sentences the other way round: whose email is to be"
+            " forwarded is the one whom it is to be forwarded to"
+        )
+    },
+    "find-greatest": {
+        "mutated": "only the card that is turned up last counts, whichever were looked at before",
+        "goals": _HIDDEN,
     },
     "form-sequence-3": {"mutated": "the list opens at its field as well as at its arrow"},
     "generate-number": {"mutated": "one more or one less may fit as well: numbers are random"},
@@ -155,6 +162,12 @@ CAVEATS: dict[str, dict[Check, str]] = {
     "login-user-popup": {"mutated": "the pop-up empties a field, which is then filled anew"},
     "resize-textarea": {"mutated": "dragging further the same way is as right"},
     "simon-says": {"goals": "instances differ in what lights up after the first look"},
+    "stock-market": {
+        "oracle": (
+            "the price changes five times between two looks, and may be low enough only unseen: who"
+            " buys at the first low price seen wins about 97 % of the games"
+        )
+    },
     "terminal": {"mutated": "listing the files first is prudent, not needed"},
     "text-editor": {
         "mutated": "any marking that takes in the text and any shade of the colour will do"
@@ -208,6 +221,7 @@ MEDIUM = frozenset(
         "email-inbox-forward-nl",
         "email-inbox-forward-nl-turk",
         "email-inbox-reply",
+        "find-greatest",
         "guess-number",
         "login-user-popup",
         "multi-layouts",

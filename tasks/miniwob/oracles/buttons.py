@@ -80,9 +80,18 @@ def numbered_textbox(view: PageView) -> Oracle:
 
 @solves("find-greatest")
 def greatest_card(view: PageView) -> Oracle:
-    """Pick the card with the greatest number."""
-    cards = [tag for tag in view.all("div") if text_of(tag).isdigit()]
-    view = yield click(bid_of(max(cards, key=lambda tag: int(text_of(tag)))))
+    """Turn one card after another, go back to the one with the greatest number, submit.
+
+    A card turns its face down again as soon as another is turned up.
+    """
+    cards = [bid_of(tag) for tag in view.all("div")]
+    numbers: dict[str, int] = {}
+    for bid in cards:
+        view = yield click(bid)
+        numbers[bid] = int(text_of(view.find("div", bid=bid)))
+    greatest = max(cards, key=lambda bid: numbers[bid])
+    if greatest != cards[-1]:
+        view = yield click(greatest)
     yield click(button(view))
 
 

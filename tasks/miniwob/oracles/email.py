@@ -99,13 +99,6 @@ DELETING = (
     "out of my inbox",
 )  # fmt: skip
 
-# The page's own label reads these sentences the other way round.
-SWAPPED = (
-    r"^Find yesterday's emails from {} and forward",
-    r"^Forward {}'s email from yesterday to",
-    r"^Forward all messages from {} to",
-    r"^Send .+ the message from {}\.",
-)
 AUTHOR = (
     r"^{} wants (?:his|her)",
     r"\b(?:from|by|By|FROM) {}\b",
@@ -116,10 +109,6 @@ AUTHOR = (
 
 
 def _author(goal: str, names: list[str]) -> str:
-    for pattern in SWAPPED:
-        for name in names:
-            if re.search(pattern.format(re.escape(name)), goal):
-                return next(other for other in names if other != name)
     for pattern in AUTHOR:
         for name in names:
             if re.search(pattern.format(re.escape(name)), goal):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from math import inf
+
 from bs4 import Tag
 
 from webdojo.tasks.calls import call, click, mouse_click
@@ -13,10 +16,6 @@ from webdojo.tasks.view import PageView
 
 BETWEEN_MS = 500
 """Page time that passes after every action until the next look."""
-TICK_MS = 100
-"""Page time between two prices."""
-DECIDED_AT = 76
-"""Prices shown when the one is that the goal names."""
 AREA = (0.0, 50.0, 160.0, 210.0)
 """Left, top, right and bottom of the drawing area in CSS pixels."""
 
@@ -63,21 +62,15 @@ def repeat(view: PageView) -> Oracle:
 
 @solves("stock-market")
 def stock_market(view: PageView) -> Oracle:
-    """Buy as soon as the price is low enough; look for certain when it is the price of the goal.
-
-    Every price stays on the plot as a point, so that the points tell how many there have been.
-    """
+    """Watch the price as often as can be, and buy as soon as it is low enough."""
     limit = float(match(r"\$([\d.]+\d)", view.goal)[0])
-    wait_ms = TICK_MS // 2  # looks in the middle of a tick, so that a click still finds its price
-    while not _price(view) <= limit:
-        view = yield call("noop", wait_ms)
-        ticks = DECIDED_AT - len(seen(view, "circle", class_="plot-point"))
-        most = BETWEEN_MS // TICK_MS
-        wait_ms = TICK_MS * (ticks - most) if most <= ticks < 2 * most else TICK_MS
+    while not _price(view) < limit:
+        view = yield call("noop", 0)
     yield click(view.bid("button", "Buy"))
 
 
 def _price(view: PageView) -> float:
     shown = view.scene.find(id="stock-price")
     text = shown.get_text().strip() if isinstance(shown, Tag) else ""
-    return float(text.removeprefix("$") or "inf")
+    found = re.fullmatch(r"\$(\d+\.\d+)", text)
+    return float(found[1]) if found else inf

@@ -101,6 +101,15 @@ async def test_leaving_the_page_ends_the_episode() -> None:
         assert "outside this task" in step.observation.last_action_error
 
 
+async def test_another_tab_ends_the_episode() -> None:
+    task = registry.get("browsergym-miniwob.click-button")
+    async with Chromium() as chromium, WebEnv(chromium, EnvSpec()) as env:
+        await env.reset(task, 1)
+        step = await env.step("new_tab()")
+        assert (step.reward, step.terminated) == (0.0, True)
+        assert step.message == "the page was left for another tab"
+
+
 def test_an_outcome_is_told_in_words_where_the_page_was_left() -> None:
     task = registry.get("browsergym-miniwob.click-button")
     assert task.judge(["about:blank", True, 0, ""], None) == Outcome(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from webdojo.tasks import registry
 from webdojo.tasks.miniwob.catalogue import CAVEATS, FLIGHT_FOLDERS, UNSOLVED, pages
 from webdojo.tasks.miniwob.oracles import ORACLES
@@ -27,6 +29,28 @@ def test_a_similarity_group_is_on_one_side() -> None:
     for page in pages():
         sides.setdefault(page.group, set()).add(page.side)
     assert {len(found) for found in sides.values()} == {1}
+
+
+def test_variants_that_the_published_groups_part_are_known() -> None:
+    """``-nodelay`` is always with its page; three families are parted by the published groups."""
+    known = {page.name: page for page in pages()}
+    families: dict[str, set[str]] = {}
+    for name in known:
+        base = re.sub(r"(-nodelay|-transfer|-grid|-\d)+$", "", name)
+        families.setdefault(base, set()).add(name)
+    parted = {
+        base: sorted(names)
+        for base, names in families.items()
+        if len({known[name].side for name in names}) > 1
+    }
+    assert parted == {
+        "click-test": ["click-test", "click-test-2", "click-test-transfer"],
+        "drag-items": ["drag-items", "drag-items-grid"],
+        "form-sequence": ["form-sequence", "form-sequence-2", "form-sequence-3"],
+    }
+    hasty = [page for name, page in known.items() if name.endswith("-nodelay")]
+    assert hasty
+    assert all(page.group == known[page.name.removesuffix("-nodelay")].group for page in hasty)
 
 
 def test_every_page_has_an_oracle_or_a_reason_and_every_oracle_a_page() -> None:
