@@ -81,9 +81,16 @@ class PageView:
 
     def told(self) -> str:
         """The first elements that can be acted on, for people."""
-        tags = [f"<{tag.name}> {text_of(tag)!r}".removesuffix(" ''") for tag in self.all()]
+        tags = [f"<{tag.name}{_marks(tag)}> {text_of(tag)!r}" for tag in self.all()]
+        tags = [tag.removesuffix(" ''") for tag in tags]
         more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
         return ", ".join(tags[:SHOWN]) + more or "nothing to act on"
+
+
+def _marks(tag: Tag) -> str:
+    """The attributes that tell an element from others like it."""
+    names = ("id", "name", "aria-label", "placeholder")
+    return "".join(f" {name}={tag[name]!r}" for name in names if tag.get(name))
 
 
 def text_of(tag: Tag) -> str:

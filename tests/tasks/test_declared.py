@@ -222,12 +222,12 @@ def test_a_caveat_names_its_check(tasks_file: Path) -> None:
     ("call", "said"),
     [
         ('click("text=Buyy")', "no element 'text=Buyy' that can be acted on, for goal 'Go.'; did"),
-        ('click("text=Pay")', "the page has <button> 'Buy', <a> 'About'"),
-        ('click("label=Pay")', "the page has <button> 'Buy', <a> 'About'"),
+        ('click("text=Pay")', "the page has <button> 'Buy', <a id='us'> 'About'"),
+        ('click("label=Pay")', "the page has <button> 'Buy', <a id='us'> 'About'"),
     ],
 )
 def test_an_element_that_is_not_there_is_told_with_what_is(call: str, said: str) -> None:
-    view = PageView("Go.", "<button bid=1>Buy</button><a bid=2>About</a><p>Pay</p>")
+    view = PageView("Go.", "<button bid=1>Buy</button><a bid=2 id=us>About</a><p>Pay</p>")
     with pytest.raises(OracleError) as raised:
         next(play_calls([call], view))
     assert said in str(raised.value)

@@ -22,7 +22,7 @@ def test_what_is_not_there_is_told_with_what_is() -> None:
         view.bid("textbox", "Code")
     assert str(missing.value) == (
         "no <textbox> with text 'Code' for goal 'Send the code.';"
-        " the page has <input>, <button> 'Send it'"
+        " the page has <input name='code'>, <button> 'Send it'"
     )
     with pytest.raises(OracleError, match="no <input name='user'> for goal"):
         view.bid("input", name="user")
