@@ -27,6 +27,8 @@ from typing import Any
 
 from playwright.async_api import Error
 
+from webdojo.tasks.errors import UserError
+
 Heard = Callable[[dict[str, Any]], object]
 
 STAND_IN = Path(__file__).with_name("chromium_stand_in.py")
@@ -108,12 +110,8 @@ class DevToolsPipe:
         self._browser: Session | None = None
         self._to_chromium: asyncio.WriteTransport | None = None
         self._ends: list[asyncio.BaseTransport] = []
-        self._folder = Path(tempfile.mkdtemp(prefix="webdojo-pipe-"))
-        meeting = self._folder / "meeting"
-        self._meeting = socket.socket(socket.AF_UNIX)
-        self._meeting.bind(str(meeting))
-        self._meeting.listen(1)
-        self._meeting.setblocking(False)
+        self._folder, self._meeting = _meeting_place()
+        meeting = self._meeting.getsockname()
         self.executable = self._folder / "chromium"
         """What Playwright is to start."""
         words = (sys.executable, "-I", "-S", STAND_IN, meeting, chromium)
@@ -178,6 +176,7 @@ class DevToolsPipe:
         os.close(chromium_reads)
         os.close(chromium_writes)
         self._meeting.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _take(self, raw: bytes, back: asyncio.WriteTransport) -> None:
         message = json.loads(raw)
@@ -199,6 +198,37 @@ class DevToolsPipe:
             lambda: _Messages(take, self.close), os.fdopen(end, "rb", buffering=0)
         )
         self._ends.append(transport)
+
+
+def _meeting_place() -> tuple[Path, socket.socket]:
+    """A folder of our own in which a program may be started, and a socket in it that listens.
+
+    Some machines let nothing be started from where temporary files lie, and where their path is
+    long no socket has room for it.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    places = [tempfile.gettempdir(), *([runtime] if runtime else []), str(Path.home() / ".cache")]
+    refused = []
+    for place in places:
+        folder, meeting = None, socket.socket(socket.AF_UNIX)
+        try:
+            if os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0):
+                raise OSError("programs in it may not be started")
+            folder = Path(tempfile.mkdtemp(prefix="webdojo-", dir=place))
+            meeting.bind(str(folder / "meeting"))
+        except OSError as error:
+            refused.append(f"{place}: {error.strerror or error}")
+            meeting.close()
+            if folder is not None:
+                folder.rmdir()
+            continue
+        meeting.listen(1)
+        meeting.setblocking(False)
+        return folder, meeting
+    raise UserError(
+        f"no folder for the pipe to Chromium ({'; '.join(refused)}): set TMPDIR to one with a short"
+        " name in which programs may be started"
+    )
 
 
 class _Messages(asyncio.Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ from playwright.async_api import Error
 
 from webdojo.envs.browser import Chromium
 from webdojo.envs.core import WebEnv
+from webdojo.envs.devtools import DevToolsPipe
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 
@@ -149,6 +151,30 @@ async def test_started_again_and_again_it_keeps_no_file_open() -> None:
 
         assert chromium.launches == 4
         assert psutil.Process().num_fds() <= before
+
+
+def test_where_the_folder_of_temporary_files_will_not_do_another_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("long" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
+    (home / ".cache").mkdir()
+    monkeypatch.setattr(Path, "home", lambda: home)
+
+    async def executable() -> Path:
+        pipe = DevToolsPipe(Path("/bin/true"))
+        pipe.close()
+        return pipe.executable
+
+    assert asyncio.run(executable()).is_relative_to(home)
+    (home / ".cache").rmdir()
+    with pytest.raises(UserError, match="set TMPDIR"):
+        asyncio.run(executable())
+    assert list(deep.iterdir()) == []
+    home.rmdir()
 
 
 async def test_a_browser_that_ends_at_once_is_told_as_such(
