@@ -258,7 +258,13 @@ def _read_lines(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
     rows: list[Row] = []
     for number, data in json_lines(file, source):
         if data.keys() == {"sites"}:
-            sites |= dict(_sites(file, data["sites"]))
+            new = dict(_sites(file, data["sites"]))
+            if twice := min(sites.keys() & new.keys(), default=""):
+                raise UserError(
+                    f"{file}, line {number}: site {twice!r} is described above already; give one of"
+                    " them another name"
+                )
+            sites |= new
         else:
             rows.append((_place(f"line {number}", data), data))
     return sites, rows

@@ -27,7 +27,8 @@ from webdojo.tasks.evaluators.judge import (
     judge_of,
     quoted,
 )
-from webdojo.tasks.evaluators.normalise import visible
+from webdojo.tasks.evaluators.normalise import LONGEST, visible
+from webdojo.tasks.evaluators.recording import MOST_SCREENSHOTS
 
 RELEVANT = (
     "You look at one screenshot of a web browser. Decide whether it shows anything that bears on"
@@ -67,11 +68,11 @@ class Rubric(Evaluator):
     kind: ClassVar[str] = "rubric"
     facts: tuple[str, ...] = Field(min_length=1)
     reference_answer: str = ""
-    max_characters: int = Field(2000, gt=0)
+    max_characters: int = Field(2000, gt=0, le=LONGEST)
     """A longer answer is not judged: it is stuffed."""
-    max_screenshots: int = Field(8, gt=0)
+    max_screenshots: int = Field(8, gt=0, le=MOST_SCREENSHOTS)
     """Of the relevant ones the latest so many are shown to the judge."""
-    limit_s: float = Field(300.0, gt=0)
+    limit_s: float = Field(300.0, gt=0, le=3600)
     """Real time for the whole verdict."""
     settings: JudgeSettings | None = None
     """Where the judge is, if not where the environment says."""

@@ -343,6 +343,9 @@ def test_mistakes_in_json_lines_name_the_line(write: Write) -> None:
         checks = f'{{"type": "all_of", "evaluators": [{checks}]}}'
     file.write_text(json.dumps({**good, "evaluators": ["…"]}).replace('"\\u2026"', checks))
     assert "line 1 (a.b): evaluators: tables and lists lie more than 50 deep" in failure(file)
+    site = json.dumps({"sites": {"yard": {"folder": "."}}})
+    file.write_text(f"{site}\n{site}")
+    assert "line 2: site 'yard' is described above already" in failure(file)
     file.write_text("[1]")
     assert "line 1: a task is an object" in failure(file)
     file.write_text("\n")

@@ -60,7 +60,7 @@ def check(
     passed = 0
     done = 0
     with Progress(Console(stderr=True)) as progress:
-        progress.phase("check", total=len(entries), unit="tasks")
+        progress.phase("check", total=len(entries), unit="tasks" if len(entries) != 1 else "task")
 
         def note(found: TaskReport) -> None:
             nonlocal passed, done

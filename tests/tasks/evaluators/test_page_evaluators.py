@@ -178,6 +178,8 @@ FAIL: list[tuple[dict[str, Any], str]] = [
     (database("select load_extension('evil')", 1), "not authorized"),
     (database(ENDLESS, 1, limit_s=0.2), "took too long"),
     (database("select 1", 1, path="missing.db"), "unable to open"),
+    (database("select 1", 1, path="a\0b.db"), "'a\\x00b.db': embedded null"),
+    (database("select ?", 1), "Incorrect number of bindings"),
     ({"type": "python", "function": "tests.refused"}, "because"),
     ({"type": "python", "function": "tests.truthy"}, "truthy gave 'yes'"),
     ({"type": "all_of", "evaluators": [dom("h1"), dom("h2")]}, "'h2': not on the page"),
