@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup, Comment, Tag
 from pydantic import Field, field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, TextMatch, Verdict
+from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.sight import SIGHT
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ async def live_soup(page: Page) -> BeautifulSoup:
     return BeautifulSoup(await page.evaluate(_LIVE_HTML), "lxml")
 
 
+LONGEST_SELECTOR = 2000
+
+
 class Dom(Evaluator):
     """Elements that a CSS selector finds in the first tab.
 
@@ -45,7 +49,7 @@ class Dom(Evaluator):
     """
 
     kind: ClassVar[str] = "dom"
-    selector: str
+    selector: str = Field(max_length=LONGEST_SELECTOR)
     text: TextMatch | None = None
     attribute: str | None = None
     count: int | None = Field(None, ge=1)
@@ -58,7 +62,8 @@ class Dom(Evaluator):
         try:
             soupsieve.compile(selector)
         except (soupsieve.SelectorSyntaxError, ValueError) as error:
-            raise ValueError(f"{selector!r} is no CSS selector: {error}") from None
+            told = " ".join(str(error).split())[:200]
+            raise ValueError(f"{shown(selector)} is no CSS selector: {told}") from None
         return selector
 
     @model_validator(mode="after")

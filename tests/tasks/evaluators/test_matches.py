@@ -378,6 +378,7 @@ def nested(depth: int) -> dict[str, Any]:
         ({"type": "list", "items": []}, "items:"),
         ({"type": "list", "items": [{"type": "dom", "selector": "a"}]}, "judges a whole episode"),
         ({"type": "dom", "selector": "a["}, "no CSS selector"),
+        ({"type": "dom", "selector": "a " * 5_000}, "at most 2000 characters"),
         ({"type": "state", "query": "a[", "expected": 1}, "no JMESPath expression"),
         (
             {"type": "database", "path": "a", "query": "drop table a", "expected": 1},
