@@ -112,19 +112,6 @@ class ChatLayout:
             return "has no chat template, which the chat layout needs: use a model that has one"
         return ""
 
-    def prompt_ids(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        observation: Observation,
-        history: Sequence[str],
-        max_tokens: int,
-    ) -> list[int]:
-        """The chat template applied; of a page over ``max_tokens`` the viewport comes first.
-
-        What is left out of it is said.
-        """
-        return self.prompt(tokenizer, observation, history, max_tokens).token_ids
-
     def prompt(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -133,10 +120,11 @@ class ChatLayout:
         max_tokens: int,
         shots: Sequence[Shot] = (),
     ) -> Prompt:
-        """The same with the last screenshots before the text.
+        """The chat template applied, with the last screenshots before the text.
 
-        They take half of the room at most, and less where the rest needs it even without the page;
-        the present page's is always there.
+        Of a page too long for ``max_tokens`` the viewport comes first, and what is left out of it
+        is said. Screenshots take half of the room at most, and less where the rest needs it even
+        without the page; the present page's is always there.
         """
         shown = self.window_of(shots)
         while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:

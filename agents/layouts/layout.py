@@ -59,19 +59,6 @@ class Layout(Protocol):
         """Why a tokenizer cannot write this layout and what to do, as "has no …"; or empty."""
         ...
 
-    def prompt_ids(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        observation: Observation,
-        history: Sequence[str],
-        max_tokens: int,
-    ) -> list[int]:
-        """Prompt tokens, at most ``max_tokens``: the page is cut to fit.
-
-        ``history`` holds the earlier responses of the episode as ``remember`` gave them.
-        """
-        ...
-
     def prompt(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -80,9 +67,10 @@ class Layout(Protocol):
         max_tokens: int,
         shots: Sequence[Shot] = (),
     ) -> Prompt:
-        """The same with screenshots in it, of which the oldest go first where room is short.
+        """Prompt tokens, at most ``max_tokens``: the page is cut to fit.
 
-        ``shots`` are those of the episode, the present page's last.
+        ``history`` holds the earlier responses of the episode as ``remember`` gave them, and
+        ``shots`` its screenshots, the present page's last; the oldest go where room is short.
         """
         ...
 

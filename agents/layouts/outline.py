@@ -134,23 +134,6 @@ class OutlineLayout:
             )
         return ""
 
-    def prompt_ids(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        observation: Observation,
-        history: Sequence[str],
-        max_tokens: int,
-    ) -> list[int]:
-        """Page, goal and history; a page too long for ``max_tokens`` loses its last lines."""
-        lines = observation.outline.split("\n")
-        while True:
-            text = render(observation.goal, "\n".join(lines), history)
-            ids: list[int] = tokenizer.encode(text)
-            if len(ids) <= max_tokens or not lines:
-                return ids
-            keep = int(len(lines) * max_tokens / len(ids)) - 1
-            lines = lines[: max(0, min(len(lines) - 1, keep))]
-
     def prompt(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -159,8 +142,18 @@ class OutlineLayout:
         max_tokens: int,
         shots: Sequence[Shot] = (),
     ) -> Prompt:
-        """The same; screenshots are not shown."""
-        return Prompt(self.prompt_ids(tokenizer, observation, history, max_tokens))
+        """Page, goal and history; a page too long for ``max_tokens`` loses its last lines.
+
+        Screenshots are not shown.
+        """
+        lines = observation.outline.split("\n")
+        while True:
+            text = render(observation.goal, "\n".join(lines), history)
+            ids: list[int] = tokenizer.encode(text)
+            if len(ids) <= max_tokens or not lines:
+                return Prompt(ids)
+            keep = int(len(lines) * max_tokens / len(ids)) - 1
+            lines = lines[: max(0, min(len(lines) - 1, keep))]
 
     def action(self, response: str) -> str:
         """The action call that the response stands for."""

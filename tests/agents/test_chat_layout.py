@@ -57,7 +57,7 @@ def test_the_prompt_holds_rules_goal_page_history_and_the_last_error() -> None:
     tokenizer = characters()
     seen = observation(error="no such element")
     history = [LAYOUT.remember('click("9")', "", changed=False)]
-    text = read(LAYOUT.prompt_ids(tokenizer, seen, history, 99_999), tokenizer)
+    text = read(LAYOUT.prompt(tokenizer, seen, history, 99_999).token_ids, tokenizer)
     assert text.startswith("<system>")
     assert text.endswith("<assistant>")
     step = 'Step 1: click("9") → nothing changed'
@@ -68,8 +68,8 @@ def test_the_prompt_holds_rules_goal_page_history_and_the_last_error() -> None:
 
 def test_a_long_page_is_cut_and_says_so() -> None:
     tokenizer = characters()
-    room = len(LAYOUT.prompt_ids(tokenizer, observation(""), [], 99_999)) + 300
-    ids = LAYOUT.prompt_ids(tokenizer, observation("<p>word</p>" * 500), [], room)
+    room = len(LAYOUT.prompt(tokenizer, observation(""), [], 99_999).token_ids) + 300
+    ids = LAYOUT.prompt(tokenizer, observation("<p>word</p>" * 500), [], room).token_ids
     assert len(ids) <= room
     assert CUT.strip() in read(ids, tokenizer)
     assert "Press OK." in read(ids, tokenizer)
@@ -83,8 +83,8 @@ def test_of_a_page_too_long_the_viewport_comes_first() -> None:
     )
     tree = Node("body", "", True, False, {}, {}, (0, -1000, 300, 2000), links)
     seen = replace(observation(prune_html(tree)), tree=tree, viewport=(300, 100))
-    room = len(LAYOUT.prompt_ids(tokenizer, observation(""), [], 99_999)) + 300
-    text = read(LAYOUT.prompt_ids(tokenizer, seen, [], room), tokenizer)
+    room = len(LAYOUT.prompt(tokenizer, observation(""), [], 99_999).token_ids) + 300
+    text = read(LAYOUT.prompt(tokenizer, seen, [], room).token_ids, tokenizer)
     assert "line 0\nline 1\nline 2" in text
     assert "scroll(0, -1000) shows more" in text
 

@@ -124,7 +124,7 @@ def test_the_prompt_holds_page_goal_and_the_latest_responses_in_this_order() -> 
 def test_a_long_page_loses_its_last_lines_and_nothing_else(room: int) -> None:
     tokenizer = characters()
     whole = observation("\n".join(f'button"number {i}"[{i}]' for i in range(40)))
-    ids = LAYOUT.prompt_ids(tokenizer, whole, ["earlier"], room)
+    ids = LAYOUT.prompt(tokenizer, whole, ["earlier"], room).token_ids
     assert len(ids) <= room
     text = tokenizer.decode(ids).replace(" ", "")
     assert text.startswith('button"number0"[0]')
@@ -133,7 +133,7 @@ def test_a_long_page_loses_its_last_lines_and_nothing_else(room: int) -> None:
 
 
 def test_a_goal_too_long_for_the_room_is_left_for_the_engine_to_refuse() -> None:
-    ids = LAYOUT.prompt_ids(characters(), observation(goal="x" * 100), [], 50)
+    ids = LAYOUT.prompt(characters(), observation(goal="x" * 100), [], 50).token_ids
     assert len(ids) > 50
 
 
