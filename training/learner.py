@@ -6,16 +6,18 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from webdojo.agents.engines.adapters import Adapters
 from webdojo.tasks.errors import UserError
 from webdojo.training.gradient import GradientStepper, PolicyModule, StepResult
 from webdojo.training.learner_config import LearnerConfig
-from webdojo.training.lora import add_adapters
+from webdojo.training.lora import adapter_tensors, add_adapters
 from webdojo.training.objectives.batch import Batch, RewardPool
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.objective import prepare, surrogate
@@ -194,6 +196,18 @@ class Learner:
     def weights(self) -> dict[str, Tensor]:
         """A copy of the model's state dict, adapters merged, for an engine or a file."""
         return {name: value.detach().clone() for name, value in self._stepper.weights().items()}
+
+    def adapters(self, base: Path) -> Adapters:
+        """A copy of what is learned beside the weights of ``base``, from which this one began.
+
+        Raises ValueError if the weights themselves are trained.
+        """
+        lora = self.config.lora
+        if lora is None:
+            raise ValueError("the weights themselves are trained; set learner.lora, or use weights")
+        dtype = torch.bfloat16 if self.config.precision == "bfloat16" else torch.float32
+        tensors = adapter_tensors(self._stepper.causal_lm)
+        return Adapters(base, dtype, lora.alpha / lora.rank, tensors)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on, as ``torch.save`` takes it."""

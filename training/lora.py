@@ -1,4 +1,4 @@
-"""Low-rank adapters on a policy, and the weights with the adapters merged in."""
+"""Low-rank adapters on a policy, what they hold, and the weights with them merged in."""
 
 from __future__ import annotations
 
@@ -36,6 +36,28 @@ def add_adapters(model: nn.Module, config: LoraConfig, frozen: torch.dtype) -> N
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
+
+
+@torch.no_grad()
+def adapter_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What ``engines.adapters`` makes of a model's adapters: their factors.
+
+    An adapted layer that is not linear (an embedding, a convolution) gives its weight whole.
+    """
+    from peft.tuners.lora import Linear, LoraLayer
+
+    found: dict[str, Tensor] = {}
+    whole = merged_weights(model)
+    layers: dict[str, Any] = dict(model.named_modules())
+    for name, layer in layers.items():
+        if not isinstance(layer, LoraLayer):
+            continue
+        if isinstance(layer, Linear) and not layer.fan_in_fan_out:
+            found[f"{name}.lora_A"] = layer.lora_A[_ADAPTER].weight.detach().clone()
+            found[f"{name}.lora_B"] = layer.lora_B[_ADAPTER].weight.detach().clone()
+        else:
+            found[f"{name}.weight"] = whole[f"{name}.weight"].detach().clone()
+    return found
 
 
 @torch.no_grad()

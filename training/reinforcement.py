@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +11,11 @@ from webdojo.agents.checkpoint import Checkpoint
 from webdojo.agents.engines.decoder import check_fit
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import TRAIN_SEEDS
-from webdojo.training.checkpoints import Checkpoints, damaged, full_disk_told
+from webdojo.training.checkpoints import Checkpoints, damaged
 from webdojo.training.config import TrainConfig
 from webdojo.training.metrics import MetricsLog
 from webdojo.training.progress import Progress
+from webdojo.training.publishing import publishing
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Group
 from webdojo.training.run_folder import RunFolder
@@ -87,7 +86,7 @@ class Reinforcement:
         limit_s = 60 * config.reinforce.max_minutes
         self._progress.phase("reinforce", updates, "updates", version)
         self._rollouts.on_figures = self._show_rollouts
-        with self._publishing(learner) as publish:
+        with publishing(learner, Path(start.path), self._rollouts) as publish:
             publish(version)
             self._rollouts.call(
                 "start_pool",
@@ -133,26 +132,6 @@ class Reinforcement:
                 self._folder.screenshots,
             )
         )
-
-    @contextmanager
-    def _publishing(self, learner: Learner) -> Iterator[Callable[[int], None]]:
-        """What hands the learner's weights, under a version, to the engine."""
-        from safetensors.torch import save_file
-
-        shared = Path("/dev/shm")  # noqa: S108  # memory, where there is one
-        with tempfile.TemporaryDirectory(
-            prefix="webdojo-weights-", dir=shared if shared.is_dir() else None
-        ) as passing:
-            weights = Path(passing) / "weights.safetensors"
-
-            def publish(version: int) -> None:
-                partial = weights.with_suffix(".partial")
-                with full_disk_told(partial.parent):
-                    save_file(learner.weights(), partial)
-                partial.replace(weights)
-                self._rollouts.call("publish", weights=weights, version=version)
-
-            yield publish
 
     def _update(
         self,

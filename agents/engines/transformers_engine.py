@@ -156,8 +156,9 @@ class TransformersEngine:
         """Swap weights between two decode steps; running responses go on under the new ones.
 
         ``source`` is a state dict, not to be changed before this returns, or a safetensors file
-        or a folder of them. Raises ValueError, and serves on with the old weights, if it does not
-        fit the model, and FileNotFoundError if there is none.
+        or a folder of them; a file of adapters is merged into its checkpoint. Raises ValueError,
+        and serves on with the old weights, if it does not fit the model, and FileNotFoundError if
+        there is none.
         """
         if isinstance(source, Path):
             source = await asyncio.to_thread(read_safetensors, source)

@@ -29,7 +29,7 @@ from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
 from webdojo.agents.engines.limits import response_limit
 from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.reply import Reply
-from webdojo.agents.engines.weights import shapes_in, weight_files
+from webdojo.agents.engines.weights import shapes_in, whole_files
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -184,21 +184,20 @@ class VllmEngine:
         """Swap weights between two decode steps; running responses go on under the new ones.
 
         ``source`` is a state dict, not to be changed before this returns, or a safetensors file
-        or a folder of them. Raises ValueError, and serves on with the old weights, if it does not
-        fit the model, and FileNotFoundError if there is none.
+        or a folder of them; a file of adapters is merged into its checkpoint by vLLM's process.
+        Raises ValueError, and serves on with the old weights, if it does not fit the model, and
+        FileNotFoundError if there is none.
         """
         if not isinstance(source, Path):
             check_fit(self._skeleton, source)
             own = Path(self._folder.name) / f"{next(self._numbers)}.safetensors"
             try:
                 await asyncio.to_thread(_write_weights, source, own)
-                await self._load([own], version)
+                await self._load([{"file": str(own)}], version)
             finally:
                 own.unlink(missing_ok=True)
             return
-        files = weight_files(source)
-        check_fit(self._skeleton, await asyncio.to_thread(shapes_in, files))
-        await self._load(files, version)
+        await self._load(await asyncio.to_thread(self._checked, source), version)
 
     async def checksum(self) -> int:
         """Sum over the weights now served, to be compared with the learner's."""
@@ -223,10 +222,19 @@ class VllmEngine:
         spans = found.spans if found is not None else ()
         return [(picture.reference, self._images.size(picture)) for _, picture in spans]
 
-    async def _load(self, files: Sequence[Path], version: int) -> None:
-        self._version = await self._ask("update", [file.resolve() for file in files], version)[
-            1
-        ].future
+    def _checked(self, source: Path) -> list[dict[str, Any]]:
+        """The updates that load files, which are known to fit."""
+        files, adapters = whole_files(source)
+        shapes = shapes_in(files)
+        check_fit(self._skeleton, shapes)
+        if adapters is None:
+            return [{"file": str(file.resolve())} for file in files]
+        adapters.check_fit(shapes)
+        added = str(source.resolve())
+        return [{"file": str(file.resolve()), "adapters": added} for file in files]
+
+    async def _load(self, updates: Sequence[dict[str, Any]], version: int) -> None:
+        self._version = await self._ask("update", updates, version)[1].future
 
     def _ask(self, what: str, *arguments: Any) -> tuple[int, Reply[Any]]:
         number, reply = next(self._numbers), Reply[Any]()

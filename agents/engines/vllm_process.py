@@ -1,8 +1,9 @@
 """The process that vLLM runs in: started by ``vllm_engine.py``, which it talks to over a pipe.
 
-It imports nothing of WebDojo, so that vLLM may live in another environment than the trainer. One
-loop takes requests in, steps vLLM, and loads weights between two steps: a refresh stops nothing
-and drops nothing, and vLLM labels each token with the version that drew it.
+It imports nothing of WebDojo but ``adapters.py`` beside it, so that vLLM may live in another
+environment than the trainer. One loop takes requests in, steps vLLM, and loads weights between two
+steps: a refresh stops nothing and drops nothing, and vLLM labels each token with the version that
+drew it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -161,12 +163,12 @@ class Server:
         if self._drawing.pop(str(number), None) is not None:
             self._engine.abort_request([str(number)])
 
-    def _update(self, number: int, files: list[Path], version: int) -> None:
+    def _update(self, number: int, updates: list[dict[str, Any]], version: int) -> None:
         """Load new weights; running responses go on under them over the keys that they have."""
         rpc = self._engine.collective_rpc
         rpc("start_weight_update")
-        for file in files:
-            rpc("update_weights", kwargs={"update_info": {"file": str(file)}})
+        for update in updates:
+            rpc("update_weights", kwargs={"update_info": update})
         rpc("finish_weight_update")
         self._engine.set_weight_version(str(version))
         self._swaps += 1
@@ -220,9 +222,10 @@ class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
 
 @dataclass
 class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """A whole safetensors file."""
+    """A whole safetensors file, and a file of adapters to be merged into it."""
 
     file: str
+    adapters: str | None = None
 
 
 class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
@@ -249,7 +252,12 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
 
     def receive_weights(self, update_info: UpdateInfo) -> None:
         """Load a file."""
-        self.model.load_weights(load_file(update_info.file).items())
+        weights = load_file(update_info.file)
+        if update_info.adapters is None:
+            self.model.load_weights(weights.items())
+        else:
+            added = _beside("adapters").read_adapters(Path(update_info.adapters))
+            self.model.load_weights(added.merged(weights))
 
     def finish_weight_update(self) -> None:
         """Make of the weights what vLLM computes with."""
@@ -288,6 +296,18 @@ def checksum(model: Any) -> int:
         int((value.detach().float() + 0.0).contiguous().view(torch.int32).to(torch.int64).sum())
         for value in matrices
     )
+
+
+def _beside(name: str) -> Any:
+    """The module in the file of that name beside this one."""
+    whole = f"webdojo_{name}"
+    if whole not in sys.modules:
+        spec = spec_from_file_location(whole, Path(__file__).with_name(f"{name}.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[whole] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return sys.modules[whole]
 
 
 def _folded(prompt: Sequence[int], placeholder: int | None) -> list[int]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from webdojo.agents.engines.adapters import Adapters, read_adapters
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -23,18 +25,38 @@ def weight_files(path: Path) -> list[Path]:
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file, or all of those in a folder, onto the CPU.
 
-    Raises FileNotFoundError if there is none, ValueError if one is damaged.
+    Of a file of adapters it gives the weights that they were trained beside, with them merged in.
+    Raises FileNotFoundError if there is none, ValueError if one is damaged or does not fit.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    files, adapters = whole_files(path)
     weights: dict[str, Tensor] = {}
-    for file in weight_files(path):
+    for file in files:
         try:
             weights |= load_file(file)
         except SafetensorError as error:
             raise _damaged(file, error) from error
-    return weights
+    if adapters is None:
+        return weights
+    adapters.check_fit(weights)
+    return dict(adapters.merged(weights))
+
+
+def whole_files(path: Path) -> tuple[list[Path], Adapters | None]:
+    """The files of whole weights, and the adapters to be merged into them if ``path`` is such.
+
+    Raises FileNotFoundError if there is none, ValueError if the adapters are damaged.
+    """
+    from safetensors import SafetensorError
+
+    files = weight_files(path)
+    try:
+        adapters = read_adapters(files[0])
+    except SafetensorError as error:
+        raise _damaged(files[0], error) from error
+    return (files, None) if adapters is None else (weight_files(adapters.base), adapters)
 
 
 def shapes_in(files: Iterable[Path]) -> dict[str, Tensor]:
