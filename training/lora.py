@@ -48,11 +48,10 @@ def adapter_tensors(model: nn.Module) -> dict[str, Tensor]:
 
     found: dict[str, Tensor] = {}
     whole = merged_weights(model)
-    layers: dict[str, Any] = dict(model.named_modules())
+    layers: dict[str, Any] = {n: m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
     for name, layer in layers.items():
-        if not isinstance(layer, LoraLayer):
-            continue
-        if isinstance(layer, Linear) and not layer.fan_in_fan_out:
+        factors = type(layer) is Linear and not layer.fan_in_fan_out
+        if factors:
             found[f"{name}.lora_A"] = layer.lora_A[_ADAPTER].weight.detach().clone()
             found[f"{name}.lora_B"] = layer.lora_B[_ADAPTER].weight.detach().clone()
         else:
