@@ -93,8 +93,10 @@
   const loaded = Date.now();
   let changes = 0, pressed = 0, untold = false;
   const RESTLESS = 3, RESTLESS_MS = 200;
-  const changed = [];
-  const mutated = () => {
+  const changed = [], fading = new Set();
+  const mutated = (records) => {
+    for (const { attributeName, target } of records)
+      if (attributeName === "style" && attribute(target, "style")?.includes("opacity")) fading.add(target);
     changes++;
     changed.push(Date.now());
     if (changed.length > RESTLESS) changed.shift();
@@ -106,8 +108,12 @@
     window.addEventListener(type, () => changes++, true);
   window.addEventListener("mousedown", () => pressed++, true);
   window.addEventListener("mouseup", () => pressed--, true);
+  const heard = () => {
+    const records = observer.takeRecords();
+    if (records.length) mutated(records);
+  };
   const picture = () => {
-    if (observer.takeRecords().length) mutated();
+    heard();
     if (untold) return "";
     let rules = 0;
     try { for (const sheet of sheetsOf(document)) rules += sheet.cssRules.length; } catch { /* another origin's */ }
@@ -315,6 +321,7 @@
   const stillAnimations = () => {
     for (const animation of animationsOf(document)) {
       try {
+        if (animation.effect?.getKeyframes().some((frame) => "opacity" in frame)) fading.add(animation.effect.target);
         if (animation.effect?.getComputedTiming().endTime === Infinity) {
           animation.pause();
           animation.currentTime = 0;
@@ -325,12 +332,30 @@
     }
   };
 
+  // What was drawn half faded keeps a layer of its own when the fade is over, in which edges come out
+  // one level lighter or darker. Whether it was drawn is chance: frames come in real time. A change to
+  // how it is stacked, taken back at once, has it drawn afresh.
+  const drawFadedAfresh = () => {
+    heard();
+    for (const element of fading) {
+      if (isConnected(element) && Number(getComputedStyle(element).opacity) < 1) continue;
+      fading.delete(element);
+      if (!isConnected(element)) continue;
+      const moment = element.animate([AFRESH, AFRESH], { duration: 1, fill: "forwards" });
+      moment.finish();
+      boxOf(element); // has the change noticed
+      moment.cancel();
+    }
+  };
+  const AFRESH = { zIndex: -7919, isolation: "isolate" };
+
   // `named` tells the ids of this frame from others'; null is the page itself. A frame that its parent
   // can look into is seen by it, and is silent itself.
   const snapshot = (named = null) => {
     if (named !== null && window.frameElement) return "";
     prefix = named ?? "";
     stillAnimations();
+    drawFadedAfresh();
     focused = activeOf(document);
     while (focused) {
       const inner = shadowOf(focused) ?? (FRAMES.has(tagOf(focused)) ? insideOf(focused) : null);
