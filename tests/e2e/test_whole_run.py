@@ -142,6 +142,7 @@ def test_eval_repeats_the_figures_of_the_run(
 ) -> None:
     final = str(finished.folder / "checkpoints" / "final")
     found = evaluate_agent(final, "unseen_seeds", deterministic=deterministic, quiet=True)
+    assert found["trained_on"]["tasks"] == SPLITS["unseen_seeds"]
     for how in MODES:
         assert found["modes"][how]["all"] == summary["splits"]["unseen_seeds"]["after"][how]
         for task, given in found["modes"][how]["tasks"].items():
@@ -157,6 +158,7 @@ def test_eval_on_the_command_line_repeats_them_too(
     )  # fmt: skip
     assert (status, errors) == (0, "")
     found = json.loads(output)
+    assert found["trained_on"] == {"tasks": [], "groups": [], "seeds": "held out"}
     assert found["modes"] == {
         "greedy": {
             "all": summary["splits"]["undemonstrated"]["before"]["greedy"],
