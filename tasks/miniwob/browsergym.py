@@ -29,6 +29,20 @@ UNSOLVED = {
     "search-engine": "its results are links to #, which counts as leaving the page",
 }
 """Pages that these rules keep an oracle from solving always."""
+_BOXES = "each box that is as it should be earns its part of the marks, ticked or not"
+PART_MARKS = {
+    "click-checkboxes": _BOXES,
+    "click-checkboxes-large": _BOXES,
+    "click-checkboxes-soft": _BOXES,
+    "click-checkboxes-transfer": _BOXES,
+    "drag-shapes-2": "most shapes on their side of the line earn part of the marks",
+    "find-greatest": "any card that is turned up earns a tenth of the marks",
+    "odd-or-even": "each number that is marked rightly earns its part of the marks",
+    "phone-book": "the right person's wrong field earns part of the marks, as does the right field"
+    " of a wrong person",
+    "right-angle": "an angle that is less than 45° off earns part of the marks",
+}
+"""Pages on which a wrong solution may earn some of the marks, any of which count here."""
 PAGE_SEEDS = range(1_000_000)
 """BrowserGym draws the page's seed from these, by NumPy's generator under the episode's."""
 # BrowserGym empties the goal's place on the page. Here it is only hidden: pages read it again. An
@@ -90,7 +104,9 @@ def page_seed(seed: int) -> int:
 
 def _task_class(page: Page) -> type[BrowserGymTask]:
     name = "".join(part.capitalize() for part in page.name.split("-"))
-    reason: dict[Check, str] = {"mutated": "part marks count as success", **page.caveats}
+    reason: dict[Check, str] = dict(page.caveats)
+    if page.name in PART_MARKS:
+        reason["mutated"] = PART_MARKS[page.name]
     if page.name in UNSOLVED:
         reason["oracle"] = UNSOLVED[page.name]
     fields = {
