@@ -73,12 +73,12 @@ def differences(certified: Mapping[str, Any], found: TaskReport) -> list[str]:
         for name in EXACT
         if now[name] != certified[name]
     ]
-    for way, outcomes in now["outcomes"].items():
-        pairs = zip(outcomes, certified["outcomes"][way], strict=False)
-        others = [str(number) for number, (one, other) in enumerate(pairs) if one != other]
+    if "outcomes" not in certified:
+        wrong.append(f"{found.id}: its certificate tells no outcomes: write it anew")
+    for way, before in certified.get("outcomes", {}).items():
+        outcomes = now["outcomes"][way]
+        pairs = enumerate(zip(outcomes, before, strict=False))
+        others = ", ".join(str(number) for number, (one, other) in pairs if one != other)
         if others:
-            wrong.append(
-                f"{found.id}: {way} is {outcomes}, certified {certified['outcomes'][way]}:"
-                f" instance {', '.join(others)}"
-            )
+            wrong.append(f"{found.id}: {way} is {outcomes}, certified {before}: instance {others}")
     return wrong + [f"{found.id}: {problem}" for problem in now["problems"]]
