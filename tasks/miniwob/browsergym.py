@@ -42,6 +42,13 @@ PART_MARKS = {
     " of a wrong person",
     "right-angle": "an angle that is less than 45° off earns part of the marks",
 }
+_INSIDE = "the button may cover the middle of what holds it: who clicks that clicks the button"
+MUTABLE = {
+    "click-collapsible": _INSIDE,
+    "click-collapsible-nodelay": _INSIDE,
+    "highlight-text": "a marking that ends below the paragraph takes in all of it",
+}
+"""Pages on which a changed solution may be as right; the other suite's instances do not show it."""
 """Pages on which a wrong solution may earn some of the marks, any of which count here."""
 PAGE_SEEDS = range(1_000_000)
 """BrowserGym draws the page's seed from these, by NumPy's generator under the episode's."""
@@ -105,8 +112,8 @@ def page_seed(seed: int) -> int:
 def _task_class(page: Page) -> type[BrowserGymTask]:
     name = "".join(part.capitalize() for part in page.name.split("-"))
     reason: dict[Check, str] = dict(page.caveats)
-    if page.name in PART_MARKS:
-        reason["mutated"] = PART_MARKS[page.name]
+    if page.name in MUTABLE | PART_MARKS:
+        reason["mutated"] = (MUTABLE | PART_MARKS)[page.name]
     if page.name in UNSOLVED:
         reason["oracle"] = UNSOLVED[page.name]
     fields = {
