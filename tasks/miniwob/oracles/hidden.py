@@ -162,6 +162,6 @@ def suggestion(view: PageView) -> Oracle:
 def drop_down_then_button(view: PageView) -> Oracle:
     """Open a styled drop-down list, choose from it, then click the named button."""
     wanted, label = match(r'Choose (.+) from the dropdown, .* labeled "(.+)"', view.goal)
-    view = yield click(view.bid("div", "▾"))
+    view = yield click(view.bid("div", class_="selectric"))
     view = yield click(view.bid("li", wanted))
     yield click(view.bid("button", label))
