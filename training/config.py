@@ -54,6 +54,9 @@ class PolicyConfig(Section):
     """A shipped policy, a checkpoint folder, or a model hub's owner/name."""
     engine: Literal["transformers", "vllm"] = "transformers"
     """What draws the policy's responses."""
+    weight_transfer: Literal["file", "nccl"] = "file"
+    """How new weights get to the engine: through a file in shared memory, or with vLLM over NCCL
+    from the learner's GPU to the engine's."""
     layout: (
         Literal["outline", "chat", "chat-progress", "chat-memory", "chat-compressive"] | None
     ) = None
@@ -68,6 +71,14 @@ class PolicyConfig(Section):
     def vision(self) -> Vision | None:
         """The screenshots as a layout takes them."""
         return Vision(**self.screenshots.model_dump()) if self.screenshots is not None else None
+
+    @model_validator(mode="after")
+    def _nccl_is_vllms(self) -> PolicyConfig:
+        if self.weight_transfer == "nccl" and self.engine != "vllm":
+            raise ValueError(
+                f'weight_transfer = "nccl" is vLLM\'s, and engine is {self.engine!r}; take one out'
+            )
+        return self
 
     @model_validator(mode="after")
     def _room_for_a_prompt(self) -> PolicyConfig:

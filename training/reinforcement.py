@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.checkpoints import Checkpoints, damaged
 from webdojo.training.config import TrainConfig
 from webdojo.training.metrics import MetricsLog
+from webdojo.training.nccl import NcclPublisher
 from webdojo.training.progress import Progress
 from webdojo.training.publishing import publishing
 from webdojo.training.rollouts.process import RolloutProcess
@@ -86,7 +88,7 @@ class Reinforcement:
         limit_s = 60 * config.reinforce.max_minutes
         self._progress.phase("reinforce", updates, "updates", version)
         self._rollouts.on_figures = self._show_rollouts
-        with publishing(learner, Path(start.path), self._rollouts) as publish:
+        with self._publishing(learner) as publish:
             publish(version)
             self._rollouts.call(
                 "start_pool",
@@ -132,6 +134,11 @@ class Reinforcement:
                 self._folder.screenshots,
             )
         )
+
+    def _publishing(self, learner: Learner) -> AbstractContextManager[Callable[[int], None]]:
+        if self._config.policy.weight_transfer == "nccl":
+            return nullcontext(NcclPublisher(learner, self._rollouts).publish)
+        return publishing(learner, Path(self._start.path), self._rollouts)
 
     def _update(
         self,

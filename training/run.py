@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webdojo.agents.checkpoint import SHIPPED, Checkpoint, find_checkpoint
+from webdojo.agents.engines.vllm_engine import check_nccl
 from webdojo.envs.browser import find_chromium
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
@@ -80,6 +81,8 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     check_loggers(config.loggers)
     _check_tasks(config)
     policy = config.policy
+    if policy.weight_transfer == "nccl":
+        check_nccl()
     base = find_checkpoint(policy.checkpoint, policy.layout, policy.vision)
     base.check(config.policy.context_tokens)
     settings = WorkerSettings(
@@ -87,6 +90,7 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
         checkpoint=base.path,
         layout=base.layout.name,
         engine=config.policy.engine,
+        weight_transfer=config.policy.weight_transfer,
         context_tokens=config.policy.context_tokens,
         max_response_tokens=config.policy.max_response_tokens,
         slots=config.rollout.slots,

@@ -5,6 +5,7 @@ Plain and synchronous; ``transformers_engine.py`` runs it in a thread.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -75,7 +76,7 @@ class Request:
 
 @dataclass(slots=True)
 class Counters:
-    """What a decoder has done since it began, in tokens and forward passes."""
+    """What a decoder has done since it began, in tokens, forward passes and seconds."""
 
     drawn_tokens: int = 0
     decode_steps: int = 0
@@ -83,6 +84,8 @@ class Counters:
     """Prompt tokens computed, padding left out."""
     shared_prompt_tokens: int = 0
     """Prompt tokens whose keys and values another sequence had in the cache already."""
+    swap_s: float = 0.0
+    """Seconds for which new weights were put in place and nothing was drawn."""
 
 
 class Decoder:
@@ -192,10 +195,14 @@ class Decoder:
 
         Raises ValueError, leaving the old weights, if names or shapes do not fit.
         """
+        began = time.perf_counter()
         check_fit(self.model, weights)
         own = self.model.state_dict()
         for name, value in weights.items():
             own[name].copy_(value)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.counters.swap_s += time.perf_counter() - began
         self.version = version
         self._swaps += 1
         self._store.clear()

@@ -18,10 +18,10 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from webdojo.agents.architecture import empty_model, placeholder_ids, text_config
 from webdojo.agents.engines.decoder import Counters, check_fit
@@ -46,6 +46,18 @@ CPU_CACHE_GIB = 1
 """Room for keys and values where there is no GPU."""
 
 
+Transfer = Literal["file", "nccl"]
+"""How weights come: from files, or also over NCCL from the learner's GPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Weights that the learner is about to broadcast to the group that the engine has joined."""
+
+    metadata: dict[str, Any]
+    """Their names, types and shapes, as vLLM's trainer side gives them."""
+
+
 class VllmEngine:
     """Serves a checkpoint with vLLM.
 
@@ -57,12 +69,13 @@ class VllmEngine:
     ``hang_s`` is how long the process, once it serves, may say nothing while it is waited for.
     ``pictures`` is where a model that sees finds the images of its prompts, of which there are
     ``images`` at most. Their files are read by the process itself: the pipe carries references.
-    Tokens that stand for images are never drawn.
+    Tokens that stand for images are never drawn. With ``transfer`` "nccl" the process can also
+    ``join`` a group of GPUs over which the learner broadcasts weights.
 
     Prefixes are shared between prompts, but never between weights: each update salts the cache
     anew. Tokens of one response may carry several versions, as with the embedded engine.
 
-    Raises UserError if there is no vLLM, or the checkpoint cannot be read.
+    Raises UserError if there is no vLLM, the checkpoint cannot be read, or NCCL finds no GPUs.
     """
 
     def __init__(
@@ -80,7 +93,10 @@ class VllmEngine:
         hang_s: float = 600.0,
         pictures: Pictures | None = None,
         images: int = 8,
+        transfer: Transfer = "file",
     ) -> None:
+        if transfer == "nccl":
+            check_nccl()
         self._skeleton = _skeleton(str(checkpoint))
         self._images = PromptImages.of(self._skeleton.config, pictures, images)
         text: PretrainedConfig = text_config(self._skeleton)
@@ -111,6 +127,7 @@ class VllmEngine:
             "placeholder": self._images.placeholder if self._images is not None else None,
             "images": 0 if pictures is None else images,
             "screenshots": "" if pictures is None else str(pictures.store.folder.resolve()),
+            "transfer": transfer,
         }
         self._start(python or find_python(), settings, threads)
 
@@ -122,6 +139,7 @@ class VllmEngine:
             "VLLM_LOGGING_LEVEL": "WARNING",
             "VLLM_NO_USAGE_STATS": "1",
             **os.environ,
+            **_last_gpu(),
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # ours is process enough
         }
         if threads is not None:
@@ -180,7 +198,13 @@ class VllmEngine:
             raise
         return Completion(tuple(token_ids), tuple(logprobs), tuple(versions), finished)
 
-    async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
+    async def join(self, group: dict[str, Any]) -> None:
+        """Join the group over which weights are broadcast, as vLLM's trainer side describes it."""
+        await self._ask("join", group)[1].future
+
+    async def update_weights(
+        self, source: Mapping[str, Tensor] | Path | Broadcast, version: int
+    ) -> None:
         """Swap weights between two decode steps; running responses go on under the new ones.
 
         ``source`` is a state dict, not to be changed before this returns, or a safetensors file
@@ -188,6 +212,9 @@ class VllmEngine:
         Raises ValueError, and serves on with the old weights, if it does not fit the model, and
         FileNotFoundError if there is none.
         """
+        if isinstance(source, Broadcast):
+            await self._load([source.metadata], version)
+            return
         if not isinstance(source, Path):
             check_fit(self._skeleton, source)
             own = Path(self._folder.name) / f"{next(self._numbers)}.safetensors"
@@ -343,6 +370,30 @@ def find_python() -> str:
         'there is no vLLM: `pip install "webdojo[vllm]"` on a machine with a GPU,'
         f" scripts/setup-vllm.sh on one without, or set {PYTHON} to a Python that has it"
     )
+
+
+def check_nccl() -> None:
+    """Raise UserError unless weights can be broadcast from one GPU to another."""
+    import torch
+
+    found = torch.cuda.device_count()
+    if found < 2:
+        raise UserError(
+            'policy.weight_transfer = "nccl" broadcasts weights from the learner\'s GPU to the'
+            f" engine's, and there {'is' if found == 1 else 'are'} {found} here: set it to"
+            ' "file", which goes through shared memory'
+        )
+
+
+def _last_gpu() -> dict[str, str]:
+    """Learners take the first GPUs and the engine the last; with one both share it."""
+    import torch
+
+    count = torch.cuda.device_count()
+    if count < 2:
+        return {}
+    names = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+    return {"CUDA_VISIBLE_DEVICES": names.split(",")[-1]}
 
 
 def shared_memory() -> str | None:

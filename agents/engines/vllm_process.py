@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -65,6 +67,7 @@ class Server:
         self._placeholder: int | None = settings["placeholder"]
         self._screenshots = Path(settings["screenshots"])
         gpu = torch.cuda.is_available()
+        self._own_transfer: bool = settings["transfer"] == "file"
         WeightTransferEngineFactory.register_engine(BACKEND, SafetensorsTransfer)
         self._engine = LLMEngine.from_engine_args(
             EngineArgs(
@@ -84,17 +87,20 @@ class Server:
                 # CPU's random numbers do not allow.
                 enable_chunked_prefill=gpu,
                 max_num_batched_tokens=None if gpu else max(settings["context"], PREFILL_TOKENS),
-                weight_transfer_config=WeightTransferConfig(backend=BACKEND),
+                weight_transfer_config=WeightTransferConfig(
+                    backend=BACKEND if self._own_transfer else "nccl"
+                ),
                 limit_mm_per_prompt={"image": settings["images"], "video": 0},
                 mm_processor_cache_gb=PICTURE_CACHE_GIB,
                 disable_log_stats=True,
             )
         )
-        self._engine.collective_rpc("init_weight_transfer_engine", kwargs={"init_info": {}})
+        if self._own_transfer:
+            self._join_group({})
         self._engine.set_weight_version(str(settings["version"]))
         self._swaps = 0
         self._drawing: dict[str, Drawing] = {}
-        self._counters = [0, 0, 0, 0]
+        self._counters: list[float] = [0, 0, 0, 0, 0.0]
 
     def serve(self) -> None:
         """Take in what has arrived, then draw a token for each; until told to end."""
@@ -165,16 +171,29 @@ class Server:
 
     def _update(self, number: int, updates: list[dict[str, Any]], version: int) -> None:
         """Load new weights; running responses go on under them over the keys that they have."""
+        began = time.perf_counter()
         rpc = self._engine.collective_rpc
         rpc("start_weight_update")
         for update in updates:
-            rpc("update_weights", kwargs={"update_info": update})
+            if self._own_transfer or "file" not in update:
+                rpc("update_weights", kwargs={"update_info": update})
+            else:  # a checkpoint, where other weights come over NCCL
+                self._engine.apply_model(partial(load_into, UpdateInfo(**update)))
         rpc("finish_weight_update")
         self._engine.set_weight_version(str(version))
         self._swaps += 1
         # Pictures as the old weights saw them.
         self._engine.reset_encoder_cache()
+        self._counters[4] += time.perf_counter() - began
+        self._connection.send(("counters", tuple(self._counters)))
         self._connection.send(("answer", number, version))
+
+    def _join(self, number: int, group: dict[str, Any]) -> None:
+        self._join_group(group)
+        self._connection.send(("answer", number, None))
+
+    def _join_group(self, group: dict[str, Any]) -> None:
+        self._engine.collective_rpc("init_weight_transfer_engine", kwargs={"init_info": group})
 
     def _checksum(self, number: int) -> None:
         self._connection.send(("answer", number, sum(self._engine.apply_model(checksum))))
@@ -252,12 +271,7 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
 
     def receive_weights(self, update_info: UpdateInfo) -> None:
         """Load a file."""
-        weights = load_file(update_info.file)
-        if update_info.adapters is None:
-            self.model.load_weights(weights.items())
-        else:
-            added = _beside("adapters").read_adapters(Path(update_info.adapters))
-            self.model.load_weights(added.merged(weights))
+        load_into(update_info, self.model)
 
     def finish_weight_update(self) -> None:
         """Make of the weights what vLLM computes with."""
@@ -277,6 +291,16 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
     def trainer_send_weights(iterator: Any, trainer_args: Any) -> None:
         """Unused: the trainer writes a file."""
         raise NotImplementedError
+
+
+def load_into(update: UpdateInfo, model: Any) -> None:
+    """Load a file into vLLM's model."""
+    weights = load_file(update.file)
+    if update.adapters is None:
+        model.load_weights(weights.items())
+    else:
+        added = _beside("adapters").read_adapters(Path(update.adapters))
+        model.load_weights(added.merged(weights))
 
 
 def checksum(model: Any) -> int:

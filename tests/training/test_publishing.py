@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -18,11 +19,13 @@ from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine, find_python
 from webdojo.agents.engines.weights import checksum, read_safetensors, weight_files
 from webdojo.tasks.errors import UserError
+from webdojo.training.config import PolicyConfig, TasksConfig, TrainConfig
 from webdojo.training.learner import Learner
 from webdojo.training.learner_config import LearnerConfig, LoraConfig
 from webdojo.training.lora import adapter_tensors, add_adapters, merged_weights
 from webdojo.training.packing import Row
 from webdojo.training.publishing import write_published
+from webdojo.training.run import train
 
 # One thread: more only wait for one another on matrices of this size.
 torch.set_num_threads(1)
@@ -179,3 +182,16 @@ def test_a_learner_of_whole_weights_sends_them(base: Path, tmp_path: Path) -> No
     assert checksum(policy.parameters()) == checksum(trained(learner, steps=0).parameters())
     with pytest.raises(ValueError, match=r"set learner\.lora"):
         learner.adapters(base)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there are GPUs to broadcast between")
+def test_nccl_without_gpus_is_refused_before_a_run_begins(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r'there are 0 here: set it to "file"'):
+        VllmEngine(base, transfer="nccl")
+    policy = PolicyConfig(engine="vllm", weight_transfer="nccl")
+    config = TrainConfig(policy=policy, tasks=TasksConfig(reinforced=("miniwob.click-test",)))
+    with pytest.raises(UserError, match=r"policy\.weight_transfer"):
+        train(config, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(ValidationError, match=r"is vLLM's, and engine is 'transformers'"):
+        PolicyConfig(weight_transfer="nccl")

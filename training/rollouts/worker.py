@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from webdojo.agents.checkpoint import Checkpoint
     from webdojo.agents.engines.restarting import RestartingEngine
     from webdojo.agents.engines.transformers_engine import TransformersEngine
-    from webdojo.agents.engines.vllm_engine import VllmEngine
+    from webdojo.agents.engines.vllm_engine import Broadcast, VllmEngine
     from webdojo.agents.pictures import Pictures
     from webdojo.tasks.task import Task
     from webdojo.training.config import RolloutConfig
@@ -78,6 +78,7 @@ class WorkerSettings:
     """Empty for players that need no policy."""
     layout: str | None = None
     engine: Literal["transformers", "vllm"] = "transformers"
+    weight_transfer: Literal["file", "nccl"] = "file"
     context_tokens: int = 1024
     max_response_tokens: int = 48
     slots: int = 16
@@ -315,9 +316,15 @@ class Worker:
         engine = self._engine()
         await engine.update_weights(weights, engine.version)
 
-    async def publish(self, weights: Path, version: int) -> None:
+    async def join_learner(self, group: dict[str, Any]) -> None:
+        """Have vLLM join the group over which the learner broadcasts weights."""
+        engine = cast("RestartingEngine[VllmEngine]", self._engine())
+        await engine.engine.join(group)
+
+    async def publish(self, weights: Path | Broadcast, version: int) -> None:
         """Load new weights between two decode steps, while episodes run."""
-        await self._engine().update_weights(weights, version)
+        engine: Any = self._engine()
+        await engine.update_weights(weights, version)
         if self.held is not None:
             self.held.published()
         if self.pool is not None:
@@ -454,7 +461,10 @@ class Worker:
                         threads=settings.engine_threads,
                         pictures=self.pictures,
                         images=self.vision.images if self.vision is not None else 0,
-                    )
+                        transfer=settings.weight_transfer,
+                    ),
+                    # What came over NCCL is nowhere to be had again.
+                    deaths=3 if settings.weight_transfer == "file" else 0,
                 )
                 return self.engine
             model = found.model()
