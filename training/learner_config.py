@@ -62,7 +62,8 @@ class LearnerConfig(BaseModel):
     """Of the forward pass; what is trained and the optimiser stay in float32. With ``lora`` the
     frozen weights are kept in it too, which halves them. bfloat16 is slow on most CPUs."""
     lora: LoraConfig | None = None
-    """Train adapters in place of the weights; engines and checkpoints get the merged weights."""
+    """Train adapters in place of the weights; engines get the adapters, checkpoints the
+    merged weights."""
     gradient_checkpointing: bool = False
     """Keep each layer's input alone and compute the rest again on the way back: about a third
     more work for a fraction of the memory."""
