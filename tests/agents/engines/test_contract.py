@@ -19,7 +19,7 @@ from webdojo.agents.engines.engine import ContextOverflowError, EngineDeadError,
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine, find_python
-from webdojo.agents.engines.weights import checksum
+from webdojo.agents.engines.weights import checksum, weight_files
 from webdojo.tasks.errors import UserError
 
 # One thread: more only wait for one another on matrices of this size.
@@ -151,10 +151,12 @@ async def test_greedy_is_the_most_likely_token_drawn_with_certainty(engine: AnyE
 async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine) -> None:
     prompt, sampling = prompt_of(20, seed=2), Sampling(1.0, 40, seed=11)
     alone = await engine.generate(prompt, sampling)
-    crowded, *_ = await asyncio.gather(
-        engine.generate(prompt, sampling),
-        *(engine.generate(prompt_of(9, seed=s), Sampling(1.0, 30, seed=s)) for s in range(6)),
-    )
+
+    async def late(number: int) -> None:
+        await until_drawn(engine, 3 * number)
+        await engine.generate(prompt_of(9, seed=number), Sampling(1.0, 10 + number, seed=number))
+
+    crowded, *_ = await asyncio.gather(engine.generate(prompt, sampling), *map(late, range(8)))
     assert crowded.token_ids == alone.token_ids
     other = await engine.generate(prompt, Sampling(1.0, 40, seed=12))
     assert other.token_ids != alone.token_ids
@@ -243,6 +245,8 @@ async def test_weights_that_do_not_fit_are_refused_and_the_old_ones_serve_on(
     engine: AnyEngine, tmp_path: Path
 ) -> None:
     before = await engine.checksum()
+    prompt, sampling = prompt_of(30, seed=3), Sampling(1.0, 30, seed=4)
+    drawn = await engine.generate(prompt, sampling)
     good = tiny_model(seed=1).state_dict()
     with pytest.raises(ValueError, match=r"unknown to the model \(other\)"):
         await engine.update_weights({**good, "other": torch.zeros(1)}, 1)
@@ -257,6 +261,31 @@ async def test_weights_that_do_not_fit_are_refused_and_the_old_ones_serve_on(
         await engine.update_weights(tmp_path, 1)
     assert engine.version == 0
     assert await engine.checksum() == before
+    again = await engine.generate(prompt, sampling)
+    assert (again.token_ids, again.versions) == (drawn.token_ids, (0,) * 30)
+
+
+async def test_a_checkpoint_that_is_still_being_written_is_never_loaded(
+    engine: AnyEngine, tmp_path: Path
+) -> None:
+    """As another machine may see one in a folder that both have."""
+    before = await engine.checksum()
+    new = tiny_model(seed=6)
+    new.save_pretrained(tmp_path, max_shard_size="40KB")
+    *_, last = parts = weight_files(tmp_path)
+    assert len(parts) > 1
+    whole = last.read_bytes()
+    for written in (0, 4, len(whole) // 2, len(whole) - 1):
+        last.write_bytes(whole[:written])
+        with pytest.raises(ValueError, match="is damaged"):
+            await engine.update_weights(tmp_path, 1)
+    last.unlink()
+    with pytest.raises(ValueError, match="of the model are missing"):
+        await engine.update_weights(tmp_path, 1)
+    assert (await engine.checksum(), engine.version) == (before, 0)
+    last.write_bytes(whole)
+    await engine.update_weights(tmp_path, 1)
+    assert (await engine.checksum(), engine.version) == (checksum(new.parameters()), 1)
 
 
 async def test_nan_weights_fail_requests_and_sound_ones_heal(engine: AnyEngine) -> None:
@@ -271,6 +300,7 @@ async def test_nan_weights_fail_requests_and_sound_ones_heal(engine: AnyEngine) 
 async def test_more_requests_than_places_wait_their_turn_and_a_cancelled_one_frees_its_place(
     engine: AnyEngine,
 ) -> None:
+    alone = await engine.generate([6], Sampling(1.0, 390, seed=1))
     endless = [
         asyncio.create_task(engine.generate([5 + i], Sampling(1.0, 390, seed=i)))
         for i in range(SLOTS)
@@ -284,8 +314,9 @@ async def test_more_requests_than_places_wait_their_turn_and_a_cancelled_one_fre
         await endless[0]
     assert len((await waiting).token_ids) == 5
     assert not any(task.done() for task in endless[1:])
-    for completion in await asyncio.gather(*endless[1:]):
-        assert len(completion.token_ids) == 390
+    beside, *others = await asyncio.gather(*endless[1:])
+    assert beside.token_ids == alone.token_ids
+    assert [len(completion.token_ids) for completion in others] == [390] * len(others)
 
 
 async def test_a_time_out_frees_its_place(engine: AnyEngine) -> None:
@@ -311,6 +342,7 @@ async def test_context_limits(engine: AnyEngine) -> None:
         ([5, VOCABULARY], Sampling(), "token 64, but the vocabulary has 64"),
         ([-1], Sampling(), "token -1"),
         ([5], Sampling(max_tokens=0), "max_tokens is 0"),
+        ([5], Sampling(temperature=-1), "temperature is -1"),
         ([5], Sampling(temperature=float("nan")), "temperature is nan"),
     ],
 )
@@ -319,7 +351,11 @@ async def test_bad_requests_are_refused_and_harm_nobody(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         await engine.generate(prompt, sampling)
-    assert (await engine.generate([5], Sampling(max_tokens=2))).token_ids
+    drawn = await engine.generate([5], Sampling(0.0, max_tokens=2))
+    likely = tiny_model().generate(
+        torch.tensor([[5]]), max_new_tokens=2, do_sample=False, pad_token_id=0
+    )
+    assert [5, *drawn.token_ids] == likely[0].tolist()
 
 
 async def test_a_shared_beginning_is_read_once(engine: AnyEngine) -> None:
@@ -381,6 +417,8 @@ async def test_a_dead_engine_fails_its_calls_and_says_why(start: Callable[..., A
             await call
     with pytest.raises(EngineDeadError, match="start a new engine"):
         await engine.generate([5], Sampling())
+    with pytest.raises(EngineDeadError, match="start a new engine"):
+        await engine.update_weights(tiny_model().state_dict(), 1)
     await engine.close()
 
 
