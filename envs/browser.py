@@ -60,7 +60,8 @@ FLAGS = (
     "--disable-partial-raster",
     "--disable-checker-imaging",
     "--disable-threaded-animation",
-    "--disable-image-animation-resync",
+    # An animated image shows its first frame: which other one is drawn is a matter of real time.
+    "--blink-settings=imageAnimationPolicy=2",
     "--disable-new-content-rendering-timeout",
     "--num-raster-threads=1",
     # A browser that speaks to nobody but the page.

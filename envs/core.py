@@ -116,6 +116,8 @@ class WebEnv:
         self._steps = 0
         self._begun_ms = 0
         self._over = True
+        self._ended = False
+        """Whether the page has ended the episode itself: half done, it keeps what was done."""
         self._last: Observation | None = None
         self._seed = 0
         self._reuses = 0
@@ -203,7 +205,8 @@ class WebEnv:
         page = tabs.active
         async with page.clock.running(after_s=SAFETY_NET_S):
             self._goal = await task.setup(page.page, seed)
-        self._task, self._tabs_task = task, task.id
+        await page.forget_way()
+        self._task, self._tabs_task, self._ended = task, task.id, False
         self._answer, self._steps, self._over, self._last = None, 0, False, None
         self._seed, self._done, self._hashes = seed, [], []
         self._pictured, self._before = None, ""
@@ -220,6 +223,8 @@ class WebEnv:
             reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
             self._reuses += 1
             if reusable and tabs.alive() and self._reuses < MAX_REUSES:
+                if not self._ended:
+                    await tabs.active.leave()
                 await tabs.active.restart(seed)
                 return tabs
             await self.close()
@@ -255,6 +260,7 @@ class WebEnv:
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
+        self._ended = outcome.done
         self._done.append(text)
         self._hashes.append(observation.state_hash)
         return Step(

@@ -77,6 +77,7 @@ class DrivenPage:
         self.title = ""
         """Title when the page was last looked at."""
         self.closed = asyncio.Event()
+        self._left = False
         self._told: str | None = None
         self._dragged: dict[str, Any] | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -134,6 +135,17 @@ class DrivenPage:
         """Navigate as the task's own code does: what the task opens, the page may reach."""
         self.tabs.origins.add_page(url)
         return await self.goto(url, **options)
+
+    async def leave(self) -> None:
+        """Leave the document, and all that it keeps, for an empty one."""
+        await self._goto("about:blank", wait_until="commit")
+        self._left = True
+
+    async def forget_way(self) -> None:
+        """Let nothing lead back to before the document that ``leave`` has left."""
+        if self._left:
+            await self._cdp.send("Page.resetNavigationHistory")
+            self._left = False
 
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""

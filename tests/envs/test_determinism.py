@@ -1,12 +1,15 @@
 """Same seed and same actions: the same observations, screenshots included, anywhere."""
 
 import asyncio
+import base64
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
@@ -55,6 +58,25 @@ def test_processes_load_and_what_ran_before_make_no_difference() -> None:
 def test_no_task_makes_a_difference() -> None:
     tasks = registry.task_ids("miniwob")
     assert differences(observed(tasks, "1,2,3", 2, 0), observed(tasks, "1,2,3", 4, 1)) == []
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_an_animated_image_stands_still(open_page) -> None:
+    """Its frames come in real time, which is another in every run."""
+    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "green", "blue")]
+    written = io.BytesIO()
+    frames[0].save(written, "GIF", save_all=True, append_images=frames[1:], duration=50, loop=0)
+    image = base64.b64encode(written.getvalue()).decode()
+    page = await open_page(
+        f'<img src="data:image/gif;base64,{image}"><p id=count>0</p><script>'
+        "setInterval(() => { count.textContent++ }, 20)</script>",
+        screenshot=ScreenshotSpec("png"),
+    )
+    for _ in range(12):
+        await asyncio.sleep(0.08)
+        shown = await page.look("noop(60)")
+        with Image.open(io.BytesIO(shown.screenshot)) as picture:
+            assert picture.convert("RGB").getpixel((20, 20)) == (255, 0, 0)
 
 
 CLOCKS = """<pre id=out></pre><script>

@@ -10,9 +10,11 @@ from webdojo.envs.browser import Chromium
 from webdojo.envs.certification import play_oracle
 from webdojo.envs.certification.scripts import play_random
 from webdojo.envs.core import EnvSpec, WebEnv
+from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks import registry
 
-SPEC = EnvSpec(modes=("pruned_html", "outline"))
+SPEC = EnvSpec(modes=("pruned_html", "outline"), screenshot=ScreenshotSpec("png"))
+SEEN = ("goal", "url", "title", "pruned_html", "outline", "focused_element_bid", "screenshot")
 REUSED = [i for i in registry.task_ids("miniwob") if registry.get(i).reuse_page]
 QUICK = [
     "miniwob.choose-date",
@@ -43,10 +45,27 @@ async def differences(task_ids: list[str], seed: int, wildly: int) -> list[str]:
                 page = env.page
                 reused = await env.reset(registry.get(task_id), seed)
                 assert env.page is page, f"{task_id} was not reused"
-            for name in ("goal", "url", "title", "pruned_html", "outline", "focused_element_bid"):
+            for name in SEEN:
                 if getattr(fresh, name) != getattr(reused, name):
                     found.append(f"{task_id}: {name}")
     return found
+
+
+async def test_an_episode_cut_short_leaves_no_trace() -> None:
+    """The calendar that is left open at the end is none of the next episode's."""
+    task = registry.get("miniwob.choose-date")
+    async with Chromium() as chromium, WebEnv(chromium, SPEC) as env:
+        fresh = await env.reset(task, 2)
+        page = env.page
+        opened = (await env.step('click("1")')).observation
+        assert "<table>" in opened.pruned_html
+
+        again = await env.reset(task, 2)
+
+        assert env.page is page
+        assert [getattr(again, name) for name in SEEN] == [getattr(fresh, name) for name in SEEN]
+        back = (await env.step("go_back()")).observation
+        assert back.url == fresh.url
 
 
 async def test_the_first_pages_leave_no_trace() -> None:
