@@ -17,8 +17,13 @@ from webdojo.agents.pictures import Picture
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.lora import merged_weights
 from webdojo.training.packing import PackedBatch, response_logprobs_and_entropies
-
-_PREFIX = "causal_lm."
+from webdojo.training.sharding import (
+    fill,
+    load_whole_optimizer_state,
+    shard,
+    whole,
+    whole_optimizer_state,
+)
 
 MicroLoss = Callable[[PackedBatch, Tensor, Tensor], Tensor]
 """Loss of a micro-batch, from the log-probabilities and entropies of its tokens, [tokens] each.
@@ -80,6 +85,10 @@ class GradientStepper:
     ) -> None:
         self.config = config
         self.accelerator = accelerator
+        self.sharded = config.sharded and accelerator.num_processes > 1
+        self.policy: nn.Module = policy
+        if self.sharded:
+            self.place(policy)
         parameters = [p for p in policy.parameters() if p.requires_grad]
         coarse = {str(p.dtype) for p in parameters} - {"torch.float32", "torch.float64"}
         if coarse:
@@ -97,8 +106,17 @@ class GradientStepper:
             betas=config.betas,
             weight_decay=config.weight_decay,
         )
-        self.policy: nn.Module
-        self.policy, self.optimizer = accelerator.prepare(policy, optimizer)
+        self.optimizer = accelerator.prepare(optimizer)
+        if not self.sharded:
+            self.policy = accelerator.prepare(policy)
+
+    def place(self, policy: PolicyModule) -> None:
+        """Put a policy where steps are computed: a whole one, or a piece in each process."""
+        if self.sharded:
+            half = self.config.precision == "bfloat16"
+            shard(policy, policy.causal_lm, self.accelerator.device, half=half)
+        else:
+            policy.to(self.accelerator.device)
 
     def step(
         self, micro_batches: Sequence[PackedBatch], loss_of: MicroLoss, lr: float
@@ -130,7 +148,7 @@ class GradientStepper:
             total += loss.detach()
         loss_sum = float(self.accelerator.reduce(total, "sum"))
         norm = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
-        grad_norm = float(norm) if norm is not None else 0.0
+        grad_norm = float(whole(norm)) if norm is not None else 0.0
         taken = bool(torch.tensor([loss_sum, grad_norm]).isfinite().all())
         if taken:
             for group in self.optimizer.param_groups:
@@ -169,15 +187,43 @@ class GradientStepper:
         return policy.causal_lm
 
     def weights(self) -> dict[str, Tensor]:
-        """The causal language model's state dict; adapters are merged into it."""
+        """A copy of the causal language model's state dict; adapters are merged into it."""
         if self.config.lora is not None:
-            return merged_weights(self.causal_lm)
-        state = self.accelerator.get_state_dict(self.policy)
-        return {name.removeprefix(_PREFIX): value for name, value in state.items()}
+            return self._copy(merged_weights(self.causal_lm))
+        return self._copy(self.causal_lm.state_dict())
 
     def trained_weights(self) -> dict[str, Tensor]:
         """What ``load_trained_weights`` takes: the state dict, or the adapters alone."""
-        return _adapters(self.causal_lm) if self.config.lora is not None else self.weights()
+        if self.config.lora is None:
+            return self.weights()
+        return self._copy(_adapters(self.causal_lm))
+
+    def _copy(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        copies = {}
+        for name, value in state.items():
+            copy = whole(value)
+            if self._keeps_whole:
+                copies[name] = copy
+        return copies
+
+    @property
+    def _keeps_whole(self) -> bool:
+        """Whether this process has room for what all put together: of sharded weights the first."""
+        return not self.sharded or bool(self.accelerator.is_main_process)
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimiser's state dict, which any number of processes can go on from."""
+        if not self.sharded:
+            state: dict[str, Any] = self.optimizer.state_dict()
+            return state
+        return whole_optimizer_state(self.optimizer, keep=self._keeps_whole)
+
+    def load_optimizer_state(self, state: dict[str, Any]) -> None:
+        """Take what ``optimizer_state`` gave."""
+        if self.sharded:
+            load_whole_optimizer_state(self.optimizer, state)
+        else:
+            self.optimizer.load_state_dict(state)
 
     def load_trained_weights(self, weights: dict[str, Tensor]) -> None:
         """Replace what is trained; ValueError, changing nothing, if it does not fit."""
@@ -189,7 +235,12 @@ class GradientStepper:
                 f"the adapters differ in {min(strange)}; load them into the model and with the"
                 " learner.lora that they were trained with"
             )
-        model.load_state_dict(weights, strict=False)
+        if self.sharded:
+            own = model.state_dict()
+            for name, value in weights.items():
+                fill(own[name], value)
+        else:
+            model.load_state_dict(weights, strict=False)
 
 
 def _adapters(model: nn.Module) -> dict[str, Tensor]:

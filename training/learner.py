@@ -88,8 +88,9 @@ class Learner:
         self._device: torch.device = accelerator.device
         self._reference: PolicyModule | None = None
         if reference is not None:
-            reference.requires_grad_(False).eval().to(self._device)
+            reference.requires_grad_(False).eval()
             self._reference = PolicyModule(reference, config, entropy_gradient=False, pixels=pixels)
+            self._stepper.place(self._reference)
         self._shuffler = torch.Generator().manual_seed(config.seed)
 
     def update(
@@ -194,8 +195,11 @@ class Learner:
         return -float(self._logprobs(rows, self._stepper.policy).sum()) / tokens
 
     def weights(self) -> dict[str, Tensor]:
-        """A copy of the model's state dict, adapters merged, for an engine or a file."""
-        return {name: value.detach().clone() for name, value in self._stepper.weights().items()}
+        """A copy of the model's state dict, adapters merged, for an engine or a file.
+
+        Of sharded weights the first process gets it, and the others an empty one.
+        """
+        return self._stepper.weights()
 
     def adapters(self, base: Path) -> Adapters:
         """A copy of what is learned beside the weights of ``base``, from which this one began.
@@ -213,8 +217,8 @@ class Learner:
         """Everything that the next step depends on, as ``torch.save`` takes it."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         return {
-            "weights": {k: v.detach().clone() for k, v in self._stepper.trained_weights().items()},
-            "optimizer": self._stepper.optimizer.state_dict(),
+            "weights": self._stepper.trained_weights(),
+            "optimizer": self._stepper.optimizer_state(),
             "step": self.step,
             "skipped_steps": self.skipped_steps,
             "shuffler": self._shuffler.get_state(),
@@ -228,7 +232,7 @@ class Learner:
         Raises ValueError, changing nothing, if the weights are another model's.
         """
         self._stepper.load_trained_weights(state["weights"])
-        self._stepper.optimizer.load_state_dict(state["optimizer"])
+        self._stepper.load_optimizer_state(state["optimizer"])
         self.step = state["step"]
         self.skipped_steps = state["skipped_steps"]
         self._shuffler.set_state(state["shuffler"].cpu())

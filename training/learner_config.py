@@ -67,8 +67,19 @@ class LearnerConfig(BaseModel):
     gradient_checkpointing: bool = False
     """Keep each layer's input alone and compute the rest again on the way back: about a third
     more work for a fraction of the memory."""
+    sharded: bool = False
+    """Where several processes train, cut weights, gradients and optimiser among them (FSDP2): for
+    models that one GPU does not hold."""
     seed: int = 0
     """Of the order in which groups are dealt to mini-batches."""
+
+    @model_validator(mode="after")
+    def _adapters_are_whole(self) -> Self:
+        if self.sharded and self.lora is not None:
+            raise ValueError(
+                "sharded is for training all weights, and lora leaves little to cut: take one out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cosine_has_an_end(self) -> Self:

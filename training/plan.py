@@ -223,6 +223,9 @@ def _memory(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
         f" {_size(memory.gradients)} + optimiser {_size(memory.optimiser)} + activations"
         f" {_size(memory.activations)}{images}{reference}"
     )
+    if config.learner.sharded:
+        cut = memory.weights + memory.gradients + memory.optimiser + memory.reference
+        yield f"  of it {_size(cut)} are cut among the learner's processes, where there are several"
     yield (
         f"  engine {_size(memory.engine)} = weights {_size(memory.engine_weights)} + KV cache"
         f" {_size(memory.kv_cache)}{looks}"

@@ -87,7 +87,7 @@ class Team:
         if _size() == 1:
             return plan.learner()
         _tell(("learner", (plan,)))
-        return _led(plan.learner())
+        return _led(plan.learner(), hollow_state=plan.config.sharded)
 
 
 def follow() -> None:
@@ -106,13 +106,20 @@ def follow() -> None:
             continue  # the leader has met the same, and says so
 
 
-def _led(learner: Learner) -> Learner:
-    """The same, with every order told to the others first."""
+def _led(learner: Learner, *, hollow_state: bool) -> Learner:
+    """The same, with every order told to the others first.
+
+    Where weights are cut, the others get their pieces of a state as it is loaded, and are not sent
+    the whole.
+    """
+    from webdojo.training.sharding import hollow
+
     for name in ORDERS:
         method = getattr(learner, name)
 
         def told(*arguments: Any, name: str = name, method: Any = method) -> Any:
-            _tell((name, arguments))
+            bare = hollow_state and name == "load_state_dict"
+            _tell((name, tuple(map(hollow, arguments)) if bare else arguments))
             return method(*arguments)
 
         setattr(learner, name, told)

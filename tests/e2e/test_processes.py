@@ -33,9 +33,11 @@ def launch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_do_the_run_of_one(tmp_path: Path) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("sharded", ["false", "true"])
+def test_two_processes_do_the_run_of_one(tmp_path: Path, sharded: str) -> None:
     coin_run(tmp_path)
-    found = launch(tmp_path, "train", "coin.toml")
+    found = launch(tmp_path, "train", "coin.toml", "--set", f"learner.sharded={sharded}")
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("run folder:") == 1  # one process speaks
     run = RunFolder.existing(tmp_path / "runs" / "coin")

@@ -164,6 +164,7 @@ def test_the_plan_tells_batches_splits_and_downloads() -> None:
     assert "200 updates = 25,600 episodes" in text
     assert "unseen_tasks, 63 tasks × 5 held-out seeds" in text
     assert "Qwen/Qwen3-VL-8B-Instruct" in text
+    assert "GiB are cut among the learner's processes" in text
 
 
 def test_the_plan_tells_of_unseen_tasks_of_a_trained_kind() -> None:
