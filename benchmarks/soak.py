@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 
 import psutil
 
@@ -60,7 +61,8 @@ async def soak(episodes: int, environments: int) -> dict[str, object]:
                     lost += 1
                 if number % max(1, episodes // LOOKS) == 0:
                     sizes.append((number, round(memory_mib(), 1)))
-                    print(f"{number:6} episodes {sizes[-1][1]:8.1f} MiB, {lost} lost", flush=True)
+                    line = f"{number:6} episodes {sizes[-1][1]:8.1f} MiB, {lost} lost"
+                    print(line, file=sys.stderr, flush=True)
 
         await asyncio.gather(*(work() for _ in range(environments)))
         await pool.close()
@@ -83,8 +85,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--episodes", type=int, default=10_000)
     parser.add_argument("--environments", type=int, default=16)
+    parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
-    print(json.dumps(asyncio.run(soak(given.episodes, given.environments))))
+    found = asyncio.run(soak(given.episodes, given.environments))
+    print(json.dumps(found) if given.json else "\n".join(f"{k}: {v}" for k, v in found.items()))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ import typer
 from webdojo.tasks.errors import UserError
 
 EXAMPLE = "Example: webdojo bench env --json"
-PARTS = ("env", "prune", "pool", "train")
+PARTS = (
+    *("env", "screenshots", "soak", "prune", "pool", "learner", "throughput", "controls"),
+    "normalizers",
+)
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 """Part of a source checkout, not of the installed package."""
 
