@@ -39,8 +39,8 @@ def model(seed: int) -> Qwen2ForCausalLM:
     )  # fmt: skip
 
 
-async def trace() -> tuple[list[list[tuple[float, int]]], tuple[float, float]]:
-    """Time (ms) and version of each token of each response, and when the refresh was under way."""
+async def trace() -> tuple[list[list[tuple[float, int]]], tuple[float, float], float]:
+    """Time (ms) and version of each token of each response, when the refresh was, and its copy."""
     engine = TransformersEngine(model(0), slots=RESPONSES, eos_token_ids=(), threads=1)
     await engine.generate([7] * 64, Sampling(max_tokens=20))
     fresh = model(1).state_dict()
@@ -66,7 +66,7 @@ async def trace() -> tuple[list[list[tuple[float, int]]], tuple[float, float]]:
     served = 1000 * (time.perf_counter() - begun)
     found = [await response for response in responses]
     await engine.close()
-    return found, (asked, served)
+    return found, (asked, served), 1000 * engine.counters.swap_s
 
 
 def draw(rows: list[list[tuple[float, int]]], refresh: tuple[float, float]) -> str:
@@ -112,15 +112,18 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows, refresh = asyncio.run(trace())
+    rows, refresh, copy_ms = asyncio.run(trace())
     given.picture.write_text(draw(rows, refresh), encoding="utf-8")
     pauses = [b[0] - a[0] for row in rows for a, b in pairwise(row)]
+    same = [b[0] - a[0] for row in rows for a, b in pairwise(row) if a[1] == b[1]]
     over = [b[0] - a[0] for row in rows for a, b in pairwise(row) if a[1] != b[1]]
     print(
         json.dumps(
             {
                 "refresh_ms": round(refresh[1] - refresh[0], 2),
+                "copy_ms": round(copy_ms, 2),
                 "pause_ms_median": round(sorted(pauses)[len(pauses) // 2], 2),
+                "pause_ms_longest_otherwise": round(max(same), 2),
                 "pause_ms_over_the_refresh": round(max(over), 2),
                 "responses_with_both_versions": len(over),
             }
