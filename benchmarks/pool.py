@@ -14,7 +14,8 @@ The real pool is driven with scripted latencies in simulated time, batch = slots
 Measured are 20 updates after a warm-up, mean over the seeds, against two synchronous baselines on
 the same slots with the same scripts: the full barrier (the same pool with η = 0), and a barrier
 that cuts off the last 5 % of the episodes. The bound on seconds an update is
-max(mean episode, update): every slot always busy and nothing thrown away.
+max(mean episode, update): every slot always busy and nothing thrown away. How much of it any pool
+could reach at a bound η on staleness is told beside it (``share_possible``, see its function).
 
     python benchmarks/pool.py --json
     python benchmarks/pool.py --slots 64 --staleness 2 --staleness 5
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import bisect
 import contextlib
 import itertools
 import json
@@ -243,12 +245,40 @@ def measure(slots: int, staleness: int, seeds: range) -> dict[str, float]:
         ),
         "speedup_cut": fmean(c / p.update_s for c, p in zip(cut, pools, strict=True)),
         "share_of_bound": fmean(bound_s / p.update_s for p in pools),
+        "share_possible": share_possible(staleness),
         "idle_share": fmean(p.idle_share for p in pools),
         "staleness_mean": fmean(p.staleness_mean for p in pools),
         "staleness_max": max(p.staleness_max for p in pools),
         "rejected_share": fmean(p.rejected_share for p in pools),
         "steps_mean": fmean(p.steps_mean for p in pools),
     }
+
+
+def share_possible(staleness: int, groups: int = 4000) -> float:
+    """The most of the bound that any pool could reach, whatever it knew.
+
+    At best a group's members all begin as a version begins, and the group is consumed η versions
+    later: with P seconds an update it has T = (η + 1)·P − update − copy. Of groups that take longer
+    the time until T is lost, so of shares s = mean episode / P those are possible for which P is at
+    least the slot time that a consumed episode costs, Σ min(duration, T) / (8 · share within T).
+    """
+    durations = [
+        [sum(script(0, f"{group}/{member}").steps_s) for member in range(GROUP_SIZE)]
+        for group in range(groups)
+    ]
+    longest = sorted(max(members) for members in durations)
+    flat = sorted(itertools.chain.from_iterable(durations))
+    sums = [0.0, *itertools.accumulate(flat)]
+    mean_s = sums[-1] / len(flat)
+    for thousandth in range(1000, 0, -1):
+        update_s = max(mean_s / (thousandth / 1000), UPDATE_S)
+        room_s = (staleness + 1) * update_s - UPDATE_S - COPY_S
+        within = bisect.bisect_right(longest, room_s) / groups
+        shorter = bisect.bisect_right(flat, room_s)
+        spent_s = (sums[shorter] + room_s * (len(flat) - shorter)) / len(flat)
+        if within and spent_s / within <= update_s * 1.0005:
+            return thousandth / 1000
+    return 0.0
 
 
 async def measure_cpu(slots: int, seconds: float) -> dict[str, float]:
