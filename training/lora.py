@@ -47,7 +47,6 @@ def adapter_tensors(model: nn.Module) -> dict[str, Tensor]:
     from peft.tuners.lora import Linear, LoraLayer
 
     found: dict[str, Tensor] = {}
-    whole = merged_weights(model)
     layers: dict[str, Any] = {n: m for n, m in model.named_modules() if isinstance(m, LoraLayer)}
     for name, layer in layers.items():
         factors = type(layer) is Linear and not layer.fan_in_fan_out
@@ -55,7 +54,7 @@ def adapter_tensors(model: nn.Module) -> dict[str, Tensor]:
             found[f"{name}.lora_A"] = layer.lora_A[_ADAPTER].weight.detach().clone()
             found[f"{name}.lora_B"] = layer.lora_B[_ADAPTER].weight.detach().clone()
         else:
-            found[f"{name}.weight"] = whole[f"{name}.weight"].detach().clone()
+            found[f"{name}.weight"] = _merged(layer, layer.base_layer.weight)
     return found
 
 
@@ -71,8 +70,12 @@ def merged_weights(model: nn.Module) -> dict[str, Tensor]:
     for name, value in model.state_dict().items():
         owner, _, own = name.rpartition(".base_layer.")
         if owner in layers:
-            added = layers[owner].get_delta_weight(_ADAPTER) if own == "weight" else 0
-            merged[f"{owner}.{own}"] = (value.float() + added).to(value.dtype)
+            merged[f"{owner}.{own}"] = _merged(layers[owner], value) if own == "weight" else value
         elif ".lora_" not in name:
             merged[name] = value
     return merged
+
+
+def _merged(layer: Any, weight: Tensor) -> Tensor:
+    added: Tensor = layer.get_delta_weight(_ADAPTER)
+    return (weight.float() + added).to(weight.dtype)
