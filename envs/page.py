@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.clock import PageClock
+from webdojo.envs.requests import Requests
 from webdojo.envs.snapshot import (
     MAIN_WORLD_API,
     Snapshot,
@@ -24,14 +25,11 @@ if TYPE_CHECKING:
     from playwright.async_api import Dialog, Page, Response
 
     from webdojo.envs.devtools import Session
-    from webdojo.envs.origins import Origins
     from webdojo.envs.tabs import Tabs
 
 ImageFormat = Literal["jpeg", "webp", "png"]
 GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
 """What Chromium says where the gate could not connect."""
-NO_CONTENT = (204, 205)
-"""Statuses of answers that leave the page as it is."""
 FRAME_MS = 17
 """Page time in which a page has noticed where the mouse is: one frame."""
 PLAYWRIGHT_KNOWS = (
@@ -61,12 +59,8 @@ class DrivenPage:
     def __init__(self, page: Page, cdp: Session, tabs: Tabs) -> None:
         self.page = page
         self.tabs = tabs
-        self._fetches: set[str] = set()
-        self._loading: set[str] = set()
-        """The same with what is on this machine."""
-        self._answered: set[str] = set()
-        """Documents that have been answered and that no frame shows yet."""
-        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self._fetches))
+        self.requests = Requests(cdp, tabs)
+        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched))
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
         self.frame_id = ""
         """Protocol id of the main frame."""
@@ -80,7 +74,6 @@ class DrivenPage:
         self._left = False
         self._told: str | None = None
         self._dragged: dict[str, Any] | None = None
-        self._busy: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def adopt(cls, page: Page, tabs: Tabs) -> Self:
@@ -89,16 +82,15 @@ class DrivenPage:
 
         try:
             driven = cls(page, await tabs.attach(page), tabs)
-            driven._listen(tabs.origins)
+            driven._listen()
             *_, tree = await asyncio.gather(
                 driven.clock.start(),
                 driven._cdp.send("Page.enable"),
                 driven.worlds.open(),
-                driven._cdp.send("Network.enable"),
-                driven._cdp.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+                driven.requests.open(),
                 driven._cdp.send("Page.getFrameTree"),
             )
-            driven.frame_id = tree["frameTree"]["frame"]["id"]
+            driven.frame_id = driven.requests.frame_id = tree["frameTree"]["frame"]["id"]
         except Error as error:
             raise BrowserDiedError(f"no new page: {error.message}") from error
         # A task navigates with the page it is handed. Playwright's own goto would wait for a load
@@ -255,7 +247,7 @@ class DrivenPage:
 
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""
-        if self._loading:
+        if self.requests.loading:
             # The look at the page has laid it out anew, and so asked for images not there yet.
             await self.clock.fetch()
         parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}
@@ -336,15 +328,7 @@ class DrivenPage:
             "DOM.setFileInputFiles", {"files": paths, "objectId": found["objectId"]}
         )
 
-    def _listen(self, origins: Origins) -> None:
-        self._cdp.on("Fetch.requestPaused", lambda event: self._start(self._guard(event, origins)))
-        self._cdp.on("Network.requestWillBeSent", self._fetch_began)
-        self._cdp.on("Network.responseReceived", self._fetch_answered)
-        self._cdp.on("Network.loadingFinished", self._fetch_ended)
-        self._cdp.on("Network.loadingFailed", self._fetch_ended)
-        self._cdp.on(
-            "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
-        )
+    def _listen(self) -> None:
         for event in PLAYWRIGHT_KNOWS:
             self._cdp.on(event, lambda _: self.tabs.moved())
         self._cdp.on("Input.dragIntercepted", self._drag_began)
@@ -354,51 +338,8 @@ class DrivenPage:
         self.page.on("dialog", self._answer)
         self.page.on("download", self.tabs.download)
 
-    def _fetch_began(self, event: dict[str, Any]) -> None:
-        self._loading.add(event["requestId"])
-        # What a file holds is there at once, whatever Chromium says of images.
-        if not event["request"]["url"].startswith(("file:", "data:", "blob:")):
-            self._fetches.add(event["requestId"])
-
-    def _fetch_answered(self, event: dict[str, Any]) -> None:
-        if event["type"] == "Document" and event["response"]["status"] not in NO_CONTENT:
-            self._answered.add(event["requestId"])
-
-    def _fetch_ended(self, event: dict[str, Any]) -> None:
-        request: str = event["requestId"]
-        self._fetches.discard(request)
-        self._loading.discard(request)
-        # A document that was answered, and given up before any frame showed it, is a download.
-        # Chromium tells of that itself, but only after the page's clock has gone on.
-        if request in self._answered and event.get("canceled"):
-            self.tabs.expect_download()
-        self._answered.discard(request)
-
     def _drag_began(self, event: dict[str, Any]) -> None:
         self._dragged = event["data"]
-
-    def _start(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._busy.add(task)
-        task.add_done_callback(self._busy.discard)
-
-    async def _guard(self, event: dict[str, Any], origins: Origins) -> None:
-        from playwright.async_api import Error
-
-        url: str = event["request"]["url"]
-        navigates = event.get("resourceType") == "Document"
-        request = {"requestId": event["requestId"]}
-        try:
-            if origins.allows(url):
-                await self._cdp.send("Fetch.continueRequest", request)
-                return
-            self.tabs.refused.append(url)
-            if navigates and event.get("frameId") == self.frame_id:
-                self.tabs.say(f"the page wanted to open {url}, which is outside this task: refused")
-            reason = "Aborted" if navigates else "BlockedByClient"
-            await self._cdp.send("Fetch.failRequest", {**request, "errorReason": reason})
-        except Error:
-            pass  # the page went away with its requests
 
     async def _answer(self, dialog: Dialog) -> None:
         from playwright.async_api import Error

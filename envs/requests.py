@@ -1,0 +1,90 @@
+"""What a page asks for: refused where it may not, and known while it is on its way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from webdojo.envs.devtools import Session
+    from webdojo.envs.tabs import Tabs
+
+NO_CONTENT = (204, 205)
+"""Statuses of answers that leave the page as it is."""
+HERE = ("file:", "data:", "blob:")
+"""What these hold is there at once, whatever Chromium says of images."""
+
+
+class Requests:
+    """The requests of one page."""
+
+    def __init__(self, cdp: Session, tabs: Tabs) -> None:
+        self.fetched: set[str] = set()
+        """Ids of requests to hosts that have not ended."""
+        self.loading: set[str] = set()
+        """The same with what is on this machine."""
+        self.frame_id = ""
+        """Protocol id of the page's main frame."""
+        self._cdp = cdp
+        self._tabs = tabs
+        self._answered: set[str] = set()
+        """Documents that have been answered and that no frame shows yet."""
+        self._busy: set[asyncio.Task[None]] = set()
+        cdp.on("Fetch.requestPaused", self._paused)
+        cdp.on("Network.requestWillBeSent", self._began)
+        cdp.on("Network.responseReceived", self._was_answered)
+        cdp.on("Network.loadingFinished", self._ended)
+        cdp.on("Network.loadingFailed", self._ended)
+        cdp.on(
+            "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
+        )
+
+    async def open(self) -> None:
+        """Let nothing pass unseen from now on."""
+        await asyncio.gather(
+            self._cdp.send("Network.enable"),
+            self._cdp.send("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
+        )
+
+    def _began(self, event: dict[str, Any]) -> None:
+        self.loading.add(event["requestId"])
+        if not event["request"]["url"].startswith(HERE):
+            self.fetched.add(event["requestId"])
+
+    def _was_answered(self, event: dict[str, Any]) -> None:
+        if event["type"] == "Document" and event["response"]["status"] not in NO_CONTENT:
+            self._answered.add(event["requestId"])
+
+    def _ended(self, event: dict[str, Any]) -> None:
+        request: str = event["requestId"]
+        self.fetched.discard(request)
+        self.loading.discard(request)
+        # A document that was answered, and given up before any frame showed it, is a download.
+        # Chromium tells of that itself, but only after the page's clock has gone on.
+        if request in self._answered and event.get("canceled"):
+            self._tabs.expect_download()
+        self._answered.discard(request)
+
+    def _paused(self, event: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._guard(event))
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+
+    async def _guard(self, event: dict[str, Any]) -> None:
+        from playwright.async_api import Error
+
+        url: str = event["request"]["url"]
+        navigates = event.get("resourceType") == "Document"
+        request = {"requestId": event["requestId"]}
+        tabs = self._tabs
+        try:
+            if tabs.origins.allows(url):
+                await self._cdp.send("Fetch.continueRequest", request)
+                return
+            tabs.refused.append(url)
+            if navigates and event.get("frameId") == self.frame_id:
+                tabs.say(f"the page wanted to open {url}, which is outside this task: refused")
+            reason = "Aborted" if navigates else "BlockedByClient"
+            await self._cdp.send("Fetch.failRequest", {**request, "errorReason": reason})
+        except Error:
+            pass  # the page went away with its requests
