@@ -1,7 +1,7 @@
 """A suite's certificate says what a check finds.
 
 It is written by ``webdojo tasks check miniwob --seeds 20 --write``, the other suite's with three
-to five seeds; each line has the outcome of every episode, and a check is held to those it plays too.
+to five seeds. Each line has the outcome of every episode; a check is held to those it plays too.
 """
 
 from __future__ import annotations
