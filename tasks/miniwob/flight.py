@@ -10,7 +10,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from webdojo.tasks.miniwob.task import RESULT, START, html_folder
+from webdojo.tasks.miniwob.task import LEFT, START, VERDICT, html_folder
 from webdojo.tasks.sites import Site
 from webdojo.tasks.splits import HELD_OUT_SEEDS
 from webdojo.tasks.task import Oracle, Outcome, Task
@@ -66,10 +66,14 @@ class FlightTask(Task):
     """
 
     viewport = (560, 667)
-    verdict = RESULT
     page_name: str
     folder: str
     """Folder of the airline's page in the package's folder ``flight``."""
+
+    @property
+    def verdict(self) -> str:  # type: ignore[override]
+        """What tells how the episode stands; leaving the page ends it."""
+        return f"location.href.split('#')[0] === {json.dumps(self.url)} ? ({VERDICT}) : {LEFT}"
 
     @property
     def url(self) -> str:
@@ -95,10 +99,10 @@ class FlightTask(Task):
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Read the page's own verdict."""
-        return self.judge(await page.evaluate(RESULT), answer)
+        return self.judge(await page.evaluate(self.verdict), answer)
 
     def judge(self, value: Any, answer: str | None) -> Outcome:
-        """Read what RESULT found."""
+        """Read what ``verdict`` found."""
         done, raw, reason = value
         return Outcome(float(done and raw >= 1), bool(done), str(reason or ""))
 

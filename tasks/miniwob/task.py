@@ -33,6 +33,7 @@ START = """async seed => {
   Math.seedrandom(seed);
   core.EPISODE_MAX_TIME = 2000000000;
   core.startEpisodeReal();
+  window[Symbol.for("webdojo.begun")] = true;
   const said = core.getUtterance();
   return typeof said === "string" ? said : said.utterance;
 }"""
@@ -40,6 +41,9 @@ SUCCESS = 0.9
 """Raw reward from which an attempt counts. Most pages give 1 or -1. A dozen give part marks: were
 any positive mark a success, as in BrowserGym, an untouched colour wheel would be (about 0.65)."""
 RESULT = "[WOB_DONE_GLOBAL, WOB_RAW_REWARD_GLOBAL, WOB_REWARD_REASON]"
+LEFT = "[true, 0, 'the page was left']"
+VERDICT = f"window[Symbol.for('webdojo.begun')] ? {RESULT} : {LEFT}"
+"""Another page, or this one loaded anew, has an easier question and a verdict of its own."""
 
 
 @lru_cache(maxsize=1)
@@ -59,7 +63,7 @@ class MiniWobTask(Task):
 
     viewport = (332, 214)
     reuse_page = True
-    verdict = RESULT
+    verdict = VERDICT
     page_name: str
     """File name of the page, without ``.html``."""
     folder = "miniwob"
@@ -89,10 +93,10 @@ class MiniWobTask(Task):
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Read the page's own verdict."""
-        return self.judge(await page.evaluate(RESULT), answer)
+        return self.judge(await page.evaluate(self.verdict), answer)
 
     def judge(self, value: Any, answer: str | None) -> Outcome:
-        """Read what RESULT found."""
+        """Read what ``verdict`` found; leaving the page ends the episode."""
         done, raw, reason = value
         return Outcome(float(done and raw >= SUCCESS), bool(done), str(reason or ""))
 
