@@ -265,9 +265,9 @@ class Chromium:
                 handle_sighup=False,
             )
             await self._pipe.joined()
-        except Error as error:
+        except (Error, TimeoutError) as error:
             self._release()
-            first = error.message.strip().splitlines()[0]
+            first = (str(error).strip() or "no answer in time").splitlines()[0]
             raise UserError(
                 f"Chromium at {executable} does not start: {first}; try `webdojo doctor`"
             ) from error

@@ -242,8 +242,8 @@ class WebEnv:
             given_up = action.name == "report_infeasible"
             async with tabs.surviving():
                 await self._perform(action)
-        except ActionError as refused:
-            error = str(refused)
+        except (ActionError, ValueError) as refused:
+            error = str(refused)  # a path or an address that no machine has is no address
         async with tabs.surviving():
             await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()

@@ -144,6 +144,8 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         except BrowserDiedError as died:
             self._lost, self._untold = True, ""
             return self._shown(last), 0.0, False, True, {"browser_died": str(died)}
+        except RuntimeError as over:
+            raise gymnasium.error.ResetNeeded(str(over)) from None
         self._last = step.observation
         info = {
             "message": step.message,

@@ -74,7 +74,8 @@ class DrivenPage:
         self.title = ""
         """Title when the page was last looked at."""
         self.closed = asyncio.Event()
-        self._left = False
+        self.held: set[str] = set()
+        """Keys that are held down."""
         self._told: str | None = None
         self._dragged: dict[str, Any] | None = None
 
@@ -134,16 +135,15 @@ class DrivenPage:
     async def leave(self) -> None:
         """Leave the document, and all that it keeps, for an empty one."""
         await self._goto("about:blank", wait_until="commit")
-        self._left = True
 
     async def forget_way(self) -> None:
-        """Let nothing lead back to before the document that ``leave`` has left."""
-        if self._left:
-            await self._cdp.send("Page.resetNavigationHistory")
-            self._left = False
+        """Let nothing lead back to before the document that is shown."""
+        await self._cdp.send("Page.resetNavigationHistory")
 
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""
+        while self.held:
+            await self.page.keyboard.up(self.held.pop())
         await self.move_mouse(0, 0)
         # A page that changes under a mouse just moved is drawn a frame late, in real time.
         await self.clock.run(FRAME_MS)

@@ -137,7 +137,11 @@ async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
 @action('goto("http://localhost:8000/")')
 async def goto(page: DrivenPage, url: str) -> None:
     """Open an address."""
-    if urlsplit(url).scheme not in ("http", "https", "file"):
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:  # an unfinished IPv6 address, say
+        scheme = ""
+    if scheme not in ("http", "https", "file"):
         raise ActionError(f"goto: {url!r} is not an absolute http, https or file address")
     if not page.tabs.origins.allows(url):
         raise ActionError(
@@ -250,12 +254,14 @@ async def keyboard_type(page: DrivenPage, text: str) -> None:
 async def keyboard_down(page: DrivenPage, key: str) -> None:
     """Press a key and hold it."""
     await _keyboard(page.page.keyboard.down(key), key)
+    page.held.add(key)
 
 
 @action('keyboard_up("Shift")')
 async def keyboard_up(page: DrivenPage, key: str) -> None:
     """Let go of a key."""
     await _keyboard(page.page.keyboard.up(key), key)
+    page.held.discard(key)
 
 
 @action('keyboard_insert_text("some text")')

@@ -73,6 +73,7 @@ def resume(path: Path) -> Path:
         return path
     config = folder.config()
     load_files(map(str, config.tasks.files))
+    with_whole_suites(config)  # what is held out may have changed since, or the configuration
     return _go(config, lambda: folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import reprlib
 import unicodedata
 from functools import lru_cache
 
@@ -70,11 +71,15 @@ def unreadable(found: object) -> str:
 
 def shown(found: object, most: int = 80) -> str:
     """A value for a message, cut where it gets long."""
-    try:
-        text = repr(found)
-    except RecursionError:
-        return "what lies too deep inside itself to be shown"
-    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+    if isinstance(found, str):
+        text = repr(found[: most + 1])
+        return text if len(found) <= most else f"{text[:most]}… ({len(found)} characters)"
+    # A value may hold itself many times over: it is written no further than it is shown.
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = most
+    brief.maxdict = brief.maxlist = brief.maxtuple = brief.maxset = most // 4
+    text = brief.repr(found)
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def as_text(found: object) -> str | None:

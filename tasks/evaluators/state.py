@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jmespath
 from jmespath.exceptions import JMESPathError
@@ -12,6 +12,8 @@ from pydantic import Field, field_validator
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, Verdict
 
 LONGEST_QUERY = 4096
+MOST_COPIES = 10_000
+"""How many times over the same value may be in what a query finds."""
 
 
 class State(Evaluator):
@@ -30,6 +32,8 @@ class State(Evaluator):
     def _is_one(cls, query: str) -> str:
         try:
             compiled = jmespath.compile(query)
+            if _copies(compiled.parsed) > MOST_COPIES:
+                raise ValueError(f"{query[:60]!r}… asks for the same thing too many times over")
             with suppress(JMESPathError):  # nothing is no state that it need be able to ask
                 compiled.search(None)
         except RecursionError:
@@ -50,6 +54,18 @@ class State(Evaluator):
             return Verdict(False, f"{self.query}: {_line(error)}")
         reason = self.expected.mismatch(found)
         return Verdict(not reason, reason and f"{self.query}: {reason}")
+
+
+def _copies(parsed: Any) -> int:
+    """How many times over a value may be in what is found: each list of queries may double it."""
+    copies, nodes = 1, [parsed]
+    while nodes and copies <= MOST_COPIES:
+        node = nodes.pop()
+        children = [child for child in node.get("children", ()) if isinstance(child, dict)]
+        if node.get("type") in ("multi_select_list", "multi_select_dict"):
+            copies *= max(1, len(children))
+        nodes += children
+    return copies
 
 
 def _line(error: BaseException) -> str:

@@ -25,8 +25,9 @@ _log = logging.getLogger(__name__)
 EPISODE_COOKIE = "webdojo-episode"
 CONTROL_HEADER = "x-webdojo-control"
 DOMAIN = ".localhost"
-RESERVED = {("POST", "/reset"), ("GET", "/state")}
-"""What only WebDojo may ask of a site: a page that could would read or wipe its own score."""
+RESERVED = {"/reset", "/state"}
+"""What only WebDojo may ask of a site: a page that could would read or wipe its own score, by any
+method where the application does not look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class SiteServer:
             name == CONTROL_HEADER.encode() and secrets.compare_digest(value, self.control.encode())
             for name, value in headers
         )
-        if (scope.get("method"), scope["path"]) in RESERVED and not ours:
+        if scope["path"].rstrip("/") in RESERVED and not ours:
             await _refuse(scope, receive, send, b"not found")
             return
         scope["headers"] = _without_ours(headers)

@@ -271,3 +271,12 @@ async def test_thousandths_are_scaled_to_the_viewport(open_page) -> None:
     )
     assert logged(await page.look("mouse_click(500, 250)")) == "250,100;"
     assert "outside" in (await page.look("mouse_click(1001, 5)")).last_action_error
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    "action", ['goto("http://[")', 'goto("https://a]/")', 'upload_file("1", "/\\ud800")']
+)
+async def test_an_address_that_is_none_is_an_error_and_no_exception(open_page, action) -> None:
+    page = await open_page("<input type=file>")
+    assert (await page.look(action)).last_action_error

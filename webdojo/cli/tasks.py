@@ -66,12 +66,15 @@ def show(
     width, height = entry.task.viewport
     facts = _facts(entry) | {
         "viewport_px": [width, height],
+        "group": entry.task.group,
+        "caveats": dict(entry.task.caveats),
         "description": inspect.cleandoc(_own_words(entry)),
     }
     if json:
         _print_json(facts)
         return
     facts["viewport_px"] = f"{width} x {height}"
+    facts["caveats"] = "; ".join(f"{check}: {why}" for check, why in entry.task.caveats.items())
     for name, value in facts.items():
         typer.echo(f"{name:<12} {value}")
 

@@ -72,6 +72,20 @@ async def test_the_first_pages_leave_no_trace() -> None:
     assert await differences(QUICK, 7, wildly=1) == []
 
 
+async def test_a_key_held_in_one_episode_is_not_held_in_the_next() -> None:
+    task = registry.get("miniwob.enter-text")
+    async with Chromium() as chromium, WebEnv(chromium) as env:
+        seen = []
+        for before in ("noop(1)", 'keyboard_down("Control")'):
+            await env.reset(task, 1)
+            await env.step(before)
+            shown = (await env.reset(task, 2)).pruned_html
+            bid = shown.split("<input bid=")[1].split()[0]
+            seen.append((await env.step(f'press("{bid}", "a")')).observation.pruned_html)
+        assert seen[0] == seen[1]
+        assert "a" in seen[0].split("<input")[1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [11, 12])

@@ -125,8 +125,9 @@ async def test_a_page_can_neither_read_nor_wipe_its_score(chromium: Chromium) ->
     episode = await site.begin(page, 1)
     await page.goto(site.url("/"))
     ask = "([path, method]) => fetch(path, {method}).then(answer => answer.status)"
-    assert await page.evaluate(ask, ["/state", "GET"]) == 404
-    assert await page.evaluate(ask, ["/reset", "POST"]) == 404
+    for path in ("/state", "/reset", "/state/"):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            assert await page.evaluate(ask, [path, method]) == 404, (method, path)
     assert (await episode.state())["begun"] == {"seed": 1}
     await page.goto(site.url("/cookies"))
     assert await page.inner_text("body") == "a=1"
