@@ -42,6 +42,7 @@ PART_MARKS = {
     " of a wrong person",
     "right-angle": "an angle that is less than 45° off earns part of the marks",
 }
+"""Pages on which a wrong solution may earn some of the marks, any of which count here."""
 _INSIDE = "the button may cover the middle of what holds it: who clicks that clicks the button"
 MUTABLE = {
     "click-collapsible": _INSIDE,
@@ -49,7 +50,6 @@ MUTABLE = {
     "highlight-text": "a marking that ends below the paragraph takes in all of it",
 }
 """Pages on which a changed solution may be as right; the other suite's instances do not show it."""
-"""Pages on which a wrong solution may earn some of the marks, any of which count here."""
 PAGE_SEEDS = range(1_000_000)
 """BrowserGym draws the page's seed from these, by NumPy's generator under the episode's."""
 # BrowserGym empties the goal's place on the page. Here it is only hidden: pages read it again. An
