@@ -372,9 +372,11 @@ class WebEnv:
     async def _picture(self, page: DrivenPage, snapshot: Snapshot, spec: ScreenshotSpec) -> bytes:
         """The page as it looks; the last picture of it where nothing can have changed that."""
         last, before = self._last, self._pictured
-        self._pictured = (page, snapshot.picture)
-        if snapshot.picture and before == self._pictured and last and last.tree == snapshot.tree:
-            return last.screenshot
+        self._pictured = None
+        if snapshot.picture:
+            self._pictured = (page, f"{snapshot.picture} {await page.styled()}")
+            if before == self._pictured and last and last.tree == snapshot.tree:
+                return last.screenshot
         if not spec.marks:
             return await page.screenshot(spec.image_format, spec.quality)
         return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "webp", "png"]
 GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
 """What Chromium says where the gate could not connect."""
+STYLED = ("LayoutCount", "RecalcStyleCount")
 FRAME_MS = 17
 """Page time in which a page has noticed where the mouse is: one frame."""
 PLAYWRIGHT_KNOWS = (
@@ -90,6 +91,7 @@ class DrivenPage:
             *_, tree = await asyncio.gather(
                 driven.clock.start(),
                 driven._cdp.send("Page.enable"),
+                driven._cdp.send("Performance.enable"),
                 driven.worlds.open(),
                 driven.requests.open(),
                 driven._cdp.send("Page.getFrameTree"),
@@ -247,6 +249,11 @@ class DrivenPage:
 
     async def _now_ms(self) -> float:
         return float(await self.worlds.evaluate(self.frame_id, "Date.now()"))
+
+    async def styled(self) -> str:
+        """How often styles and places were worked out: while they were not, they are the same."""
+        metrics = (await self._cdp.send("Performance.getMetrics"))["metrics"]
+        return " ".join(str(one["value"]) for one in metrics if one["name"] in STYLED)
 
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""

@@ -114,10 +114,11 @@
   };
   const picture = () => {
     heard();
-    if (untold) return "";
+    if (untold || CSS.highlights?.size) return "";
     let rules = 0;
     try { for (const sheet of sheetsOf(document)) rules += sheet.cssRules.length; } catch { /* another origin's */ }
-    return [loaded, changes, pressed, rules, scrollX, scrollY, innerWidth, innerHeight].join();
+    const undecided = document.querySelectorAll(":indeterminate").length;
+    return [loaded, changes, pressed, rules, undecided, scrollX, scrollY, innerWidth, innerHeight].join();
   };
 
   // What keeps the page from being at rest: "" if nothing does. One change, such as a clock's, is not

@@ -130,3 +130,35 @@ def test_marks_stay_in_the_picture() -> None:
     assert (0x15, 0x65, 0xC0) in colours
     assert (0x2E, 0x7D, 0x32) not in colours
     assert (0x6A, 0x1B, 0x9A) not in colours
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<input type=checkbox id=c><script>go = () => { c.indeterminate = true }</script>",
+        "<style>p{background:red}</style><p>x<script>go = () => {"
+        " document.styleSheets[0].cssRules[0].style.background = 'blue' }</script>",
+        "<style>p{background:red}</style><p>x<script>go = () => {"
+        " document.styleSheets[0].disabled = true }</script>",
+        "<p id=p>x<script>go = () => p.animate([{background: 'red'}, {background: 'blue'}],"
+        " {duration: 300, fill: 'forwards'})</script>",
+        "<div id=h></div><script>const root = h.attachShadow({mode: 'closed'});"
+        " root.innerHTML = '<p style=background:red>x'; go = () => {"
+        " root.firstChild.style.background = 'blue' }</script>",
+        "<style>:invalid{background:red}</style><input id=c><script>go = () =>"
+        " c.setCustomValidity('no')</script>",
+        "<style>::highlight(k){background:red}</style><p id=p>text<script>go = () => {"
+        " const all = new Range(); all.selectNodeContents(p);"
+        " CSS.highlights.set('k', new Highlight(all)) }</script>",
+    ],
+    ids=["undecided", "rule", "sheet", "animated", "closed-shadow", "invalid", "highlight"],
+)
+async def test_a_change_that_no_event_tells_is_drawn(open_page, html: str) -> None:
+    page = await open_page(html, screenshot=ScreenshotSpec("png"))
+    before = (await page.look("noop(50)")).screenshot
+    assert (await page.look("noop(50)")).screenshot is before
+    await page.env.page.evaluate("setTimeout(() => go(), 20); 0")
+    after = (await page.look("noop(200)")).screenshot
+    assert after != before
+    assert after == await page.env.page.screenshot("png", 80)
