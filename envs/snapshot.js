@@ -37,7 +37,10 @@
   const firstOf = getter(Node, "firstChild"), nextOf = getter(Node, "nextSibling");
   const parentOf = getter(Node, "parentNode"), documentOf = getter(Node, "ownerDocument");
   const isConnected = getter(Node, "isConnected");
-  const tagOf = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
+  const tagName = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
+  // A document that is XML has the tags of its HTML in small letters.
+  const tagOf = document.contentType === "text/html" ? tagName : (element) =>
+    element instanceof HTMLElement ? tagName(element).toUpperCase() : tagName(element);
   const attributesOf = getter(Element, "attributes"), hasAttributes = method(Element, "hasAttributes");
   const attribute = method(Element, "getAttribute"), hasAttribute = method(Element, "hasAttribute");
   const checkVisibility = method(Element, "checkVisibility"), { PLAIN } = sight;

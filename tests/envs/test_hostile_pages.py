@@ -138,6 +138,20 @@ async def test_no_policy_keeps_a_page_from_being_seen(open_page, site, policy) -
     assert 'textbox"bob"' in seen.outline
 
 
+async def test_a_page_that_is_xml_is_seen_as_any_other(open_page, site) -> None:
+    site.pages["/"] = (
+        "<html xmlns='http://www.w3.org/1999/xhtml'><body><button>Go</button><a href='/b'>Link</a>"
+        "<input aria-label='Name'/><select><option>One</option></select><textarea>tt</textarea>"
+        "</body></html>"
+    )
+    site.headers["/"] = {"Content-Type": "application/xhtml+xml"}
+    page = await open_page("")
+    for tag in ("<button bid=", "<a bid=", "<input bid=", "<select bid=", "<textarea bid="):
+        assert tag in page.first.pruned_html
+    seen = await page.look(call("fill", page.bid("Name"), "bob"))
+    assert 'textbox"bob"' in seen.outline
+
+
 FRAME = """<!doctype html><p>in {name}</p>
 <button onclick="this.textContent = 'hit {name}'">Go {name}</button>
 <input aria-label="Name {name}"><div id=d>Div {name}</div>
