@@ -33,7 +33,8 @@ def within(
         f" with {hidden} elements to act on"
     )
     room = max_characters - len(note) - 10
-    kept = shown[: max(0, room)].rpartition("\n")[0]
+    kept = shown[: max(0, room)]
+    kept = kept.rpartition("\n")[0] or kept.rpartition(" ")[0]
     return f"{kept}\n{note.format(len(shown) - len(kept))}"[:max_characters]
 
 

@@ -71,10 +71,9 @@ class Fold:
         """What was left out, how much of it, and the action that brings it into view."""
         what = "row" if self.rows == 1 else "rows"
         acts = f", {self.elements} to act on" if self.elements else ""
-        return (
-            f"… {self.rows} more {what}: {self.characters} characters{acts};"
-            f" scroll(0, {self.scroll_px}) shows more"
-        )
+        # Without a browser nothing is known of where things lie.
+        way = f"; scroll(0, {self.scroll_px}) shows more" if self.scroll_px else ""
+        return f"… {self.rows} more {what}: {self.characters} characters{acts}{way}"
 
 
 def to_html(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
@@ -39,6 +39,17 @@ COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
 """Arguments that are places in the viewport."""
 SETTLE_STEP_MS = 250
 """Page time between two looks at a page that is not at rest."""
+Coordinates = Literal["pixels", "thousandths"]
+FEWEST = 100
+"""Characters in which a page, or that it was cut, can be told."""
+WANTED = {
+    "coordinates": f"one of {', '.join(get_args(Coordinates))}",
+    "max_characters": f"at least {FEWEST}, or None",
+    "rules": "functions of a beautifulsoup4 soup",
+    "settle_ms": "0 or more milliseconds",
+    "settle_cap_ms": "0 or more milliseconds",
+    "step_timeout_s": "more than 0 seconds",
+}
 MAX_REUSES = 50
 """Episodes that one page is used for: what pages keep adds up, and goes only with their process."""
 CLOSE_TIMEOUT_S = 2.0
@@ -53,7 +64,7 @@ class EnvSpec:
     screenshot: ScreenshotSpec | None = None
     actions: frozenset[str] | None = None
     """Names of the verbs allowed; None allows all."""
-    coordinates: Literal["pixels", "thousandths"] = "pixels"
+    coordinates: Coordinates = "pixels"
     """What x and y of mouse actions count: CSS pixels, or thousandths of the viewport's size."""
     max_characters: int | None = None
     """Bound on each text form of the page but ``html``; None shows the whole page."""
@@ -72,6 +83,16 @@ class EnvSpec:
             raise ValueError(
                 f"unknown observation mode {min(unknown)!r}; known: {', '.join(TEXT_MODES)}"
             )
+        wrong = {
+            "coordinates": self.coordinates not in get_args(Coordinates),
+            "max_characters": self.max_characters is not None and self.max_characters < FEWEST,
+            "rules": not all(callable(rule) for rule in self.rules),
+            "settle_ms": self.settle_ms < 0,
+            "settle_cap_ms": self.settle_cap_ms < 0,
+            "step_timeout_s": not self.step_timeout_s > 0,
+        }
+        for name in (name for name, is_wrong in wrong.items() if is_wrong):
+            raise ValueError(f"{name}={getattr(self, name)!r}: give {WANTED[name]}")
 
 
 @dataclass(frozen=True, slots=True)

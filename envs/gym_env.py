@@ -87,7 +87,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         """
         self.render_mode = render_mode
         spec = EnvSpec(
-            modes=tuple(modes),
+            modes=(modes,) if isinstance(modes, str) else tuple(modes),
             screenshot=ScreenshotSpec("png") if screenshot else None,
             actions=None if actions is None else action_set(actions),
             coordinates=coordinates,

@@ -72,10 +72,12 @@ def prune_html(
 
 
 def _cut(text: str, max_characters: int) -> str:
-    """The first lines, and one that tells how much is left out."""
+    """As much as fits, and a line that tells how much is left out."""
     note = "… cut: {} more characters, {} elements to act on; scroll(0, 200) shows other parts"
     room = max_characters - len(note) - 12
-    kept = text[: max(0, room)].rpartition("\n")[0]
+    kept = text[: max(0, room)]
+    # Whole lines, or whole words where a line is longer than what fits.
+    kept = kept.rpartition("\n")[0] or kept.rpartition(" ")[0]
     left = text[len(kept) :]
     return f"{kept}\n{note.format(len(left), left.count(' bid='))}".lstrip()[:max_characters]
 

@@ -176,6 +176,22 @@ def test_rules_of_ones_own_and_a_bound_hold_at_every_look() -> None:
             assert len(short) <= 120 < len(text)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("coordinates", "relative"),
+        ("max_characters", -1),
+        ("max_characters", 10),
+        ("rules", [3]),
+        ("settle_ms", -1),
+        ("step_timeout_s", 0.0),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(option: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{option}=.*: give "):
+        gymnasium.make(env_id("miniwob.click-button"), **{option: value})
+
+
 def test_a_window_is_asked_of_a_chromium_that_has_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,7 @@ def test_many_rows_are_folded_and_said_to_be() -> None:
     lines = text.splitlines()
     assert lines[0] == "Orders"
     assert lines[21] == "<tr><td>19<td><a bid=20>open 19</a>"
-    assert lines[22] == "… 180 more rows: 1820 characters, 180 to act on; scroll(0, 0) shows more"
+    assert lines[22] == "… 180 more rows: 1820 characters, 180 to act on"
     assert lines[23] == "</table>"
     assert lines[24] == "End"
     assert prune_html(f"<table>{rows}</table>").count("<tr>") == 200
@@ -217,3 +217,17 @@ def test_the_tree_of_html_tells_form_state() -> None:
     select, switch = (node for node in tree.walk() if node.actionable)
     assert select.state["value"] == "b"
     assert switch.state["checked"] is True
+
+
+def test_a_text_longer_than_the_budget_is_shown_as_far_as_it_goes() -> None:
+    pruned = prune_html("<p>" + "word " * 2000 + "</p>", max_characters=4000)
+    assert 3800 < len(pruned) <= 4000
+    assert pruned.startswith("word word")
+    assert "… cut: " in pruned
+
+
+def test_no_fold_of_a_page_without_places_tells_where_to_scroll() -> None:
+    table = "<table>" + "<tr><td>a<td>b" * 100 + "</table>"
+    pruned = prune_html(table, max_rows=5)
+    assert "… 95 more rows" in pruned
+    assert "scroll" not in pruned
