@@ -72,7 +72,9 @@ def _trained(agent: str) -> tuple[str, ...] | None:
     config = load_config(str(run / "config.toml"))
     before = config.policy.checkpoint
     # What a model hub gives has seen none of these tasks in a run of ours.
-    earlier = (_trained(before) if Path(before).is_dir() else ()) or ()
+    earlier = _trained(before) if Path(before).is_dir() else ()
+    if earlier is None:
+        return None
     own: tuple[str, ...] = ()
     if config.warm_start.episodes_per_task:
         own += config.tasks.demonstrated

@@ -143,7 +143,8 @@ async def _play_all(
         began = time.perf_counter()
         found.oracle = run = await play_oracle(env, task, seed, watch, solver=entry.task())
         found.seconds = time.perf_counter() - began
-        for action, view, shown in zip(run.actions, views, pruned, strict=True):
+        # An action that raised was seen and not done.
+        for action, view, shown in zip(run.actions, views, pruned, strict=False):
             found.kept.extend(targets_kept(action, view.boxes, shown))
         if number < effort.trials and run.reward >= 1:
             wrong = without_last(run.actions)

@@ -64,6 +64,8 @@ async def play_oracle(
             raise TypeError(f"oracle must yield actions; it returned {oracle!r}")
         text = next(oracle)
         while True:
+            if not isinstance(text, str):
+                raise TypeError(f"the oracle yielded {text!r}, which is no action")
             watch(observation, view)
             step = await env.step(text)
             actions.append(text)

@@ -15,6 +15,9 @@ from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, 
 from webdojo.tasks.evaluators.normalise import shown
 
 MOST_ROWS = 10_000
+LONGEST_VALUE = 1 << 20
+"""Bytes of a text or blob, and of the query itself."""
+LONGEST_PATTERN = 1_000
 _ALLOWED = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -79,6 +82,9 @@ class Database(Evaluator):
         with closing(sqlite3.connect(address, uri=True, timeout=self.limit_s)) as connection:
             ends = time.monotonic() + self.limit_s
             connection.set_progress_handler(lambda: int(time.monotonic() > ends), 1000)
+            # Nor does what one function makes grow past all bounds before that is asked.
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LONGEST_PATTERN)
             connection.set_authorizer(_authorise)
             cursor = connection.execute(self.query, self.parameters)
             rows = [list(row) for row in cursor.fetchmany(MOST_ROWS)]

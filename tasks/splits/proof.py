@@ -124,7 +124,17 @@ def _leaks(train: Split, held_out: Split, kinds: Iterable[_Kinds]) -> tuple[str,
 
 
 def _pages(task_id: str) -> str:
-    return registry.entry(task_id).task.same_pages_as or task_id
+    """The task whose pages these are: one that is named, or that this is but another name of."""
+    task = registry.entry(task_id).task
+    if task.same_pages_as:
+        registry.entry(task.same_pages_as)  # a name that is none would part what is one
+        return task.same_pages_as
+    base = task.__mro__[1]
+    own = {name for name in vars(task) if not name.startswith("_")} - LABELS
+    known = getattr(base, "id", "")
+    if known and not own and known in registry.task_ids(known.split(".", 1)[0]):
+        return _pages(known)
+    return task_id
 
 
 def _page_seeds(task_id: str, split: Split) -> range:
@@ -140,18 +150,21 @@ def _sites(task_id: str) -> set[str]:
     """The sites that a task names, or else the hosts that it may reach, or else none but itself."""
     task = registry.get(task_id)
     named = {task.site, *task.other_sites} - {""}
-    return named or {_host(origin) for origin in task.allowed_origins} or {task_id}
+    reached = (urlsplit(origin).netloc or origin for origin in task.allowed_origins)
+    return set(map(_one_name, named or reached)) or {task_id}
 
 
-def _host(origin: str) -> str:
-    """``www.`` is no other site, and a folder of files is one."""
-    return urlsplit(origin).netloc.removeprefix("www.") or origin
+def _one_name(site: str) -> str:
+    """``www.``, capitals and a last dot make no other site; a folder of files is one."""
+    return site if "/" in site else site.lower().removeprefix("www.").rstrip(".")
 
 
 def _difficulty(task_id: str) -> set[str]:
     return {registry.entry(task_id).task.difficulty}
 
 
+LABELS = {"id", "group", "difficulty", "horizon", "caveats"}
+"""What a class may say of a task without making its pages other pages."""
 _Kinds = tuple[str, Callable[[str], set[str]]]
 _TASK: _Kinds = ("task", lambda task_id: {_pages(task_id)})
 _GROUP: _Kinds = ("similarity group", _groups)

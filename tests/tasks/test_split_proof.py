@@ -37,6 +37,7 @@ FIELDS = {
     "shops.pay-c": {"group": "pay", "site": "c", "allowed_origins": ("http://c.test/",)},
     "shops.sell-c": {"site": "c", "difficulty": "medium"},
     "shops.look-a": {"allowed_origins": ("http://www.a.test/",)},
+    "shops.named-a": {"site": "WWW.A.test."},
     "shops.both-bc": {"site": "b.test", "other_sites": ("c",)},
     "shops.mirror-a": {"same_pages_as": "shops.buy-a", "page_seeds": range(1_000)},
     "shops.twin-a": {"same_pages_as": "shops.buy-a"},
@@ -75,6 +76,7 @@ def leaks(trained: str, held_out: str, new: New) -> tuple[str, ...]:
         ("pay-c", "sell-c", "groups", ()),
         ("buy-a", "sell-c", "sites", ()),
         ("buy-a", "look-a", "sites", ("site 'a.test' (shops.look-a)",)),
+        ("buy-a", "named-a", "sites", ("site 'a.test' (shops.named-a)",)),
         ("sell-c", "both-bc", "sites", ("site 'c' (shops.both-bc)",)),
         ("both-bc", "sell-c", "sites", ("site 'c' (shops.sell-c)",)),
         ("both-bc", "pay-c", "groups", ()),
@@ -98,6 +100,28 @@ def test_a_shared_instance_is_a_leak_whatever_is_said_to_be_new() -> None:
     other = Split("test", 1, ("shops.buy-a",), range(5, TRAIN_SEEDS.stop + 1))
     (proof,) = prove([train, other])
     assert proof.leaks == ("seeds 5 … 9 of shops.buy-a",)
+
+
+def test_another_name_is_no_other_task() -> None:
+    base = registry.get("shops.sell-c").__class__
+    alias = registry.register(type("Alias", (base,), {"id": "shops.alias", "horizon": 3}))
+    other = registry.register(type("Other", (base,), {"id": "shops.other", "stock": 2}))
+    try:
+        assert leaks("sell-c", "alias", "tasks") == ("task 'shops.sell-c' (shops.alias)",)
+        assert leaks("sell-c", "other", "tasks") == ()
+    finally:
+        registry.forget([alias.id, other.id])
+
+
+def test_pages_of_a_task_that_is_none_are_an_error() -> None:
+    lost = registry.register(
+        type("Lost", (Shop,), {"id": "shops.lost", "same_pages_as": "shops.no"})
+    )
+    try:
+        with pytest.raises(UserError, match=r"no task 'shops\.no'"):
+            leaks("buy-a", "lost", "tasks")
+    finally:
+        registry.forget([lost.id])
 
 
 def pages_shared(trained: str, seeds: range, held_out: str) -> tuple[str, ...]:

@@ -177,6 +177,7 @@ FAIL: list[tuple[dict[str, Any], str]] = [
     (database("with a as (select 1) insert into orders select 'X', 1", 1), "not authorized"),
     (database("select load_extension('evil')", 1), "not authorized"),
     (database(ENDLESS, 1, limit_s=0.2), "took too long"),
+    (database("select length(hex(randomblob(400000000)))", 1, limit_s=0.2), "too big"),
     (database("select 1", 1, path="missing.db"), "unable to open"),
     (database("select 1", 1, path="a\0b.db"), "'a\\x00b.db': embedded null"),
     (database("select ?", 1), "Incorrect number of bindings"),
