@@ -436,3 +436,14 @@ def test_every_kind_has_a_name_and_a_description() -> None:
     assert {"exact", "text", "number", "currency", "date", "url", "list", "dom"} <= KINDS.keys()
     assert {"request", "state", "database", "python", "all_of", "any_of"} <= KINDS.keys()
     assert all(kind.__doc__ for kind in KINDS.values())
+
+
+@pytest.mark.parametrize("query", ["[@,@]" + "|[@,@]" * 20, "[@,@][]" + "|[@,@,@][]" * 12])
+def test_a_query_that_doubles_what_it_finds_is_refused(query: str) -> None:
+    with pytest.raises(ValueError, match="too many times over"):
+        parse_evaluator({"type": "state", "query": query, "expected": 1})
+
+
+def test_a_query_for_many_things_is_none_for_one_thing_many_times() -> None:
+    query = f"[{', '.join(f'cart.item{number}' for number in range(200))}]"
+    assert parse_evaluator({"type": "state", "query": query, "expected": []})
