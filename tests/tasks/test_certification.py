@@ -111,15 +111,27 @@ async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
         def oracle(self, view):
             return [click("1")]
 
+    class Empty(Press):
+        id = "check.empty"
+
+        def oracle(self, view):
+            yield None
+
     class Wrong(Press):
         id = "check.wrong"
 
         def oracle(self, view):
             yield click(view.bid("button", str((int(view.goal[-1]) + 1) % 4)))
 
-    broken = (Misspelt, Raising, Returning, Wrong)
+    broken = (Misspelt, Raising, Returning, Empty, Wrong)
     found = await certify([Entry(task, "here") for task in (*broken, Press)], QUICK, contexts=2)
-    told = ("unknown action 'clik'", ".py:", "must yield actions", "reward 0 at click")
+    told = (
+        "unknown action 'clik'",
+        ".py:",
+        "must yield actions",
+        "yielded None",
+        "reward 0 at click",
+    )
     for one, words in zip(found[:-1], told, strict=True):
         assert one.oracle_success == 0.0
         assert words in one.problems[0]
