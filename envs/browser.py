@@ -61,7 +61,10 @@ FLAGS = (
     "--disable-checker-imaging",
     "--disable-threaded-animation",
     # An animated image shows its first frame: which other one is drawn is a matter of real time.
-    "--blink-settings=imageAnimationPolicy=2",
+    # Only the last such flag counts, so this one says as well what Playwright's says: that there is
+    # a mouse, which hovers.
+    "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,"
+    "availablePointerTypes=4,imageAnimationPolicy=2",
     "--disable-new-content-rendering-timeout",
     "--num-raster-threads=1",
     # A browser that speaks to nobody but the page.

@@ -52,6 +52,8 @@ WANTED = {
 }
 MAX_REUSES = 50
 """Episodes that one page is used for: what pages keep adds up, and goes only with their process."""
+LEAVING = 5
+"""As how many of them a page counts that is loaded anew: documents that were left stay a while."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
 
@@ -242,7 +244,7 @@ class WebEnv:
         tabs = self._tabs
         if tabs is not None:
             reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
-            self._reuses += 1
+            self._reuses += 1 if self._ended else LEAVING
             if reusable and tabs.alive() and self._reuses < MAX_REUSES:
                 if not self._ended:
                     await tabs.active.leave()

@@ -140,7 +140,13 @@ class DrivenPage:
 
     async def forget_way(self) -> None:
         """Let nothing lead back to before the document that is shown."""
-        await self._cdp.send("Page.resetNavigationHistory")
+        from playwright.async_api import Error
+
+        try:
+            await self._cdp.send("Page.resetNavigationHistory")
+        except Error as error:
+            if "Not attached to an active page" not in error.message:  # it shows what went wrong
+                raise
 
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""

@@ -280,3 +280,12 @@ async def test_thousandths_are_scaled_to_the_viewport(open_page) -> None:
 async def test_an_address_that_is_none_is_an_error_and_no_exception(open_page, action) -> None:
     page = await open_page("<input type=file>")
     assert (await page.look(action)).last_action_error
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_mouse_that_hovers_is_seen_by_the_page(open_page) -> None:
+    page = await open_page(
+        "<style>@media (hover: hover) { button:hover { width: 200px } }</style><button>Go</button>"
+    )
+    await page.look(call("hover", page.bid("Go")))
+    assert await page.env.page.evaluate("document.querySelector('button').offsetWidth") == 200
