@@ -203,7 +203,7 @@ async def oracle_targets(names: list[str]) -> dict[str, int]:
 
 
 def beside(found: list[Measured], asked: list[dict[str, Any]]) -> None:
-    """Add what BrowserGym makes of the same pages."""
+    """Add what BrowserGym makes of those pages that it is asked about."""
     run = subprocess.run(
         [BROWSERGYM, Path(__file__).parent / "browsergym_pages.py", str(find_chromium())],
         input="".join(json.dumps(page) + "\n" for page in asked),
@@ -212,8 +212,9 @@ def beside(found: list[Measured], asked: list[dict[str, Any]]) -> None:
         check=True,
     )
     answers = {answer["name"]: answer for answer in map(json.loads, run.stdout.splitlines())}
-    for page in found:
-        page.browsergym = answers[page.name]
+    pages = {page.name: page for page in found}
+    for name in (one["name"] for one in asked):
+        pages[name].browsergym = answers[name]
 
 
 def question(name: str, url: str, viewport: tuple[int, int], start: str) -> dict[str, Any]:

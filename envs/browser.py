@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.network import Network, network
 from webdojo.tasks.sites.server import browser_rule
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class BrowserOptions:
     """How Chromium is started."""
 
     headless: bool = True
-    network: str = field(default_factory=lambda: os.environ.get("WEBDOJO_NETWORK", "loopback"))
+    network: Network = field(default_factory=network)
     """``loopback`` connects to no host but this machine; ``open`` to all that a task names."""
     renderer_processes: int | None = None
     """Bound on Chromium's renderer processes; None leaves the choice to Chromium."""

@@ -16,6 +16,7 @@ from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.gate import Gate
 from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import main_world_script
+from webdojo.tasks.network import is_near
 from webdojo.tasks.sites.server import DOMAIN, site_server
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ DOWNLOAD_TIMEOUT_S = 5.0
 """Real time in which a download must be complete."""
 MAX_TABS = 8
 SITE_PORT = 80
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Tabs:
@@ -270,10 +270,8 @@ class Tabs:
         self.say(f"the page gave the file {place.name!r} of {place.stat().st_size} bytes")
 
     def _lets_out(self, host: str, port: int) -> bool:
-        near = host in LOOPBACK or host.endswith(DOMAIN)
-        return (
-            near or self._chromium.options.network == "open"
-        ) and self.origins.allows_connection(host, port)
+        near = is_near(host) or self._chromium.options.network == "open"
+        return near and self.origins.allows_connection(host, port)
 
     def _refuse_connection(self, host: str, port: int) -> None:
         self.refused.append(f"{host}:{port}")

@@ -41,13 +41,15 @@ from webdojo.tasks.evaluators.evaluator import (
     Evaluator,
     check_no_site_needed,
     first_problem,
+    inner,
     parse_evaluator,
     too_deep,
 )
 from webdojo.tasks.evaluators.normalise import shown, visible
 from webdojo.tasks.fields import NOTHING_EXCUSED
+from webdojo.tasks.network import check_reach
 from webdojo.tasks.sites.site import Site, shared_site
-from webdojo.tasks.task import MOST_ACTIONS, Check, Difficulty, Oracle, Task
+from webdojo.tasks.task import ID, ID_RULE, MOST_ACTIONS, Check, Difficulty, Oracle, Task
 from webdojo.tasks.view import OracleError, PageView
 
 EXAMPLE = ', such as evaluators = [{ type = "exact", value = "42" }]'
@@ -83,6 +85,13 @@ class Declaration(BaseModel):
     ends: Literal["success", "answer"] | None = None
     """Judge after every action and end with the first success, or only at the agent's answer; by
     default at the answer if an evaluator reads it."""
+
+    @field_validator("id")
+    @classmethod
+    def _names(cls, task_id: str) -> str:
+        if not ID.fullmatch(task_id):
+            raise ValueError(f"it must be {ID_RULE}; it is {shown(task_id)}")
+        return task_id
 
     @field_validator("goal")
     @classmethod
@@ -190,6 +199,16 @@ class DeclaredTask(EvaluatedTask):
     instances: int
     """How many instances all seeds together give."""
 
+    @classmethod
+    def ready(cls) -> None:
+        """Raise UserError without a judge that it asks, or where its page is out of reach."""
+        declared = cls.declaration
+        chosen = choose(declared.choices, Random(declared.id))
+        for part in inner(declared.checks(chosen)):
+            part.ready()
+        if cls.serves is None:
+            check_reach(fill_in(declared.url, chosen))
+
     async def start(self, page: Any, seed: int) -> str:
         """Choose by the seed, open the page, say the goal."""
         declared = self.declaration
@@ -200,9 +219,7 @@ class DeclaredTask(EvaluatedTask):
         return str(fill_in(declared.goal, chosen))
 
     def oracle(self, view: PageView) -> Oracle:
-        """Make the declared calls; raises NotImplementedError if there are none."""
-        if not self.declaration.oracle:
-            raise NotImplementedError(f"task {self.id!r} has no oracle; add the field oracle")
+        """Make the declared calls."""
         declared = self.declaration
         told = told_by(declared.goal, view.goal, declared.choices)
         said = set(placeholders(declared.goal))
@@ -286,7 +303,9 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
         "caveats": declared.caveats,
         "at_answer": None if declared.ends is None else declared.ends == "answer",
     }
-    name = "".join(part.title() for part in re.split(r"[^a-z0-9]+", declared.id)) or "Declared"
+    if not declared.oracle:
+        fields["oracle"] = Task.oracle
+    name = "".join(part.title() for part in re.split(r"[.-]", declared.id))
     return type(name, (DeclaredTask,), fields)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import TypeVar
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.fields import wrong_field
-from webdojo.tasks.task import Task
+from webdojo.tasks.task import ID, ID_RULE, Task
 
 TaskClass = TypeVar("TaskClass", bound=type[Task])
 
@@ -31,8 +30,6 @@ BUILT_IN = {
     "browsergym-miniwob": "webdojo.tasks.miniwob.browsergym",
 }
 """Suites that come with WebDojo, and the module whose ``TASKS`` holds each."""
-
-_ID = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +119,19 @@ def select(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def check_ready(ids: Iterable[str]) -> None:
+    """Raise UserError naming the first task that lacks something which every instance needs."""
+    for task_id in ids:
+        try:
+            entry(task_id).task.ready()
+        except UserError as error:
+            raise UserError(f"{task_id}: {error}") from None
+
+
 def check_new_id(task_id: str) -> None:
     """Raise UserError if no new task can have this id: malformed, taken, or of a suite of ours."""
-    if not _ID.fullmatch(task_id):
-        raise UserError(
-            f'{task_id!r} is no task id: write "suite.name" in lower case with hyphens,'
-            " such as my-shop.add-to-cart"
-        )
+    if not ID.fullmatch(task_id):
+        raise UserError(f"{task_id!r} is no task id: write {ID_RULE}")
     suite = task_id.split(".", 1)[0]
     if suite in BUILT_IN:
         raise UserError(f"id {task_id!r}: suite {suite!r} is WebDojo's own; choose another")
@@ -215,11 +218,8 @@ def _problem(task: type[Task]) -> str:
         return f"{task!r} is not a subclass of webdojo.tasks.Task"
     task_id = getattr(task, "id", None)
     name = f"class {task.__name__}"
-    if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
-        return (
-            f'{name}: id must be "suite.name" in lower case with hyphens, such as "my-shop.buy";'
-            f" it is {task_id!r}"
-        )
+    if not isinstance(task_id, str) or not ID.fullmatch(task_id):
+        return f"{name}: id must be {ID_RULE}; it is {task_id!r}"
     missing = sorted(task.__abstractmethods__)
     if missing:
         return f"{name} ({task_id}): {' and '.join(missing)} missing; add {_SIGNATURES[missing[0]]}"

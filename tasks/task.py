@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ MOST_ACTIONS = 10_000
 """The longest horizon."""
 MOST_PX = 10_000
 """The widest and highest viewport."""
+ID = re.compile(r"[a-z0-9][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
+ID_RULE = '"suite.name" in lower case with hyphens, such as "my-shop.buy"'
 Difficulty = Literal["easy", "medium", "hard"]
 Check = Literal["oracle", "mutated", "deterministic", "targets", "goals"]
 """Checks of the certification that a task may give a reason for not passing in full."""
@@ -94,6 +97,13 @@ class Task(ABC):
     def suite(self) -> str:
         """The part of the id before the first dot."""
         return self.id.split(".", 1)[0]
+
+    @classmethod  # noqa: B027 - most tasks need nothing
+    def ready(cls) -> None:
+        """Raise UserError if something is missing that every instance needs: a judge, the network.
+
+        Asked before a run or an evaluation begins.
+        """
 
     @abstractmethod
     async def setup(self, page: Page, seed: int) -> str:

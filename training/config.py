@@ -10,13 +10,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.sampling import Sampling
+from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.tasks.task import Task
 from webdojo.training.config_errors import Sources, explain
 from webdojo.training.conflicts import ConflictError
@@ -31,6 +32,7 @@ TRAINED_ON = ("demonstrated", "reinforced")
 """What is trained on, of the parts that tasks play."""
 MANIFEST = ".toml"
 """How the name of a split's manifest ends."""
+ALL_SEEDS = (TRAIN_SEEDS.start, TRAIN_SEEDS.stop)
 MOST_SLOTS, MOST_THREADS = 100_000, 1024
 """More than any machine runs: a slip of the pen."""
 
@@ -117,6 +119,17 @@ class TasksConfig(Section):
     whatever is new in it: its similarity groups, say."""
     held_out: tuple[str, ...] = Field((), strict=False, examples=[("miniwob-test",)])
     """Held-out splits from which training keeps away in the same way, and which are not played."""
+    seeds: tuple[int, int] = Field(ALL_SEEDS, strict=False, examples=[(0, 1000)])
+    """First seed that is trained on, and the one after the last. A split that is trained on brings
+    its own."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_for_training(cls, seeds: tuple[int, int]) -> tuple[int, int]:
+        first, end = seeds
+        if not 0 <= first < end <= TRAIN_SEEDS.stop:
+            raise ValueError(f"give [first, end] with 0 ≤ first < end ≤ {TRAIN_SEEDS.stop}")
+        return seeds
 
     @model_validator(mode="after")
     def _unseen_is_unseen(self) -> TasksConfig:

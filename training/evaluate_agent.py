@@ -12,11 +12,19 @@ from typing import Any, cast
 
 from webdojo.agents.endpoint import endpoint_layout, find_endpoint, is_endpoint
 from webdojo.agents.layouts.layout import Vision
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
 from webdojo.training.config import TrainConfig, load_config
-from webdojo.training.evaluation import MODES, Mode, count_episodes, evaluate, splits_of
+from webdojo.training.evaluation import (
+    MODES,
+    Mode,
+    Tally,
+    count_episodes,
+    evaluate,
+    splits_of,
+)
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.process import RolloutProcess
@@ -60,6 +68,7 @@ def evaluate_agent(
     settings = with_whole_suites(settings.model_copy(update={"tasks": tasks}))
     own = splits_of(settings)
     chosen = _find(own, split)
+    registry.check_ready(chosen.task_ids)
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
     if not scripted:
@@ -116,6 +125,9 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
     for mode, result in found["modes"].items():
         table = Table("task", "success", "95 %", "episodes", title=f"{title}, {mode}")
         for name, rate in (*result["tasks"].items(), ("all", result["all"])):
+            if rate is None:
+                table.add_row(name, "–", "–", "0")
+                continue
             interval = f"{rate['low']:.2f} – {rate['high']:.2f}"
             table.add_row(name, f"{rate['success']:.2f}", interval, str(rate["episodes"]))
         Console().print(table)
@@ -135,16 +147,15 @@ def _play(
     mode: Mode,
     quiet: bool,
 ) -> dict[str, Any]:
-    seen = [0, 0]
+    tally = Tally()
     with nullcontext() if quiet else Progress() as progress:
         if progress:
             progress.phase(f"{split.name}, {mode}", count_episodes([split], per_task), "episodes")
 
         def count(trajectory: Trajectory) -> None:
-            seen[0] += 1
-            seen[1] += trajectory.reward > 0
+            tally.add(trajectory)
             if progress:
-                progress.update(seen[0], success=seen[1] / seen[0])
+                progress.update(tally.played, **tally.figures)
 
         result = evaluate(
             rollouts,
@@ -194,7 +205,7 @@ def _find(own: Mapping[str, Split], name: str) -> Split:
     if name in own:
         return own[name]
     known = (*own, *split_names())
-    if name in known or name.endswith(".toml"):
+    if name in known or name.endswith(".toml") or Path(f"{name}.toml").is_file():
         return get_split(name)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"

@@ -46,15 +46,37 @@ class EvaluationResult:
     """What was found in one mode: every episode once, and rates by split and by task."""
 
     records: tuple[dict[str, Any], ...]
-    splits: Mapping[str, Rate]
-    tasks: Mapping[str, Mapping[str, Rate]]
-    """By split, then by task."""
+    splits: Mapping[str, Rate | None]
+    """None where not one episode counts, since all were blocked."""
+    tasks: Mapping[str, Mapping[str, Rate | None]]
+    """By split, then by task; None as above."""
 
     @property
     def blocked(self) -> int:
         """Episodes that the site would not have: they are in ``records`` and in no rate."""
         once = {(r["task_id"], r["seed"]) for r in self.records if r["ending"] == "blocked"}
         return len(once)
+
+
+@dataclass
+class Tally:
+    """What has come of an evaluation so far; episodes that sites blocked count in no rate."""
+
+    played: int = 0
+    blocked: int = 0
+    successes: int = 0
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Count an episode that has ended."""
+        self.played += 1
+        self.blocked += trajectory.ending == "blocked"
+        self.successes += trajectory.reward > 0
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """``success``, as soon as an episode counts."""
+        judged = self.played - self.blocked
+        return {"success": self.successes / judged} if judged else {}
 
 
 def evaluate(
@@ -148,7 +170,7 @@ def _record(split: str, trajectory: Trajectory) -> dict[str, Any]:
 
 def _rates(
     records: Iterable[Mapping[str, Any]],
-) -> tuple[dict[str, Rate], dict[str, dict[str, Rate]]]:
+) -> tuple[dict[str, Rate | None], dict[str, dict[str, Rate | None]]]:
     outcomes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         of_task = outcomes[record["split"]][record["task_id"]]
@@ -157,7 +179,10 @@ def _rates(
     splits = {}
     tasks = {}
     for split, by_task in outcomes.items():
-        every = [success for successes in by_task.values() for success in successes]
-        splits[split] = rate(sum(every), len(every))
-        tasks[split] = {task: rate(sum(s), len(s)) for task, s in by_task.items()}
+        splits[split] = _rate([success for found in by_task.values() for success in found])
+        tasks[split] = {task: _rate(found) for task, found in by_task.items()}
     return splits, tasks
+
+
+def _rate(successes: Sequence[int]) -> Rate | None:
+    return rate(sum(successes), len(successes)) if successes else None

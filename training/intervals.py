@@ -56,10 +56,11 @@ def wilson(successes: int, episodes: int, z: float = Z_95) -> tuple[float, float
 
 
 def rate(successes: int, episodes: int) -> Rate:
-    """The share of successes with its Wilson 95 % interval; 0 if there are no episodes."""
+    """The share of successes with its Wilson 95 % interval; raises ValueError without episodes."""
+    if not episodes:
+        raise ValueError("of no episodes there is no rate")
     low, high = wilson(successes, episodes)
-    share = successes / episodes if episodes else 0.0
-    return {"success": share, "low": low, "high": high, "episodes": episodes}
+    return {"success": successes / episodes, "low": low, "high": high, "episodes": episodes}
 
 
 def difference(after: Rate, before: Rate) -> Difference:

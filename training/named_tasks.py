@@ -17,7 +17,7 @@ from webdojo.tasks.splits import (
     split_names,
 )
 from webdojo.tasks.task import Task
-from webdojo.training.config import MANIFEST, TRAINED_ON, TrainConfig, parse_config
+from webdojo.training.config import ALL_SEEDS, MANIFEST, TRAINED_ON, TrainConfig, parse_config
 from webdojo.training.trained_on import tasks_trained_on
 
 
@@ -25,8 +25,9 @@ def with_whole_suites(config: TrainConfig) -> TrainConfig:
     """Suites and splits spelled out as their tasks; raises UserError for an unknown one.
 
     What is trained on must share nothing with what is held out: not with a split under ``unseen``
-    or ``held_out``, in the sense of what is new in it, and no task with the rest of ``unseen``. Of
-    a split only the tasks are taken: training and evaluation have their own seeds.
+    or ``held_out``, in the sense of what is new in it, and no task with the rest of ``unseen``. A
+    split that is trained on gives its tasks and the seeds of all training; of one that is evaluated
+    the tasks are taken.
     """
     place = f"configuration {config.name!r}"
     named: dict[str, tuple[str, ...]] = {}
@@ -40,6 +41,7 @@ def with_whole_suites(config: TrainConfig) -> TrainConfig:
                 _check_held_out(config.tasks.held_out, splits[field])
         except UserError as error:
             raise UserError(f"{place}: tasks.{field}: {error}") from None
+    seeds = _seeds(config, [split for field in TRAINED_ON for split in splits[field]], place)
     learnt = {f"tasks.{field}": named[field] for field in TRAINED_ON}
     # What the policy has learnt before counts as well; of another project's tasks nothing is known.
     before = tasks_trained_on(config.policy.checkpoint) or ()
@@ -47,12 +49,14 @@ def with_whole_suites(config: TrainConfig) -> TrainConfig:
     for field in ("unseen", "held_out"):
         for split in splits[field]:
             if not split.trainable:
-                _keep_apart(learnt, split, f"split {split.name!r} under tasks.{field}", place)
-    tasks = config.tasks.model_dump() | named | {"held_out": config.tasks.held_out}
+                holder = f"split {split.name!r} under tasks.{field}"
+                _keep_apart(learnt, seeds, split, holder, place)
+    tasks = config.tasks.model_dump() | named
+    tasks |= {"held_out": config.tasks.held_out, "seeds": (seeds.start, seeds.stop)}
     whole = parse_config(config.model_dump() | {"tasks": tasks}, place)
     if named["unseen"]:
         unseen = Split("unseen", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")
-        _keep_apart(learnt, unseen, "tasks.unseen", place)
+        _keep_apart(learnt, seeds, unseen, "tasks.unseen", place)
     return whole
 
 
@@ -114,11 +118,35 @@ def _check_held_out(names: Sequence[str], splits: Sequence[Split]) -> None:
             )
 
 
-def _keep_apart(learnt: Mapping[str, Sequence[str]], split: Split, holder: str, place: str) -> None:
+def _seeds(config: TrainConfig, splits: Sequence[Split], place: str) -> range:
+    """The seeds that are trained on; raises UserError if they are not one range."""
+    own = config.tasks.seeds
+    named = {} if own == ALL_SEEDS else {"tasks.seeds": range(*own)}
+    named |= {f"split {split.name!r}": split.seeds for split in splits}
+    seeds = next(iter(named.values()), TRAIN_SEEDS)
+    for other, others in named.items():
+        if others != seeds:
+            raise UserError(
+                f"{place}: tasks: {next(iter(named))} has the seeds {seeds.start} …"
+                f" {seeds.stop - 1}, {other} has {others.start} … {others.stop - 1}, and all"
+                " training draws on the same: give both the same, or train on one of them"
+            )
+    shown = config.warm_start.episodes_per_task if config.tasks.demonstrated else 0
+    if shown > len(seeds):
+        raise UserError(
+            f"{place}: warm_start.episodes_per_task is {shown}, and there are {len(seeds)} seeds to"
+            " train on: lower it, or train on more seeds"
+        )
+    return seeds
+
+
+def _keep_apart(
+    learnt: Mapping[str, Sequence[str]], seeds: range, split: Split, holder: str, place: str
+) -> None:
     """Raise UserError if a task is trained on of which the split holds something back."""
     for source, task_ids in learnt.items():
         for task_id in task_ids:
-            found = shared(Split("training", 1, (task_id,), TRAIN_SEEDS), split)
+            found = shared(Split("training", 1, (task_id,), seeds), split)
             if found:
                 raise UserError(
                     f"{place}: {source}: {task_id} may not be trained on, since {holder} holds"

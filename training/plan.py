@@ -89,10 +89,14 @@ def _batches(config: TrainConfig) -> Iterator[str]:
 
 def _splits(config: TrainConfig) -> Iterator[str]:
     per_task = config.evaluation.episodes_per_task
-    yield f"trained on: {len(config.tasks.reinforced)} tasks, seeds for training"
+    first, end = config.tasks.seeds
+    yield f"trained on: {len(config.tasks.reinforced)} tasks, seeds {first:,} … {end - 1:,}"
     splits = splits_of(config)
     for name, split in splits.items():
-        yield f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds"
+        yield (
+            f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds from"
+            f" {split.seeds.start + config.evaluation.seed_offset:,}"
+        )
     trained = (*config.tasks.demonstrated, *config.tasks.reinforced)
     _, kin = trained_among(trained, config.tasks.unseen)
     if kin:

@@ -14,6 +14,7 @@ from pathlib import Path
 from webdojo.agents.checkpoint import SHIPPED, Checkpoint
 from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU
 from webdojo.agents.engines.vllm_python import find_python
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.extras import install_command
 from webdojo.training.config import TrainConfig
@@ -48,12 +49,27 @@ def notes(
     config: TrainConfig, checkpoint: Checkpoint, shape: ModelShape | None, machine: Machine
 ) -> Iterator[str]:
     """A sentence each, with the way out; ``shape`` is that of the policy's model, if known."""
+    yield from _tasks(config)
     yield from _packages(config)
     yield from _places(config, shape)
     yield from _gpus(config, shape, machine)
     if shape is not None:
         yield from _memory(config, shape, machine)
     yield from _values(config, checkpoint, shape, machine)
+
+
+def _tasks(config: TrainConfig) -> Iterator[str]:
+    """What the tasks need and is not there, once for all that lack the same."""
+    tasks = config.tasks
+    lacking: dict[str, list[str]] = {}
+    for task_id in dict.fromkeys((*tasks.demonstrated, *tasks.reinforced, *tasks.unseen)):
+        try:
+            registry.entry(task_id).task.ready()
+        except UserError as error:
+            lacking.setdefault(str(error), []).append(task_id)
+    for reason, ids in lacking.items():
+        more = f" and {len(ids) - 1} more" if ids[1:] else ""
+        yield f"{ids[0]}{more}: {reason}"
 
 
 def _packages(config: TrainConfig) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from webdojo.agents.checkpoint import Checkpoint
 from webdojo.agents.engines.decoder import check_fit
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.checkpoints import Checkpoints, damaged, misfit, replacing
 from webdojo.training.config import TrainConfig
 from webdojo.training.metrics import MetricsLog
@@ -99,7 +98,7 @@ class Reinforcement:
                 "start_pool",
                 rollout=config.rollout,
                 task_ids=config.tasks.reinforced,
-                seeds=TRAIN_SEEDS,
+                seeds=range(*config.tasks.seeds),
                 seed=config.seed,
                 log_path=self._folder.rollouts,
                 version=version,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from webdojo.agents.checkpoint import SHIPPED, Checkpoint, find_checkpoint
 from webdojo.agents.engines.vllm_engine import check_nccl
 from webdojo.envs.browser import find_chromium
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.training.checkpoints import replacing
@@ -22,6 +23,7 @@ from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     MODES,
     EvaluationResult,
+    Tally,
     by_difficulty,
     count_episodes,
     evaluate,
@@ -88,6 +90,8 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     find_chromium()
     check_loggers(config.loggers)
     check_roles(config)
+    tasks = config.tasks
+    registry.check_ready((*tasks.demonstrated, *tasks.reinforced, *tasks.unseen))
     policy = config.policy
     if policy.weight_transfer == "nccl":
         check_nccl()
@@ -183,7 +187,7 @@ class _Run:
         wanted = {
             f"demo-{task_id}-{seed}": EpisodeId(f"demo-{task_id}-{seed}", task_id, seed)
             for task_id in config.tasks.demonstrated
-            for seed in range(config.warm_start.episodes_per_task)
+            for seed in range(*config.tasks.seeds)[: config.warm_start.episodes_per_task]
         }
         total = len(wanted)
         for trajectory in read_trajectories(self.folder.demonstrations):
@@ -265,12 +269,11 @@ class _Run:
             for mode in MODES:
                 total = count_episodes(splits.values(), self.config.evaluation.episodes_per_task)
                 self.progress.phase(f"evaluate {moment}, {mode}", total, "episodes")
-                seen = [0, 0]
+                tally = Tally()
 
-                def show(trajectory: Trajectory, seen: list[int] = seen) -> None:
-                    seen[0] += 1
-                    seen[1] += trajectory.reward > 0
-                    self.progress.update(seen[0], success=seen[1] / seen[0])
+                def show(trajectory: Trajectory, tally: Tally = tally) -> None:
+                    tally.add(trajectory)
+                    self.progress.update(tally.played, **tally.figures)
 
                 result = evaluate(
                     rollouts,
@@ -284,11 +287,14 @@ class _Run:
                 )
                 write_records(self.folder.evaluation(moment, mode), result.records)
                 rates = {**result.splits, **by_difficulty(result.records)}
+                known = {name: r["success"] for name, r in rates.items() if r is not None}
                 self.metrics.write(
-                    phase, 0, {f"success/{mode}/{name}": r["success"] for name, r in rates.items()}
+                    phase, 0, {f"success/{mode}/{name}": share for name, share in known.items()}
                 )
-                figures = ", ".join(f"{n} {r['success']:.2f}" for n, r in result.splits.items())
-                self.progress.end(figures)
+                told = [f"{n} {known[n]:.2f}" if n in known else f"{n} –" for n in result.splits]
+                if result.blocked:
+                    told.append(f"{result.blocked} episodes blocked by their sites, in no rate")
+                self.progress.end(", ".join(told))
 
     def _report(self) -> None:
         from webdojo.training.report import write_report
@@ -316,21 +322,26 @@ class _Run:
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:
-    """Rates by split and by task, before and after, greedy and sampled."""
+    """Rates by split and by task, before and after, greedy and sampled, and how many were blocked.
+
+    A rate is null where not one episode counts.
+    """
     splits: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
     tasks: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    blocked: dict[str, dict[str, int]] = defaultdict(dict)
     for moment in ("before", "after"):
         for mode in MODES:
             path = folder.evaluation(moment, mode)
             if not path.is_file():
                 continue
             result: EvaluationResult = read_result(path)
+            blocked[moment][mode] = result.blocked
             for split, found in result.splits.items():
                 splits[split][moment][mode] = found
             for split, by_task in result.tasks.items():
                 for task_id, found in by_task.items():
                     tasks[split][task_id][moment][mode] = found
-    return {"splits": splits, "tasks": tasks}
+    return {"splits": splits, "tasks": tasks, "blocked": blocked}
 
 
 def _with_whole_paths(config: TrainConfig) -> TrainConfig:

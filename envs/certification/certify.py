@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
-from webdojo.envs.certification.guard import guarded
+from webdojo.envs.certification.guard import SiteAwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
     with_changed_value,
@@ -128,6 +128,9 @@ async def _examine(
             await _play_all(env, chromium, entry, number, effort, found)
         except BrowserDiedError as error:
             lost = str(error)
+        except SiteAwayError as error:
+            found.lost = str(error)
+            return found
         except UserError as error:
             found.fault = str(error)
             return found
@@ -140,6 +143,7 @@ async def _examine(
 async def _play_all(
     env: WebEnv, chromium: Chromium, entry: Entry, number: int, effort: Effort, found: Findings
 ) -> None:
+    entry.task.ready()
     task = guarded(entry.task(), entry.source)
     seed = found.seed
     chance = Random(f"{task.id} {seed}")
@@ -197,7 +201,8 @@ def _has_oracle(entry: Entry) -> bool:
         return False
     raise UserError(
         f"{entry.source}: {entry.task.id}: oracle missing; add `def oracle(self, view)`, which"
-        " yields the actions of a solution"
+        " yields the actions of a solution; in a file of tasks"
+        """ oracle = ["click('text=Buy')"]"""
     )
 
 

@@ -23,6 +23,10 @@ MENDS = {
 }
 
 
+class SiteAwayError(UserError):
+    """The task's site would not have the agent, so nothing was found out about the task."""
+
+
 def guarded(task: Task, source: str) -> Task:
     """The task, raising UserError with ``source`` where its own code is at fault.
 
@@ -58,9 +62,12 @@ def guarded(task: Task, source: str) -> Task:
 
     async def evaluate(page: Page, answer: str | None) -> Outcome:
         try:
-            return _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
+            outcome = _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
         except Exception as error:
             raise _told(error, task, source, f"{place}: evaluate") from error
+        if outcome.blocked:
+            raise SiteAwayError(f"{outcome.message}; check it where the site answers")
+        return outcome
 
     def judge(value: Any, answer: str | None) -> Outcome:
         try:

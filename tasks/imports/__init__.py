@@ -49,9 +49,10 @@ def read_tasks(file: Path, source: bytes) -> list[type[Task]]:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    if row.keys() >= WEBGYM_MARK:
+    """Whose fields it has; one that is missing does not make it another's."""
+    if row.keys() & WEBGYM_MARK:
         return "webgym"
-    return "webarena" if row.keys() >= WEBARENA_MARK else "declared"
+    return "webarena" if row.keys() & WEBARENA_MARK else "declared"
 
 
 def _listed(file: Path, source: bytes) -> list[tuple[int, dict[str, Any]]]:

@@ -26,6 +26,7 @@ from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.live import ONE_INSTANCE, LiveTask
 from webdojo.tasks.imports.typed_values import is_pattern
 from webdojo.tasks.imports.webarena_evaluators import NetworkEvent, Response
+from webdojo.tasks.network import check_reach
 from webdojo.tasks.task import Task
 
 MARK = frozenset({"start_urls", "intent", "eval"})
@@ -104,6 +105,11 @@ class WebArenaTask(LiveTask):
     served: Mapping[str, str]
     at_answer = True
     caveats = ONE_INSTANCE
+
+    @classmethod
+    def ready(cls) -> None:
+        """Raise UserError where the site is out of reach."""
+        check_reach(_placed(cls.row.start_urls[0], cls.served))
 
     async def start(self, page: Any, seed: int) -> str:
         """Open the first address; every seed is the same task."""

@@ -24,6 +24,7 @@ from webdojo.tasks.evaluators.rubric import MOST_FACTS, Rubric
 from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.blocking import Blocklist
 from webdojo.tasks.imports.live import ONE_INSTANCE, LiveTask
+from webdojo.tasks.network import check_reach
 from webdojo.tasks.task import Difficulty, Task
 
 HORIZONS: dict[Difficulty, int] = {"easy": 10, "medium": 20, "hard": 30}
@@ -112,12 +113,17 @@ class WebGymTask(LiveTask):
     allowed_origins = ("*",)  # what a live site is made of, nobody can list
     caveats = ONE_INSTANCE
 
+    @classmethod
+    def ready(cls) -> None:
+        """Raise UserError without a judge, or where the site is out of reach."""
+        _rubric(cls.row).ready()
+        check_reach(cls.row.website)
+
     async def start(self, page: Any, seed: int) -> str:
         """Open the site; every seed is the same task."""
-        row = self.row
-        self.checks = Rubric(facts=row.facts, reference_answer=row.reference_answer or "")
-        await self.open(page, row.website)
-        return row.task_name
+        self.checks = _rubric(self.row)
+        await self.open(page, self.row.website)
+        return self.row.task_name
 
 
 def webgym_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[type[Task]]:
@@ -136,7 +142,13 @@ def webgym_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> l
         if task_id in tasks:
             raise UserError(f"{file}, line {number}: the task is there twice; take one out")
         tasks[task_id] = _task(file, task_id, row)
+    if not tasks:
+        raise UserError(f"{file}: no task in it whose host is not on the blocklist beside it")
     return list(tasks.values())
+
+
+def _rubric(row: WebGymRow) -> Rubric:
+    return Rubric(facts=row.facts, reference_answer=row.reference_answer or "")
 
 
 def _task(file: Path, task_id: str, row: WebGymRow) -> type[Task]:

@@ -54,6 +54,8 @@ def get_split(name: str) -> Split:
     if bare not in split_names():
         near = get_close_matches(bare, split_names(), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(split_names())}"
+        if Path(f"{bare}.toml").is_file():
+            hint = f"a manifest of your own is named by its file: {bare}.toml"
         raise UserError(f"no split {bare!r}; {hint}")
     split = _built_in(bare)
     if version and version != str(split.version):

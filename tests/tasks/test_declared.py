@@ -282,7 +282,7 @@ def failure(path: Path) -> str:
     ("old", "new", "said"),
     [
         ('id = "declared-tests.buy"', "", "line 8: id is missing: add it"),
-        ('id = "declared-tests.buy"', 'id = "Buy"', 'id must be "suite.name"'),
+        ('id = "declared-tests.buy"', 'id = "Buy"', 'id: it must be "suite.name"'),
         ('id = "declared-tests.buy"', 'id = "miniwob.buy"', "suite 'miniwob' is WebDojo's own"),
         (
             'id = "declared-tests.how-much"',

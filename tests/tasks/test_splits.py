@@ -100,6 +100,13 @@ def test_a_manifest_of_ones_own(tmp_path: Path) -> None:
     assert load_split(path) == split
 
 
+def test_a_manifest_is_named_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text(MANIFEST)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"is named by its file: mine\.toml"):
+        get_split("mine")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -145,6 +145,12 @@ def test_splits_are_listed_and_proven(tmp_path: Path) -> None:
         "miniwob-flight-unseen-site", "miniwob-hard", "miniwob-test",
         "miniwob-train-unseen-seeds", "miniwob-variants",
     ]  # fmt: skip
+    (tmp_path / "own.toml").write_text(
+        'name = "own"\nversion = 3\nseeds = [0, 10]\ntasks = ["miniwob.click-test"]\n'
+    )
+    (_, row) = run("splits", "list", "own.toml", cwd=tmp_path).stdout.splitlines()
+    name, version, tasks, content, *_ = row.split()
+    assert (name, version, tasks, len(content)) == ("own", "3", "1", 12)
     done = run("splits", "check", cwd=tmp_path)
     assert done.returncode == 0
     assert "LEAK" not in done.stdout

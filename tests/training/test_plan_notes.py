@@ -9,6 +9,7 @@ import pytest
 
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks.extras import install_command
+from webdojo.tasks.files import load_tasks_file
 from webdojo.training import plan_notes
 from webdojo.training.config import load_config
 from webdojo.training.machine import Machine
@@ -49,6 +50,25 @@ def noted(source: str, *settings: str, machine: Machine = PLAIN) -> list[str]:
 )
 def test_a_preset_on_its_machine_has_no_notes(preset: str, machine: Machine) -> None:
     assert noted(preset, machine=machine) == []
+
+
+def test_what_tasks_need_and_is_not_there_is_noted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WEBDOJO_NETWORK", raising=False)
+    task = """[[tasks]]
+id = "plan-far.NAME"
+url = "https://mugs.test/"
+goal = "Say 42."
+evaluators = [{ type = "exact", value = "42" }]
+"""
+    file = tmp_path / "plan-far.toml"
+    file.write_text(task.replace("NAME", "one") + task.replace("NAME", "two"))
+    load_tasks_file(file)
+    (note,) = noted("quickstart", 'tasks.unseen=["plan-far"]')
+    assert note.startswith("plan-far.one and 1 more: https://mugs.test/ lies outside this machine")
+    monkeypatch.setenv("WEBDOJO_NETWORK", "open")
+    assert noted("quickstart", 'tasks.unseen=["plan-far"]') == []
 
 
 def test_packages_that_are_missing_come_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

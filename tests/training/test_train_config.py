@@ -11,6 +11,7 @@ import pytest
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import get_split
 from webdojo.training.config import (
+    TrainConfig,
     config_to_toml,
     load_config,
     parse_config,
@@ -259,7 +260,7 @@ def test_only_held_out_splits_are_held_out(tmp_path: Path) -> None:
 def test_a_manifest_of_ones_own_stands_beside_the_file_that_names_it(tmp_path: Path) -> None:
     manifest(tmp_path / "held.toml", "miniwob.click-link")
     (tmp_path / "train.toml").write_text(
-        'name = "shown"\nversion = 1\nseeds = [0, 100]\ntasks = ["miniwob.focus-text"]\n'
+        'name = "shown"\nversion = 1\nseeds = [0, 1000]\ntasks = ["miniwob.focus-text"]\n'
     )
     path = tmp_path / "run.toml"
     path.write_text('[tasks]\nreinforced = ["train.toml"]\nunseen = ["held.toml"]\n')
@@ -267,6 +268,8 @@ def test_a_manifest_of_ones_own_stands_beside_the_file_that_names_it(tmp_path: P
     assert config.tasks.unseen == (str(tmp_path / "held.toml"),)
     whole = with_whole_suites(config)
     assert whole.tasks.reinforced == ("miniwob.focus-text",)
+    assert whole.tasks.seeds == (0, 1000)
+    assert with_whole_suites(whole).tasks.seeds == (0, 1000)
     assert whole.tasks.unseen == ("miniwob.click-link",)
     path.write_text('[tasks]\nreinforced = ["train.toml"]\nheld_out = ["held.toml"]\n')
     config = load_config(str(path), ['tasks.demonstrated=["miniwob.click-link"]'])
@@ -276,6 +279,34 @@ def test_a_manifest_of_ones_own_stands_beside_the_file_that_names_it(tmp_path: P
     again.parent.mkdir()
     again.write_text(config_to_toml(config))
     assert load_config(str(again)).tasks == config.tasks
+
+
+def test_all_training_draws_on_the_same_seeds(tmp_path: Path) -> None:
+    for name, end in (("few", 100), ("more", 200)):
+        (tmp_path / f"{name}.toml").write_text(
+            f'name = "{name}"\nversion = 1\nseeds = [50, {end}]\ntasks = ["miniwob.focus-text"]\n'
+        )
+    path = tmp_path / "run.toml"
+
+    def whole(tasks: str, *settings: str) -> TrainConfig:
+        path.write_text(f"[tasks]\n{tasks}\n")
+        return with_whole_suites(load_config(str(path), settings))
+
+    both = 'demonstrated = ["miniwob.click-test"]\nreinforced = ["few.toml"]'
+    few = whole(both, "warm_start.episodes_per_task=50")
+    assert few.tasks.seeds == (50, 100)
+    for wrong, said in (
+        (["tasks.seeds=[50, 99]"], r"tasks\.seeds has the seeds 50 … 98, split 'few' has 50 … 99"),
+        (["tasks.seeds=[7, 7]"], r"tasks\.seeds: give \[first, end\]"),
+        (["tasks.seeds=[0, 2000000000]"], r"tasks\.seeds: give \[first, end\]"),
+        (["warm_start.episodes_per_task=51"], "is 51, and there are 50 seeds to train on"),
+        (
+            [f'tasks.demonstrated=["{tmp_path}/more.toml"]'],
+            "split 'more' has the seeds 50 … 199, split 'few'",
+        ),
+    ):
+        with pytest.raises(UserError, match=said):
+            whole(both, *wrong)
 
 
 def test_a_deterministic_run_must_be_synchronous() -> None:

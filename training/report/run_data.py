@@ -57,7 +57,7 @@ class RunData:
     curves: Mapping[str, Mapping[str, Curve]]
     """By phase and figure."""
     gaps: tuple[str, ...] = field(default=())
-    """Sentences on what could not be read."""
+    """Sentences on what could not be read, or not be played."""
 
     @property
     def name(self) -> str:
@@ -106,7 +106,19 @@ def read_run(folder: Path) -> RunData:
             " give a folder that `webdojo train` made, such as runs/quickstart"
         )
     text, config = _config(folder / "config.toml")
-    return RunData(folder, summary, text, config, _curves(metrics), (gap,) if gap else ())
+    gaps = [*filter(None, [gap]), *_blocked(summary)]
+    return RunData(folder, summary, text, config, _curves(metrics), tuple(gaps))
+
+
+def _blocked(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Episodes that came to nothing because their sites would not have the agent."""
+    for when, decodings in mapping(summary, "blocked").items():
+        for decoding, count in mapping(decodings).items():
+            if numeric(count):
+                yield (
+                    f"Evaluation {when}, {decoding}: {count} episodes were blocked by their sites"
+                    " and count in no rate."
+                )
 
 
 def mapping(value: object, *path: str) -> Mapping[str, Any]:

@@ -333,11 +333,12 @@ class RolloutPool:
 
     def _give_up(self, attempt: Attempt, ended: Ended) -> None:
         reason = f"{ended.cause}: {ended.error}" if ended.error else ended.cause
+        slow = "" if ended.error else " On a busy machine fewer rollout.slots help;"
         failure = EpisodesFailError(
             f"{self._ledger.failed_in_a_row} groups in a row were given up, each after "
             f"{attempt.number} attempts at one episode; the last was {attempt.group.task_id!r} "
-            f"with seed {attempt.group.seed}, which ended in {reason}. On a busy machine "
-            "fewer rollout.slots help; `webdojo tasks check` plays that task alone."
+            f"with seed {attempt.group.seed}, which ended in {reason}.{slow} "
+            "`webdojo tasks check` plays that task alone."
         )
         failure.__cause__ = ended.error
         self._fail(failure)

@@ -282,7 +282,10 @@ class Worker:
                 which, envs, make_agent, agent_seed, request.progress, hold=hold
             )
             if played.ending == "blocked":
-                raise BlockedEpisodeError(f"{which.task_id} with seed {which.seed} was blocked")
+                raise BlockedEpisodeError(
+                    f"{which.task_id} with seed {which.seed} was blocked by its site: take it out"
+                    " of tasks.reinforced, or train where the site answers"
+                )
             return played
 
         async def keep(trajectory: Trajectory) -> None:

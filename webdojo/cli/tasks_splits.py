@@ -21,12 +21,18 @@ app = typer.Typer(help="List splits, and prove that they do not leak.", no_args_
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object.")]
 
 
-@app.command("list", epilog="Example: webdojo tasks splits list --json")
-def list_splits(json: AsJson = False) -> None:
-    """List the splits that come with WebDojo."""
+@app.command("list", epilog="Example: webdojo tasks splits list my-test.toml --json")
+def list_splits(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List splits: those that come with WebDojo, or manifests of one's own."""
     from webdojo.tasks.splits import get_split, split_names
 
-    splits = [get_split(name) for name in split_names()]
+    splits = [get_split(name) for name in names or split_names()]
     if json:
         typer.echo(json_format.dumps({"splits": [_facts(split) for split in splits]}, indent=2))
     else:

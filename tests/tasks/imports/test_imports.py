@@ -12,6 +12,7 @@ import pytest
 from local_pages import Page, served
 from scripted_endpoint import ScriptedEndpoint, images_of
 
+from webdojo.envs.certification import Effort, certify
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
 from webdojo.tasks.evaluators import Evidence
@@ -152,6 +153,9 @@ def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
     blocklist = Blocklist(["mugs.test"])
     assert blocklist.holds("https://a.b.mugs.test/x")
     assert not blocklist.holds("https://othermugs.test/mugs.test")
+    write("mugs.test\n", "gym-none.blocklist.txt")
+    with pytest.raises(UserError, match="no task in it whose host is not on the blocklist"):
+        load_tasks_file(write_lines(write, webgym_row("mugs.test"), name="gym-none.jsonl"))
     write("https://mugs.test/\n", "gym-other.blocklist.txt")
     with pytest.raises(UserError, match=r"line 1: 'https://mugs\.test/' is no host"):
         load_tasks_file(write_lines(write, webgym_row("a.test"), name="gym-other.jsonl"))
@@ -180,8 +184,78 @@ def test_blocked_episodes_are_counted_apart(
     assert endings["gym-blocked.blocked"] == endings["gym-blocked.away"] == "blocked"
     assert endings["gym-blocked.open"] != "blocked"
     assert result.blocked == 2
-    assert result.splits["live"]["episodes"] == 1
-    assert result.tasks["live"]["gym-blocked.blocked"]["episodes"] == 0
+    rate = result.splits["live"]
+    assert rate is not None
+    assert rate["episodes"] == 1
+    assert result.tasks["live"]["gym-blocked.blocked"] is None
+
+
+async def test_a_row_whose_site_is_away_is_not_certified(
+    write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    rows = [
+        webgym_row(shop, task_id="there"),
+        webgym_row("http://127.0.0.1:9/", task_id="away"),
+    ]
+    ids = load_tasks_file(write_lines(write, *rows, name="gym-certified.jsonl"))
+    entries = [registry.entry(task_id) for task_id in ids]
+    there, away = await certify(entries, Effort(seeds=2, random=1, twice=1), 1)
+    assert there.lost == there.fault == ""
+    (problem,) = away.problems
+    assert problem.startswith("could not be measured: blocked: ")
+
+
+# What is missing before anything begins ----------------------------------------------------------
+
+
+def ready(file: Path) -> None:
+    registry.check_ready(load_tasks_file(file))
+
+
+def test_who_has_no_judge_is_told_before_anything_begins(
+    write: Write, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WEBDOJO_JUDGE_URL", raising=False)
+    file = write_lines(write, webgym_row(shop, task_id="told"), name="gym-judged.jsonl")
+    with pytest.raises(UserError, match=r"gym-judged\.told: this task is judged by a model"):
+        ready(file)
+    judged = """[[tasks]]
+        id = "declared-judged.told"
+        url = "SHOP/"
+        goal = "What does it cost?"
+        evaluators = [{ type = "all_of", evaluators = [{ type = "rubric", facts = ["A price."] }] }]
+    """.replace("SHOP", shop)
+    with pytest.raises(UserError, match=r"declared-judged\.told: this task is judged by a model"):
+        ready(write(judged, "declared-judged.toml"))
+    monkeypatch.setenv("WEBDOJO_JUDGE_URL", "http://localhost:9/v1")
+    monkeypatch.setenv("WEBDOJO_JUDGE_MODEL", "scripted")
+    ready(file)
+
+
+def test_who_is_not_let_out_is_told_before_anything_begins(
+    write: Write, shop: str, endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gym = write_lines(write, webgym_row("mugs.test", task_id="far"), name="gym-far.jsonl")
+    far = """[[tasks]]
+        id = "declared-far.far"
+        url = "https://{shop}.test/"
+        goal = "Visit {shop}."
+        choices = { shop = ["mugs", "plates"] }
+        evaluators = [{ type = "exact", value = "42" }]
+    """
+    files = [gym, write(far, "declared-far.toml")]
+    write('shop = "https://mugs.test"', "arena-far.sites.toml")
+    files.append(write(json.dumps([arena_row(3, response("mutate"))]), "arena-far.json"))
+    monkeypatch.delenv("WEBDOJO_NETWORK", raising=False)
+    for file in files:
+        with pytest.raises(UserError, match=r"\.test\S* lies outside this machine"):
+            ready(file)
+    monkeypatch.setenv("WEBDOJO_NETWORK", "open")
+    for file in files:
+        ready(file)
+    monkeypatch.setenv("WEBDOJO_NETWORK", "opne")
+    with pytest.raises(UserError, match="set it to loopback or open"):
+        ready(gym)
 
 
 # WebArena-Verified's manner ----------------------------------------------------------------------
@@ -463,5 +537,9 @@ def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: s
         assert "arena-elsewhere.sites.toml: shop must be an address" in failure(elsewhere)
     gym.write_text(json.dumps(webgym_row("a.test", evaluator_reference=[])))
     assert "line 1: evaluator_reference:" in failure(gym)
+    lacking = webgym_row("a.test")
+    del lacking["evaluator_reference"]
+    gym.write_text(f"{json.dumps(webgym_row('a.test'))}\n{json.dumps(lacking)}")
+    assert "line 2: evaluator_reference is missing" in failure(gym)
     gym.write_text(f"{json.dumps(webgym_row('a.test'))}\n{json.dumps(row)}")
     assert "tasks of several kinds (webarena, webgym)" in failure(gym)
