@@ -16,9 +16,9 @@ from webdojo.tasks.errors import UserError
 from webdojo.training.config import TrainConfig, config_to_toml
 from webdojo.training.evaluation import Mode, count_episodes, evaluate, splits_of, write_records
 from webdojo.training.progress import Progress
+from webdojo.training.rollouts.players import Player, WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import Player, WorkerSettings
 from webdojo.training.run import resume, train
 from webdojo.training.run_folder import RunFolder
 

@@ -27,9 +27,9 @@ from webdojo.training.evaluation import (
 )
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
+from webdojo.training.rollouts.players import Player, WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import Player, WorkerSettings
 from webdojo.training.trained_on import in_words, run_of, trained_on
 
 SCRIPTED = ("oracle", "random")

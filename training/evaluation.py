@@ -14,9 +14,9 @@ from webdojo.tasks.splits import HELD_OUT_SEEDS, Split
 from webdojo.training.config import TrainConfig
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.intervals import Rate, rate
+from webdojo.training.rollouts.players import Player
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import Player
 
 Mode = Literal["greedy", "sampled"]
 MODES: tuple[Mode, ...] = ("greedy", "sampled")

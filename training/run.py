@@ -36,8 +36,8 @@ from webdojo.training.named_tasks import check_roles, with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess, RolloutsKilledError
-from webdojo.training.rollouts.worker import WorkerSettings
 from webdojo.training.run_folder import RUNS, RunFolder, check_room
 from webdojo.training.team import LearnerPlan, Team
 

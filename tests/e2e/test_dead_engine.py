@@ -16,9 +16,10 @@ from webdojo.tasks import registry
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.config import RolloutConfig
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.pool import EpisodesFailError, RolloutPool
 from webdojo.training.rollouts.serving import _told
-from webdojo.training.rollouts.worker import Worker, WorkerSettings
+from webdojo.training.rollouts.worker import Worker
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +57,7 @@ async def test_a_dead_engine_is_followed_by_another_that_serves_the_newest_weigh
     tmp_path: Path,
 ) -> None:
     async with rolling(tmp_path) as (worker, pool):
-        engine: Any = worker.engine
+        engine: Any = worker.players.running
         newest = await engine.checksum()
         drawn = engine.counters.drawn_tokens
         engine.engine._decoder.step = out_of_memory

@@ -14,9 +14,9 @@ from webdojo.tasks import registry
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.config import RolloutConfig
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import WorkerSettings
 
 UPDATES, MOST_UPDATES = 5, 100
 

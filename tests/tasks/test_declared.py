@@ -18,8 +18,8 @@ from webdojo.tasks.declared_template import told_by
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.view import OracleError, PageView
 from webdojo.training.episodes import EpisodeId
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess
-from webdojo.training.rollouts.worker import WorkerSettings
 
 Write = Callable[..., Path]
 

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from webdojo.tasks.errors import UserError
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.serving import main
-from webdojo.training.rollouts.worker import WorkerSettings
 
 STOP_S = 15.0
 """How long the process may take to close its browser before it is killed."""

@@ -22,7 +22,8 @@ from typing import Any
 from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.training.rollouts.worker import Worker, WorkerSettings
+from webdojo.training.rollouts.players import WorkerSettings
+from webdojo.training.rollouts.worker import Worker
 
 ORPHAN_S = 5.0
 """Seconds an orphaned rollout process has to close its browser by itself."""

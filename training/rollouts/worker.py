@@ -12,14 +12,9 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from webdojo.agents.endpoint import EndpointAgents, is_endpoint
-from webdojo.agents.engines.memory import KEPT_SEQUENCES
-from webdojo.agents.layouts.layout import Vision
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.pool import EnvPool
 from webdojo.envs.screenshots import ScreenshotSpec
@@ -27,39 +22,22 @@ from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sampling import make_sampler
-from webdojo.training.episodes import (
-    EpisodeId,
-    MakeAgent,
-    PolicyAgents,
-    ValidAgents,
-    oracle_agent,
-    random_agent,
-    run_episode,
-)
+from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest
 from webdojo.training.rollouts.held_pictures import HeldPictures, references
 from webdojo.training.rollouts.ledger import lives_on
+from webdojo.training.rollouts.players import LOOKING, Player, Players, WorkerSettings
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 
 if TYPE_CHECKING:
-    from torch import nn
-    from transformers import PreTrainedModel
-
     from webdojo.agents.agent import Agent
-    from webdojo.agents.checkpoint import Checkpoint
     from webdojo.agents.engines.restarting import RestartingEngine
-    from webdojo.agents.engines.transformers_engine import TransformersEngine
     from webdojo.agents.engines.vllm_engine import Broadcast, VllmEngine
-    from webdojo.agents.pictures import Pictures
     from webdojo.tasks.task import Task
     from webdojo.training.config import RolloutConfig
     from webdojo.training.rollouts.pool import RolloutPool
 
-Player = Literal["policy", "valid-policy", "oracle", "random", "demonstrator"]
-"""Who plays; ``valid-policy`` is the policy decoding valid actions only."""
-LOOKING = ("policy", "valid-policy", "demonstrator")
-"""Players whose prompts may show screenshots."""
 RECENT, RECENT_OF_TASK = 400, 80
 """Episodes over which success is shown, of all tasks and of one."""
 ATTEMPTS = 3
@@ -72,51 +50,24 @@ class BlockedEpisodeError(Exception):
     """The site would not have the agent: nothing to learn from."""
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """What the rollout process needs to know at its start."""
-
-    task_files: tuple[str, ...] = ()
-    checkpoint: str = ""
-    """Empty for players that need no policy."""
-    layout: str | None = None
-    engine: Literal["transformers", "vllm"] = "transformers"
-    weight_transfer: Literal["file", "nccl"] = "file"
-    context_tokens: int = 1024
-    max_response_tokens: int = 48
-    slots: int = 16
-    engine_threads: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the engine where it runs on an accelerator."""
-    deterministic: bool = False
-    """Whether the engine draws one response at a time and keeps no prefixes, so that what it gives
-    does not depend on what else it draws, even in the last bit."""
-    deadline_s: float = 60.0
-    vision: Vision | None = None
-    """Screenshots in prompts; None takes what the checkpoint says of itself."""
-
-
 @dataclass
 class Worker:
     """Everything that lives in the rollout process."""
 
     settings: WorkerSettings
+    players: Players = field(init=False)
     chromium: Chromium = field(default_factory=Chromium)
-    engine: RestartingEngine[TransformersEngine] | RestartingEngine[VllmEngine] | None = None
     pool: RolloutPool | None = None
     log: TrajectoryLog | None = None
     envs: dict[EnvSpec, EnvPool] = field(default_factory=dict)
-    pictures: Pictures | None = None
     held: HeldPictures | None = None
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
     given_up: int = 0
     """Episodes outside the pool that were given up since the last one that ended."""
     tallies: dict[str, deque[bool]] = field(default_factory=dict)
-    vision: Vision | None = None
-    """What the policy's prompts show of how pages look, once it was looked up."""
-    screenshots: Path | None = None
-    """Folder in which they are kept; None for one that goes with the process."""
-    _own_folder: TemporaryDirectory[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.players = Players(self.settings)
 
     async def open_browser(self) -> int:
         """Start the browser, if it does not run; gives its process id."""
@@ -124,7 +75,7 @@ class Worker:
 
     async def keep_screenshots(self, folder: Path) -> None:
         """Keep the screenshots that prompts show in ``folder``, where the learner finds them."""
-        self.screenshots = folder
+        self.players.screenshots = folder
 
     # Episodes outside the pool: demonstrations and evaluation ---------------------------------
 
@@ -142,7 +93,7 @@ class Worker:
         it counts as a failure that ended with the ``deadline``. Raises UserError if one episode
         after another has to be given up.
         """
-        make_agent = self._agents(player, temperature, noise)
+        make_agent = self.players.agents(player, temperature, noise)
         modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
         envs = self._envs(player, modes)
         # What demonstrations show is looked at in the warm start.
@@ -234,9 +185,9 @@ class Worker:
                 f" {which.task_id} with seed {which.seed}; mend the task and try again"
             ) from error
         finally:
-            if self.pictures is not None:
+            if self.players.pictures is not None:
                 for agent in agents:
-                    self.pictures.release(getattr(agent, "held", ()))
+                    self.players.pictures.release(getattr(agent, "held", ()))
 
     # The pool ----------------------------------------------------------------------------------
 
@@ -253,7 +204,7 @@ class Worker:
         """Set the everlasting rollouts going, from ``state`` if there is one."""
         from webdojo.training.rollouts.pool import RolloutPool
 
-        make_agent = self._agents("policy", rollout.temperature)
+        make_agent = self.players.agents("policy", rollout.temperature)
         envs = self._envs("policy", make_agent(registry.get(task_ids[0]), 0).modes)
         sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
         finished = []
@@ -261,8 +212,8 @@ class Worker:
             wanted = lives_on(state)
             finished = [each for each in read_trajectories(log_path) if wanted(each.group_id)]
         self.log = log = TrajectoryLog(log_path)
-        if self.pictures is not None:
-            self.held = held = HeldPictures(self.pictures)
+        if self.players.pictures is not None:
+            self.held = held = HeldPictures(self.players.pictures)
             held.resume(finished)
 
         async def run(request: EpisodeRequest) -> Trajectory:
@@ -324,17 +275,17 @@ class Worker:
 
     async def load(self, weights: Path) -> None:
         """Serve the weights of a checkpoint from now on."""
-        engine = self._engine()
+        engine = self.players.engine()
         await engine.update_weights(weights, engine.version)
 
     async def join_learner(self, group: dict[str, Any]) -> None:
         """Have vLLM join the group over which the learner broadcasts weights."""
-        engine = cast("RestartingEngine[VllmEngine]", self._engine())
+        engine = cast("RestartingEngine[VllmEngine]", self.players.engine())
         await engine.engine.join(group)
 
     async def publish(self, weights: Path | Broadcast, version: int) -> None:
         """Load new weights between two decode steps, while episodes run."""
-        engine: Any = self._engine()
+        engine: Any = self.players.engine()
         await engine.update_weights(weights, version)
         if self.held is not None:
             self.held.published()
@@ -366,15 +317,18 @@ class Worker:
     def figures(self) -> dict[str, Any]:
         """What the rollouts have done so far."""
         found: dict[str, Any] = {"browser_launches": self.chromium.launches}
-        if self.engine is not None:
-            counters = self.engine.counters
+        if self.players.running is not None:
+            counters = self.players.running.counters
             found["engine"] = asdict(counters)
         if self.recent:
             found["recent_success"] = sum(self.recent) / len(self.recent)
             found["recent_episodes"] = len(self.recent)
         found["tasks"] = {task: (len(t), sum(t)) for task, t in self.tallies.items()}
-        if self.pictures is not None:
-            found["images"] = {"held": self.pictures.held, "computed": self.pictures.computed}
+        if self.players.pictures is not None:
+            found["images"] = {
+                "held": self.players.pictures.held,
+                "computed": self.players.pictures.computed,
+            }
         if self.pool is not None:
             status = self.pool.status()
             found["pool"] = status.counters.state_dict()
@@ -388,147 +342,29 @@ class Worker:
         await self.stop_pool()
         for envs in self.envs.values():
             await envs.close()
-        if self.engine is not None:
-            await self.engine.close()
+        await self.players.close()
         await self.chromium.close()
-        if self._own_folder is not None:
-            self._own_folder.cleanup()
 
     def _envs(self, player: Player, modes: tuple[str, ...]) -> EnvPool:
         spec = EnvSpec(modes=modes)
-        if self.vision is not None and player in LOOKING:
+        if self.players.vision is not None and player in LOOKING:
             # Oracles give places in pixels, whatever a policy does.
             counted: Literal["pixels", "thousandths"] = (
                 "pixels" if player == "demonstrator" else "thousandths"
             )
-            shot = ScreenshotSpec(marks=self.vision.marks)
+            shot = ScreenshotSpec(marks=self.players.vision.marks)
             spec = EnvSpec(modes=modes, screenshot=shot, coordinates=counted)
         if spec not in self.envs:
             self.envs[spec] = EnvPool(self.chromium, spec, self.settings.slots)
         return self.envs[spec]
 
     def _hold(self, trajectory: Trajectory) -> None:
-        if self.pictures is not None:
-            self.pictures.hold(references(trajectory))
-
-    def _checkpoint(self) -> Checkpoint:
-        """The policy's; sets what its prompts show, and where screenshots are kept."""
-        from webdojo.agents.checkpoint import find_checkpoint
-
-        settings = self.settings
-        found = find_checkpoint(settings.checkpoint, settings.layout, settings.vision)
-        self.vision = found.layout.vision
-        if self.vision is not None and self.pictures is None:
-            if self.screenshots is None:
-                self._own_folder = TemporaryDirectory(prefix="webdojo-screenshots-")
-                self.screenshots = Path(self._own_folder.name)
-            self.pictures = found.pictures(self.screenshots)
-        return found
-
-    def _agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
-        if player == "oracle":
-            return oracle_agent
-        if player == "random":
-            return random_agent
-        from webdojo.training.demonstrations import Demonstrators
-
-        settings = self.settings
-        if is_endpoint(settings.checkpoint):
-            self.vision = settings.vision
-            return EndpointAgents(
-                settings.checkpoint,
-                settings.layout,
-                settings.max_response_tokens,
-                temperature,
-                self.vision,
-            )
-        found = self._checkpoint()
-        limits = (settings.context_tokens, settings.max_response_tokens)
-        if player == "demonstrator":
-            return Demonstrators(found.tokenizer(), found.layout, *limits, noise, self.pictures)
-        engine = self._engine()
-        free = PolicyAgents(
-            engine, found.tokenizer(), found.layout, *limits, temperature, self.pictures
-        )
-        if player != "valid-policy":
-            return free
-        if settings.engine != "transformers":
-            raise UserError('only policy.engine = "transformers" can be held to valid actions')
-        return ValidAgents(free, cast("RestartingEngine[TransformersEngine]", engine))
-
-    def _engine(self) -> RestartingEngine[TransformersEngine] | RestartingEngine[VllmEngine]:
-        if self.engine is None:
-            from webdojo.agents.engines.restarting import RestartingEngine
-
-            found = self._checkpoint()
-            if self.settings.engine == "vllm":
-                # What came over NCCL is nowhere to be had again.
-                deaths = 3 if self.settings.weight_transfer == "file" else 0
-                start = partial(self._vllm, found.path)
-                self.engine = RestartingEngine(start, deaths=deaths)
-            else:
-                self.engine = RestartingEngine(partial(self._transformers, found))
-        return self.engine
-
-    def _vllm(self, checkpoint: str, version: int) -> VllmEngine:
-        from webdojo.agents.engines.vllm_engine import VllmEngine
-
-        settings = self.settings
-        return VllmEngine(
-            checkpoint,
-            version=version,
-            slots=1 if settings.deterministic else settings.slots,
-            context_tokens=settings.context_tokens,
-            dtype=settings.precision if accelerated() else "float32",
-            threads=settings.engine_threads,
-            pictures=self.pictures,
-            images=self.vision.images if self.vision is not None else 0,
-            transfer=settings.weight_transfer,
-        )
-
-    def _transformers(self, checkpoint: Checkpoint, version: int) -> TransformersEngine:
-        from webdojo.agents.engines.transformers_engine import TransformersEngine
-
-        settings = self.settings
-        alone = settings.deterministic
-        return TransformersEngine(
-            on_accelerator(checkpoint.model(), settings.precision),
-            version=version,
-            slots=1 if alone else settings.slots,
-            kept=0 if alone else KEPT_SEQUENCES,
-            context_tokens=settings.context_tokens,
-            threads=settings.engine_threads,
-            pictures=self.pictures,
-        )
+        if self.players.pictures is not None:
+            self.players.pictures.hold(references(trajectory))
 
 
 def _let_go(trajectory: Trajectory) -> None:
     pass
-
-
-def accelerated() -> bool:
-    """Whether engines run on an accelerator here; without one they compute in float32."""
-    import torch
-
-    return torch.accelerator.is_available()
-
-
-def on_accelerator(model: PreTrainedModel, precision: str) -> PreTrainedModel:
-    """The model on the last GPU, if there is one, in ``precision``; else as it is.
-
-    Learners take the first GPUs; with one GPU both share it.
-    """
-    import torch
-
-    if not accelerated():
-        return model
-    device = torch.accelerator.device_count() - 1
-    kind = torch.accelerator.current_accelerator()
-    assert kind is not None
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    module: nn.Module = model
-    module.to(device=torch.device(kind.type, device), dtype=dtype)
-    return model
 
 
 def episode_seed(seed: int, which: EpisodeId) -> int:

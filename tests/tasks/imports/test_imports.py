@@ -22,8 +22,8 @@ from webdojo.tasks.imports.webarena import EvaluatorRow, _evaluator
 from webdojo.tasks.imports.webarena_evaluators import Response
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, prove
 from webdojo.training.evaluation import evaluate
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import RolloutProcess
-from webdojo.training.rollouts.worker import WorkerSettings
 
 Write = Callable[..., Path]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psutil
 
 from webdojo.training.episodes import EpisodeId
-from webdojo.training.rollouts.worker import Worker, WorkerSettings
+from webdojo.training.rollouts.players import WorkerSettings
+from webdojo.training.rollouts.worker import Worker
 
 
 def shows_a_page(process: psutil.Process) -> bool:

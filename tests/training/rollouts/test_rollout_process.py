@@ -13,12 +13,12 @@ import pytest
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import HELD_OUT_SEEDS
 from webdojo.training.episodes import EpisodeId
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import (
     RolloutProcess,
     RolloutsDiedError,
     RolloutsKilledError,
 )
-from webdojo.training.rollouts.worker import WorkerSettings
 
 
 @pytest.fixture

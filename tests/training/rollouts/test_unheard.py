@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from webdojo.training.rollouts.episode import finish
+from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.serving import _serve
 from webdojo.training.rollouts.trajectory import Trajectory
-from webdojo.training.rollouts.worker import Worker, WorkerSettings
+from webdojo.training.rollouts.worker import Worker
 
 
 def complaints(work: Coroutine[Any, Any, object]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from webdojo.agents.engines import vllm_engine
-from webdojo.training.rollouts.worker import Worker, WorkerSettings
+from webdojo.training.rollouts.players import Players, WorkerSettings
 
 
 class RecordedVllm:
@@ -25,7 +25,7 @@ def test_the_learners_precision_reaches_vllm(
     monkeypatch.setattr(vllm_engine, "VllmEngine", RecordedVllm)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerator)
     settings = WorkerSettings(checkpoint="webdojo-nano", engine="vllm", precision="bfloat16")
-    engine: Any = Worker(settings)._engine()
+    engine: Any = Players(settings).engine()
     assert engine.engine.options["dtype"] == dtype
 
 
