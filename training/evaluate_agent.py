@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -28,7 +29,7 @@ from webdojo.training.evaluation import (
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.players import Player, WorkerSettings
-from webdojo.training.rollouts.process import RolloutProcess
+from webdojo.training.rollouts.process import RESTARTS, RolloutProcess, RolloutsKilledError
 from webdojo.training.rollouts.trajectory import Trajectory
 from webdojo.training.trained_on import in_words, run_of, trained_on
 
@@ -106,11 +107,22 @@ def evaluate_agent(
         "episodes_per_task": per_task,
         "modes": {},
     }
-    with RolloutProcess(worker) as rollouts:
-        for each in modes:
-            label = agent if scripted else each
-            found["modes"][label] = _play(rollouts, chosen, per_task, settings, player, each, quiet)
-    return found
+    played: dict[Mode, dict[str, Trajectory]] = {each: {} for each in modes}
+    restarts = RESTARTS
+    while True:
+        with RolloutProcess(worker) as rollouts:
+            try:
+                for each in modes:
+                    found["modes"][agent if scripted else each] = _play(
+                        rollouts, chosen, per_task, settings, player, each, played[each], quiet
+                    )
+            except RolloutsKilledError as error:
+                if not restarts:
+                    raise UserError(f"{error}, for the {RESTARTS + 1}th time") from error
+                print(f"\n{error}; another plays the episodes that are left", file=sys.stderr)
+            else:
+                return found
+        restarts -= 1
 
 
 def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
@@ -145,6 +157,7 @@ def _play(
     config: TrainConfig,
     player: Player,
     mode: Mode,
+    played: dict[str, Trajectory],
     quiet: bool,
 ) -> dict[str, Any]:
     tally = Tally()
@@ -166,6 +179,7 @@ def _play(
             mode=mode,
             seed=config.seed,
             on_episode=count,
+            played=played,
         )
     return {
         "all": result.splits[split.name],

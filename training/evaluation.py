@@ -90,19 +90,23 @@ def evaluate(
     seed: int,
     temperature: float | None = None,
     on_episode: Callable[[Trajectory], None] = lambda trajectory: None,
+    played: dict[str, Trajectory] | None = None,
 ) -> EvaluationResult:
     """Play ``per_task`` episodes of each task of the splits, after the first ``skip`` seeds.
 
     An episode that lies in two splits is played once and counts in both. ``temperature`` is the
-    mode's own (greedy 0, sampled 1) unless given.
+    mode's own (greedy 0, sampled 1) unless given. What is in ``played``, by episode, is not played
+    again, and what is played is added to it, so that it is there if the rollout process is killed.
     """
     wanted = {split.name: list(_episodes(split, per_task, skip)) for split in splits}
     once = {which.episode_id: which for episodes in wanted.values() for which in episodes}
-    found: dict[str, Trajectory] = {}
+    found = {} if played is None else played
+    for trajectory in found.values():
+        on_episode(trajectory)
     for trajectory in rollouts.stream(
         "play",
         player=player,
-        episodes=list(once.values()),
+        episodes=[which for name, which in once.items() if name not in found],
         temperature=TEMPERATURE[mode] if temperature is None else temperature,
         seed=seed,
     ):

@@ -37,15 +37,12 @@ from webdojo.training.progress import Progress
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement
 from webdojo.training.rollouts.players import WorkerSettings
-from webdojo.training.rollouts.process import RolloutProcess, RolloutsKilledError
+from webdojo.training.rollouts.process import RESTARTS, RolloutProcess, RolloutsKilledError
 from webdojo.training.run_folder import RUNS, RunFolder, check_room
 from webdojo.training.team import LearnerPlan, Team
 
 if TYPE_CHECKING:
     from webdojo.training.rollouts.trajectory import Trajectory
-
-RESTARTS = 3
-"""Rollout processes that are followed by another when they are killed, in one ``webdojo train``."""
 
 
 def train(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from small_run import coin_run, family, finish, lines, start, updates_of, wait_until, webdojo
 
-from webdojo.training.run import RESTARTS
+from webdojo.training.rollouts.process import RESTARTS
 
 UPDATES = 3
 

@@ -14,6 +14,8 @@ from webdojo.tasks.errors import UserError
 from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.serving import main
 
+RESTARTS = 3
+"""Rollout processes that are followed by another when they are killed, in one command."""
 STOP_S = 15.0
 """How long the process may take to close its browser before it is killed."""
 
