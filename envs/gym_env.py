@@ -32,6 +32,7 @@ from webdojo.envs.spaces import ActionText, TextList, UnicodeText
 from webdojo.envs.spec import EnvSpec
 from webdojo.envs.tabs import MAX_TABS
 from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits.split import TRAIN_SEEDS
 
@@ -66,7 +67,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         *,
         tasks_files: Iterable[str] = (),
         modes: Iterable[str] = ("pruned_html",),
-        screenshot: bool = True,
+        screenshot: bool | Literal["marks"] = True,
         actions: Iterable[str] | None = None,
         coordinates: Literal["pixels", "thousandths"] = "pixels",
         max_characters: int | None = None,
@@ -80,7 +81,8 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
     ) -> None:
         """Take the task named ``task_id``; ``tasks_files`` are loaded first.
 
-        ``modes`` names the text forms of the page to show, ``actions`` the verbs or subsets of
+        ``modes`` names the text forms of the page to show, ``screenshot`` says whether there is one
+        and with "marks" that what can be acted on is framed and numbered in it, ``actions`` the verbs or subsets of
         them that are known, ``max_characters`` bounds each text form, and ``rules`` change the page
         before it is pruned. With ``url`` the task is that of the environment server there, files
         of tasks are the server's own, rules there are none, and ``tree`` says whether
@@ -90,7 +92,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         self.render_mode = render_mode
         spec = EnvSpec(
             modes=tuple(_several(modes)),
-            screenshot=ScreenshotSpec("png") if screenshot else None,
+            screenshot=_picture(screenshot),
             actions=None if actions is None else action_set(_several(actions)),
             coordinates=coordinates,
             max_characters=MAX_PAGE_TEXT if max_characters is None else max_characters,
@@ -287,6 +289,14 @@ def _observation_space(spec: EnvSpec, viewport: tuple[int, int]) -> spaces.Dict:
     if spec.screenshot is not None:
         shown["screenshot"] = spaces.Box(0, 255, (height, width, 3), np.uint8)
     return spaces.Dict(shown)
+
+
+def _picture(wanted: object) -> ScreenshotSpec | None:
+    if wanted == "marks":
+        return ScreenshotSpec("png", marks=True)
+    if not isinstance(wanted, bool):
+        raise UserError(f'screenshot is True, False or "marks"; it is {wanted!r}')
+    return ScreenshotSpec("png") if wanted else None
 
 
 def _several(names: Iterable[str]) -> Iterable[str]:

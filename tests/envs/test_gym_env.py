@@ -25,6 +25,7 @@ from webdojo.envs.browser import find_chromium
 from webdojo.envs.registration import env_id
 from webdojo.envs.spaces import ActionText, TextList, UnicodeText
 from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 
 SAMPLE = ("miniwob.click-button", "miniwob.login-user", "miniwob.choose-list")
@@ -108,6 +109,18 @@ def test_an_episode_is_played() -> None:
             assert observation in env.observation_space
             assert observation["last_action"] == action
         assert (reward, terminated, truncated) == (1.0, True, False)
+
+
+def test_marks_are_a_kind_of_screenshot() -> None:
+    seen = []
+    for kind in (True, "marks"):
+        with gymnasium.make("webdojo/miniwob.click-button-v0", screenshot=kind) as env:
+            seen.append(env.reset(seed=3)[0]["screenshot"])
+    plain, marked = seen
+    assert plain.shape == marked.shape
+    assert (plain != marked).any()
+    with pytest.raises(UserError, match=r'screenshot is True, False or "marks"; it is \'mark\''):
+        gymnasium.make("webdojo/miniwob.click-button-v0", screenshot="mark")
 
 
 def test_a_seed_names_an_instance_and_the_generator_goes_on_from_it() -> None:
