@@ -81,13 +81,14 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
     ) -> None:
         """Take the task named ``task_id``; ``tasks_files`` are loaded first.
 
-        ``modes`` names the text forms of the page to show, ``screenshot`` says whether there is one
-        and with "marks" that what can be acted on is framed and numbered in it, ``actions`` the verbs or subsets of
-        them that are known, ``max_characters`` bounds each text form, and ``rules`` change the page
-        before it is pruned. With ``url`` the task is that of the environment server there, files
-        of tasks are the server's own, rules there are none, and ``tree`` says whether
-        ``last_observation`` holds the page's tree, as it always does without. Raises UserError for
-        an unknown task, mode or verb, and RemoteError for a server that does not answer.
+        ``modes`` names the text forms of the page to show, ``screenshot`` says whether there is
+        one, and with "marks" that what can be acted on is framed and numbered in it. ``actions``
+        are the verbs or subsets of them that are known, ``max_characters`` bounds each text form,
+        and ``rules`` change the page before it is pruned. With ``url`` the task is that of the
+        environment server there, files of tasks are the server's own, rules there are none, and
+        ``tree`` says whether ``last_observation`` holds the page's tree, as it always does without.
+        Raises UserError for an unknown task, mode or verb, and RemoteError for a server that does
+        not answer.
         """
         self.render_mode = render_mode
         spec = EnvSpec(
