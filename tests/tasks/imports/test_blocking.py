@@ -11,12 +11,22 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 from local_pages import Page, served
+from mug_shop import PAGES
+from scripted_endpoint import ScriptedEndpoint
+from task_rows import Write, webgym_row, write_lines
 
 from webdojo.envs.browser import Chromium
+from webdojo.envs.certification import Effort, certify
 from webdojo.envs.core import Step, WebEnv
+from webdojo.tasks import registry
 from webdojo.tasks.evaluators import Text
+from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.imports.blocking import AWAY, document_in, document_of
 from webdojo.tasks.imports.live import LiveTask
+from webdojo.tasks.splits import Split
+from webdojo.training.evaluation import evaluate
+from webdojo.training.rollouts.players import WorkerSettings
+from webdojo.training.rollouts.process import RolloutProcess
 
 NOWHERE = "http://127.0.0.1:9/"
 REFUSED = (403, "<title>Attention</title><p>Please verify you are human.</p>")
@@ -276,3 +286,44 @@ class _Once(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def test_blocked_episodes_are_counted_apart(
+    write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    rows = [
+        webgym_row(shop + path, task_id=path[1:], difficulty="easy")
+        for path in ("/blocked", "/open")
+    ]
+    # A server that is not there is no failure of the agent's either.
+    rows.append(webgym_row("http://127.0.0.1:9/", task_id="away"))
+    PAGES["/open"] = PAGES["/"]
+    file = write_lines(write, *rows, name="gym-blocked.jsonl")
+    ids = load_tasks_file(file)
+    split = Split("live", 1, ids, range(100, 110))
+    with RolloutProcess(WorkerSettings(task_files=(str(file),), slots=2)) as rollouts:
+        rollouts.call("open_browser")  # not in the time of the first episode
+        result = evaluate(rollouts, [split], per_task=1, player="random", mode="greedy", seed=1)
+    endings = {record["task_id"]: record["ending"] for record in result.records}
+    assert endings["gym-blocked.blocked"] == endings["gym-blocked.away"] == "blocked"
+    assert endings["gym-blocked.open"] != "blocked"
+    assert result.blocked == 2
+    rate = result.splits["live"]
+    assert rate is not None
+    assert rate["episodes"] == 1
+    assert result.tasks["live"]["gym-blocked.blocked"] is None
+
+
+async def test_a_row_whose_site_is_away_is_not_certified(
+    write: Write, shop: str, endpoint: ScriptedEndpoint
+) -> None:
+    rows = [
+        webgym_row(shop, task_id="there"),
+        webgym_row("http://127.0.0.1:9/", task_id="away"),
+    ]
+    ids = load_tasks_file(write_lines(write, *rows, name="gym-certified.jsonl"))
+    entries = [registry.entry(task_id) for task_id in ids]
+    there, away = await certify(entries, Effort(seeds=2, random=1, twice=1), 1)
+    assert there.lost == there.fault == ""
+    (problem,) = away.problems
+    assert problem.startswith("could not be measured: blocked: ")

@@ -1,20 +1,18 @@
-"""What WebGym's rows may say of difficulty and of hosts, and what checking them tells."""
+"""What becomes of WebGym's rows, and what they may say of difficulty and of hosts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from task_rows import Write, webgym_row, write_lines
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.imports.blocking import Blocklist
-
-Write = Callable[[str, str], Path]
 
 
 def rows(write: Write, *difficulties: Any) -> Path:
@@ -56,3 +54,36 @@ def test_a_host_on_the_blocklist_is_held_however_it_is_written(url: str) -> None
     assert Blocklist(["mugs.test"]).holds(url)
     assert Blocklist(["mugs.test."]).holds(url)
     assert not Blocklist(["my-mugs.test"]).holds(url)
+
+
+def test_webgyms_fields_become_a_tasks(write: Write) -> None:
+    many = [{"description": "", "facts": [f"Fact {n}." for n in range(5)]}]
+    file = write_lines(
+        write,
+        webgym_row("https://www.mugs.test/shop"),
+        webgym_row("plates.test", evaluator_reference=many, difficulty=None, task_id=17),
+    )
+    ids = load_tasks_file(file)
+    assert ids[0].startswith("gym-tests.mugs-test-")
+    assert ids[1] == "gym-tests.17"
+    first, second = map(registry.get, ids)
+    assert (first.difficulty, first.horizon) == ("easy", 10)
+    assert (second.difficulty, second.horizon) == ("medium", 20)
+    assert (first.site, first.group) == ("www.mugs.test", "Shopping/Kitchen")
+    assert second.site == "plates.test"
+
+
+def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
+    write("# no mugs\nmugs.test  # rude\n", "gym-tests.blocklist.txt")
+    rows = [webgym_row(host, task_name=host) for host in ("https://www.mugs.test", "plates.test")]
+    (kept,) = load_tasks_file(write_lines(write, *rows))
+    assert "plates" in kept
+    blocklist = Blocklist(["mugs.test"])
+    assert blocklist.holds("https://a.b.mugs.test/x")
+    assert not blocklist.holds("https://othermugs.test/mugs.test")
+    write("mugs.test\n", "gym-none.blocklist.txt")
+    with pytest.raises(UserError, match="no task in it whose host is not on the blocklist"):
+        load_tasks_file(write_lines(write, webgym_row("mugs.test"), name="gym-none.jsonl"))
+    write("https://mugs.test/\n", "gym-other.blocklist.txt")
+    with pytest.raises(UserError, match=r"line 1: 'https://mugs\.test/' is no host"):
+        load_tasks_file(write_lines(write, webgym_row("a.test"), name="gym-other.jsonl"))
