@@ -25,7 +25,8 @@ class RestartingEngine(Generic[E]):
     """Keeps one engine of the kind that ``start`` makes, given the policy version, alive.
 
     When it dies, its calls wait for the next one, which first gets the newest weights; a response
-    that was begun is drawn anew from its seed. One that dies of those weights counts as well.
+    that was begun is drawn anew from its seed. One that dies of those weights counts as well; a
+    call that is cancelled while it waits costs the next one nothing.
     Raises EngineDeadError after ``deaths`` in a row with no response between them, or where one
     call has met so many, and whatever else ``start`` or the loading of weights raises.
     """
@@ -35,7 +36,7 @@ class RestartingEngine(Generic[E]):
         self._most = deaths
         self._deaths = 0
         self._newest: tuple[Mapping[str, Tensor] | Path, int] | None = None
-        self._reviving = asyncio.Lock()
+        self._revival: asyncio.Task[None] | None = None
         self._closed = False
         self._past: Sequence[Counters] = ()
         self.engine: E = start(0)
@@ -87,8 +88,11 @@ class RestartingEngine(Generic[E]):
             except EngineDeadError as error:
                 await self._revive(engine, error)
             else:
-                self._keep(source, version)
-                return
+                if self.engine is engine and not self._reviving:
+                    self._keep(source, version)
+                    return
+                # It died with its answer, and the next one serves what was kept before.
+                await self._revived()
 
     async def checksum(self) -> int:
         """Sum over the weights now served."""
@@ -97,38 +101,51 @@ class RestartingEngine(Generic[E]):
     async def close(self) -> None:
         """Stop serving; pending calls are cancelled. Closing twice is fine."""
         self._closed = True
+        if self._revival is not None and self._reviving:
+            self._revival.cancel()
+            await asyncio.wait([self._revival])
         await self.engine.close()
         self._forget()
 
     async def _revive(self, dead: E, error: EngineDeadError) -> None:
-        async with self._reviving:
-            if self._closed:
+        """Wait for the engine after ``dead``, which is started if nobody has seen to it."""
+        if self._closed:
+            raise error
+        if self.engine is dead:
+            if not self._reviving:
+                self._revival = asyncio.create_task(self._replace(dead, error))
+            await self._revived()
+
+    @property
+    def _reviving(self) -> bool:
+        return self._revival is not None and not self._revival.done()
+
+    async def _revived(self) -> None:
+        """Wait for the next engine, which is everybody's: it is started whoever is cancelled."""
+        if self._revival is not None:
+            await asyncio.shield(self._revival)
+
+    async def _replace(self, dead: E, error: EngineDeadError) -> None:
+        while True:
+            self._deaths += 1
+            if self._deaths > self._most:
                 raise error
-            if self.engine is not dead:
-                return  # another call has seen to it
-            while True:
-                self._deaths += 1
-                if self._deaths > self._most:
-                    raise error
-                await dead.close()
-                fresh = self._start(self.engine.version)
-                try:
-                    if self._newest is not None:
-                        await fresh.update_weights(*self._newest)
-                except EngineDeadError as next_error:
-                    error = next_error
-                    await fresh.close()
-                    continue
-                except BaseException:
-                    await fresh.close()
-                    raise
-                if self._closed:  # while the weights were loading
-                    await fresh.close()
-                    raise error
-                self._past = (*self._past, dead.counters)
-                self.engine = fresh
-                self.restarts += 1
-                return
+            await dead.close()
+            fresh = self._start(0 if self._newest is None else self._newest[1])
+            try:
+                if self._newest is not None:
+                    await fresh.update_weights(*self._newest)
+            except EngineDeadError as next_error:
+                error = next_error
+                await fresh.close()
+                continue
+            except BaseException:
+                await fresh.close()
+                raise
+            self._past = (*self._past, dead.counters)
+            self.engine = fresh
+            self.restarts += 1
+            return
 
     def _keep(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
         self._forget()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,3 +152,122 @@ async def test_one_that_cannot_be_started_is_closed_and_told_of() -> None:
         await engine.generate([5], Sampling(max_tokens=9))
     await engine.close()
     assert start.alive == 0
+
+
+class SlowToLoad:
+    """Starts engines; those after the first load weights no sooner than ``load`` is set."""
+
+    def __init__(self) -> None:
+        self.load = threading.Event()
+        self.loading = threading.Event()
+        self.made: list[TransformersEngine] = []
+
+    def __call__(self, version: int) -> TransformersEngine:
+        engine = TransformersEngine(
+            tiny_model(), version=version, slots=2, threads=1, eos_token_ids=()
+        )
+        swap = engine._decoder.swap
+
+        def wait_and_swap(source: Mapping[str, torch.Tensor] | Path, version: int) -> None:
+            self.loading.set()
+            self.load.wait()
+            swap(source, version)
+
+        if self.made:
+            engine._decoder.swap = wait_and_swap  # type: ignore[method-assign]
+        self.made.append(engine)
+        return engine
+
+
+async def test_calls_cancelled_while_the_next_one_loads_leave_it_to_the_others() -> None:
+    start = SlowToLoad()
+    engine = RestartingEngine(start, deaths=1)
+    new = tiny_model(seed=1)
+    await engine.update_weights(new.state_dict(), 4)
+    break_at(engine.engine, "admit")
+    calls = [asyncio.create_task(engine.generate([5, i], Sampling(max_tokens=9))) for i in range(4)]
+    await asyncio.to_thread(start.loading.wait)
+    for call in calls[:3]:
+        call.cancel()
+    await asyncio.sleep(0)
+    later = asyncio.create_task(engine.generate([6], Sampling(max_tokens=9)))
+    start.load.set()
+    found = await asyncio.gather(*calls, later, return_exceptions=True)
+    assert [type(each) for each in found[:3]] == [asyncio.CancelledError] * 3
+    assert [each.versions for each in found[3:] if isinstance(each, Completion)] == [(4,) * 9] * 2
+    assert (len(start.made), engine.restarts) == (2, 1)
+    assert await engine.checksum() == checksum(new.parameters())
+    await engine.close()
+
+
+async def test_closing_while_the_next_one_loads_leaves_nothing_running() -> None:
+    start = SlowToLoad()
+    engine = RestartingEngine(start)
+    await engine.update_weights(tiny_model(seed=1).state_dict(), 4)
+    break_at(engine.engine, "admit")
+    call = asyncio.create_task(engine.generate([5], Sampling(max_tokens=9)))
+    await asyncio.to_thread(start.loading.wait)
+    closing = asyncio.create_task(engine.close())
+    await asyncio.sleep(0)
+    start.load.set()
+    await closing
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert len(start.made) == 2
+    assert not any(each._thread.is_alive() for each in start.made)
+    with pytest.raises(EngineDeadError):
+        await engine.generate([5], Sampling(max_tokens=9))
+    assert len(start.made) == 2
+
+
+class AnswersLate(TransformersEngine):
+    """Tells that weights are loaded no sooner than ``tell`` is set."""
+
+    def __init__(self, version: int, tell: asyncio.Event) -> None:
+        super().__init__(tiny_model(), version=version, slots=2, threads=1, eos_token_ids=())
+        self.tell = tell
+        self.loaded = asyncio.Event()
+
+    async def update_weights(self, source: Mapping[str, torch.Tensor] | Path, version: int) -> None:
+        await super().update_weights(source, version)
+        self.loaded.set()
+        await self.tell.wait()
+
+
+@pytest.mark.parametrize("next_one_serves", [True, False])
+async def test_weights_that_died_with_their_answer_are_served_before_they_are_announced(
+    next_one_serves: bool,
+) -> None:
+    tell, tell_next = asyncio.Event(), asyncio.Event()
+    tell.set()
+    made: list[AnswersLate] = []
+
+    def start(version: int) -> AnswersLate:
+        made.append(AnswersLate(version, tell_next if made else tell))
+        return made[-1]
+
+    engine = RestartingEngine(start)
+    await engine.update_weights(tiny_model(seed=1).state_dict(), 1)
+    tell.clear()
+    made[0].loaded.clear()
+    new = tiny_model(seed=2)
+    update = asyncio.create_task(engine.update_weights(new.state_dict(), 2))
+    await made[0].loaded.wait()
+    break_at(made[0], "admit")
+    running = asyncio.create_task(engine.generate([5], Sampling(max_tokens=9)))
+    while len(made) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    if next_one_serves:
+        tell_next.set()
+        await running
+        tell.set()
+    else:
+        await made[1].loaded.wait()
+        tell.set()
+        await asyncio.sleep(0)
+        tell_next.set()
+    await update
+    assert (engine.version, await engine.checksum()) == (2, checksum(new.parameters()))
+    assert set((await running).versions) <= {1, 2}
+    assert len(made) == 2
+    await engine.close()
