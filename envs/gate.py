@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
@@ -23,7 +24,9 @@ CONNECT_TIMEOUT_S = 5.0
 class Gate:
     """Connects to what ``allows(host, port)`` lets through, and tells ``refused`` of the rest.
 
-    ``place`` gives the host and port at which a host and port really are.
+    ``place`` gives the host and port at which a host and port really are. A host that is let
+    through is connected to at an address that ``allows_address(host, port, address)``: at the very
+    one that was looked at, so that a name cannot lead elsewhere the second time.
     """
 
     def __init__(
@@ -31,12 +34,14 @@ class Gate:
         allows: Callable[[str, int], bool],
         refused: Callable[[str, int], None],
         place: Callable[[str, int], tuple[str, int]],
+        allows_address: Callable[[str, int, str], bool],
     ) -> None:
         self.address = ""
         """Where it listens, as Chromium's proxy setting has it."""
         self._allows = allows
         self._refused = refused
         self._place = place
+        self._allows_address = allows_address
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
 
@@ -45,10 +50,11 @@ class Gate:
         cls,
         allows: Callable[[str, int], bool],
         refused: Callable[[str, int], None],
-        place: Callable[[str, int], tuple[str, int]] = lambda host, port: (host, port),
+        place: Callable[[str, int], tuple[str, int]],
+        allows_address: Callable[[str, int, str], bool],
     ) -> Self:
         """Start listening on a free port of this machine."""
-        gate = cls(allows, refused, place)
+        gate = cls(allows, refused, place, allows_address)
         gate._server = await asyncio.start_server(gate._serve, "127.0.0.1", 0)
         port = gate._server.sockets[0].getsockname()[1]
         gate.address = f"socks5://127.0.0.1:{port}"
@@ -86,13 +92,13 @@ class Gate:
         if command != CONNECT:
             writer.write(_answer(UNKNOWN_COMMAND))
             return
-        if not self._allows(host, port):
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                there, out = await self._connect(host, port)
+        except _RefusedError:
             self._refused(host, port)
             writer.write(_answer(REFUSED_BY_RULE))
             return
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                there, out = await asyncio.open_connection(*self._place(host, port))
         except (OSError, TimeoutError):
             writer.write(_answer(UNREACHABLE))
             return
@@ -101,6 +107,39 @@ class Gate:
             await asyncio.gather(_copy(reader, out), _copy(there, writer))
         finally:
             out.close()
+
+    async def _connect(
+        self, host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not self._allows(host, port):
+            raise _RefusedError
+        name, number = self._place(host, port)
+        found = await _addresses(name, number)
+        allowed = [one for one in found if self._allows_address(host, port, one)]
+        if not allowed:
+            raise _RefusedError
+        for address in allowed[:-1]:
+            with suppress(OSError):
+                return await asyncio.open_connection(address, number)
+        return await asyncio.open_connection(allowed[-1], number)
+
+
+class _RefusedError(Exception):
+    pass
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """Where a host is, one address or several; raises OSError if nobody knows."""
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    try:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r} is no host name") from error
+    return [str(place[0]) for *_, place in found]
 
 
 async def _destination(reader: asyncio.StreamReader, kind: int) -> tuple[str, int]:

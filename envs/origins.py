@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 from posixpath import normpath
 from urllib.parse import unquote, urlsplit
+
+from webdojo.envs.addresses import is_public
+from webdojo.tasks.network import is_near
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 SAME_AS = {"ws": "http", "wss": "https"}
@@ -16,7 +20,8 @@ class Origins:
     """The origins and folders that an episode may reach.
 
     ``http://host:8000`` allows every address of that origin; ``file:///folder/`` allows what lies
-    in that folder; ``*`` allows the whole web, for tasks on live sites. Nothing else is reachable.
+    in that folder; ``*`` allows the whole public web, for tasks on live sites: this machine and the
+    private networks around it are no part of that. Nothing else is reachable.
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
@@ -45,13 +50,21 @@ class Origins:
                 path == folder.rstrip("/") or path.startswith(folder) for folder in self._folders
             )
         origin = _origin(url)
-        return origin is not None and (self._whole_web or origin in self._origins)
+        return origin is not None and (
+            origin in self._origins or (self._whole_web and _may_be_public(origin[1]))
+        )
 
     def allows_connection(self, host: str, port: int) -> bool:
         """Whether one of the origins lives there."""
-        return self._whole_web or any(
-            (host, port) == (there, number) for _, there, number in self._origins
-        )
+        return self._names(host, port) or (self._whole_web and _may_be_public(host))
+
+    def allows_address(self, host: str, port: int, address: str) -> bool:
+        """Whether a host that is allowed may be at this address.
+
+        Whoever owns a name can let it lead to this machine: only where the task itself names the
+        host it may be anywhere.
+        """
+        return self._names(host, port) or is_public(address)
 
     @property
     def web(self) -> list[str]:
@@ -63,6 +76,9 @@ class Origins:
 
     def __str__(self) -> str:
         return ", ".join([*self.web, *(f"file://{folder}" for folder in sorted(self._folders))])
+
+    def _names(self, host: str, port: int) -> bool:
+        return any((host, port) == (there, number) for _, there, number in self._origins)
 
     def _add(self, url: str, *, whole_file: bool) -> None:
         parts = urlsplit(url)
@@ -88,6 +104,15 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     if scheme not in DEFAULT_PORTS or port is None or not parts.hostname:
         return None
     return scheme, parts.hostname, port
+
+
+def _may_be_public(host: str) -> bool:
+    """Whether an address is public; of a name only its owner knows where it leads."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return not is_near(host.rstrip("."))
+    return is_public(host)
 
 
 def _path(path: str) -> str:

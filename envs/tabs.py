@@ -90,7 +90,9 @@ class Tabs:
 
         tabs = cls(chromium, origins, on_lost)
         try:
-            tabs._gate = await Gate.open(tabs._lets_out, tabs._refuse_connection, _place)
+            tabs._gate = await Gate.open(
+                tabs._lets_out, tabs._refuse_connection, _place, origins.allows_address
+            )
             tabs.context = await chromium.new_context(viewport, tabs._gate.address)
             await tabs.context.add_init_script(main_world_script(seed, tabs.channel))
             tabs.context.on("page", tabs._appear)
