@@ -8,7 +8,7 @@ from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.splits import trained_among
+from webdojo.tasks.splits import few_instances, trained_among
 from webdojo.training.config import TrainConfig
 from webdojo.training.evaluation import MODES, count_episodes, splits_of
 from webdojo.training.machine import Machine, look
@@ -23,6 +23,7 @@ from webdojo.training.memory_estimate import (
 from webdojo.training.model_shape import ModelShape, find_shape
 from webdojo.training.named_tasks import check_roles
 from webdojo.training.plan_notes import notes
+from webdojo.training.trained_on import NAMED
 
 
 def plan(config: TrainConfig, machine: Machine | None = None) -> list[str]:
@@ -97,6 +98,15 @@ def _splits(config: TrainConfig) -> Iterator[str]:
             f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds from"
             f" {split.seeds.start + config.evaluation.seed_offset:,}"
         )
+        if name == "unseen_seeds":  # those undemonstrated are among them
+            few = few_instances(split.task_ids, range(*config.tasks.seeds))
+            for task_id, count in list(few.items())[:NAMED]:
+                yield (
+                    f"  {name} of {task_id}: {count:,} instance{'s' * (count != 1)} in all, every"
+                    " one may be trained on"
+                )
+            if len(few) > NAMED:
+                yield f"  and so for {len(few) - NAMED:,} more of its tasks"
     trained = (*config.tasks.demonstrated, *config.tasks.reinforced)
     _, kin = trained_among(trained, config.tasks.unseen)
     if kin:

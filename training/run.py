@@ -17,6 +17,7 @@ from webdojo.envs.browser import find_chromium
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
+from webdojo.tasks.splits import few_instances
 from webdojo.training.checkpoints import replacing
 from webdojo.training.config import TrainConfig
 from webdojo.training.episodes import EpisodeId
@@ -314,6 +315,9 @@ class _Run:
             "throughput": json.loads(throughput.read_text()) if throughput.is_file() else {},
             "demonstrated": list(self.config.tasks.demonstrated),
             "reinforced": list(self.config.tasks.reinforced),
+            "few_instances": few_instances(
+                self.config.tasks.reinforced, range(*self.config.tasks.seeds)
+            ),
             "policy": {"checkpoint": self.config.policy.checkpoint},
         }
 

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks import registry
-from webdojo.tasks.splits import TRAIN_SEEDS, Split, trained_among
+from webdojo.tasks.splits import TRAIN_SEEDS, Split, few_instances, trained_among
 from webdojo.training.config import load_config
 
 NAMED = 5
 """Tasks that a line names."""
+FEW = "whose few instances may all have been trained on"
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What a policy was trained on, by its run and those that it began from."""
+
+    tasks: tuple[str, ...] = ()
+    seeds: range = range(0)
+    """The longest range of seeds that one of the runs drew on."""
 
 
 def trained_on(agent: str, played: Split) -> dict[str, Any] | None:
     """Which of the tasks played a policy was trained on; None if that is not known.
 
     ``tasks`` are those whose pages it was trained on, ``groups`` others of a similarity group that
-    it was trained on; ``seeds`` says whether those of ``tasks`` are held out or for training.
+    it was trained on; ``seeds`` says whether those of ``tasks`` are held out or for training;
+    ``few_instances`` are those of ``tasks`` of which training may have seen every instance.
     """
-    trained = tasks_trained_on(agent)
-    if trained is None:
+    learnt = _learnt(agent)
+    if learnt is None:
         return None
-    tasks, kin = trained_among(trained, played.task_ids)
+    tasks, kin = trained_among(learnt.tasks, played.task_ids)
+    few = few_instances(tasks, learnt.seeds)
     apart = played.seeds.start >= TRAIN_SEEDS.stop
     # What a task opens whatever the seed may have been opened in training too.
     repeats = any(registry.entry(task_id).task.page_seeds is not None for task_id in tasks)
     return {
         "tasks": list(tasks),
         "groups": list(kin),
-        "seeds": "held out" if apart and not repeats else "training",
+        "seeds": "held out" if apart and not repeats and not few else "training",
+        "few_instances": list(few),
     }
 
 
@@ -39,11 +53,14 @@ def in_words(found: Mapping[str, Any] | None, played: int) -> str:
     """One line on what ``trained_on`` gives; ``played`` tasks were played."""
     if found is None:
         return "trained on: not known, for the policy lies in no run's folder"
-    tasks, kin = found["tasks"], found["groups"]
+    tasks, kin, few = found["tasks"], found["groups"], found["few_instances"]
     told = f"trained on: {len(tasks) or 'none'} of the {played} tasks played{_named(tasks)}"
-    if tasks:
+    if few and few == tasks:
+        told += f", {FEW}"
+    elif tasks:
         apart = found["seeds"] == "held out"
         told += ", with other seeds" if apart else ", with these seeds perhaps"
+        told += f"; among them {len(few)} {FEW}{_named(few)}" if few else ""
     if kin:
         told += f"; {len(kin)} more of a similarity group trained on{_named(kin)}"
     return told
@@ -67,15 +84,20 @@ def tasks_trained_on(agent: str) -> tuple[str, ...] | None:
 
     None if that is not known: the policy lies in no run's folder.
     """
+    learnt = _learnt(agent)
+    return None if learnt is None else learnt.tasks
+
+
+def _learnt(agent: str) -> _Learnt | None:
     if agent in SHIPPED:
-        return ()
+        return _Learnt()
     run = run_of(agent)
     if run is None:
         return None
     config = load_config(str(run / "config.toml"))
     before = config.policy.checkpoint
     # What a model hub gives has seen none of these tasks in a run of ours.
-    earlier = tasks_trained_on(before) if Path(before).is_dir() else ()
+    earlier = _learnt(before) if Path(before).is_dir() else _Learnt()
     if earlier is None:
         return None
     own: tuple[str, ...] = ()
@@ -83,4 +105,5 @@ def tasks_trained_on(agent: str) -> tuple[str, ...] | None:
         own += config.tasks.demonstrated
     if config.reinforce.updates and Path(agent).name != "warm-start":
         own += config.tasks.reinforced
-    return tuple(dict.fromkeys((*earlier, *own)))
+    tasks = tuple(dict.fromkeys((*earlier.tasks, *own)))
+    return _Learnt(tasks, max(earlier.seeds, range(*config.tasks.seeds), key=len))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -43,6 +44,15 @@ def instances_of(task_id: str) -> int | None:
         return None
     # A row of another's task set is one instance, whatever the seed.
     return int(getattr(task, "instances", 1))
+
+
+def few_instances(task_ids: Iterable[str], seeds: range) -> dict[str, int]:
+    """Tasks that give fewer instances than there are ``seeds`` to train on, and how many.
+
+    Held-out seeds of such a task may open nothing that was not trained on.
+    """
+    counts = ((task_id, instances_of(task_id)) for task_id in task_ids)
+    return {task_id: count for task_id, count in counts if count is not None and count < len(seeds)}
 
 
 def _known_base(task: type[Task]) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
 from webdojo.training.config import parse_config
 from webdojo.training.evaluate_agent import show
 from webdojo.training.intervals import rate
 from webdojo.training.named_tasks import with_whole_suites
+from webdojo.training.plan import plan
 from webdojo.training.run_folder import RunFolder
-from webdojo.training.trained_on import in_words, trained_on
+from webdojo.training.trained_on import FEW, in_words, trained_on
 
 CLICK, TEXT, TIME, TEST = (
     f"miniwob.{n}" for n in ("click-link", "enter-text", "enter-time", "click-test")
@@ -35,6 +39,25 @@ def checkpoint(tmp_path: Path) -> Any:
     return make
 
 
+@pytest.fixture
+def mugs(tmp_path: Path) -> Iterator[str]:
+    """A task with six instances."""
+    file = tmp_path / "mugs.toml"
+    file.write_text(
+        """
+        [[tasks]]
+        id = "mugs.order"
+        url = "http://localhost:8000/"
+        goal = "Order a {mug} mug as {name}."
+        choices = { mug = ["red", "blue"], name = ["Ada", "Bo", "Cy"] }
+        evaluators = [{ type = "dom", selector = "h1", text = "{mug} {name}" }]
+        """
+    )
+    (task_id,) = load_tasks_file(file)
+    yield task_id
+    registry.forget([task_id])
+
+
 def played(*task_ids: str, seeds: range = HELD_OUT_SEEDS) -> Split:
     return Split("played", 1, task_ids, seeds)
 
@@ -45,7 +68,9 @@ TASKS = {"demonstrated": [CLICK], "reinforced": [TEXT]}
 def test_tasks_groups_and_seeds_are_told(checkpoint: Any) -> None:
     final = checkpoint(tasks=TASKS)
     found = trained_on(final, played(CLICK, TIME, TEST))
-    assert found == {"tasks": [CLICK], "groups": [TIME], "seeds": "held out"}
+    assert found == {
+        "tasks": [CLICK], "groups": [TIME], "seeds": "held out", "few_instances": [],
+    }  # fmt: skip
     assert in_words(found, 3) == (
         f"trained on: 1 of the 3 tasks played ({CLICK}), with other seeds;"
         f" 1 more of a similarity group trained on ({TIME})"
@@ -59,7 +84,29 @@ def test_tasks_groups_and_seeds_are_told(checkpoint: Any) -> None:
 
 def test_the_same_pages_under_another_name_are_told(checkpoint: Any) -> None:
     found = trained_on(checkpoint(tasks=TASKS), played(SAME))
-    assert found == {"tasks": [SAME], "groups": [], "seeds": "training"}
+    assert found == {
+        "tasks": [SAME], "groups": [], "seeds": "training", "few_instances": [],
+    }  # fmt: skip
+
+
+def test_few_instances_are_never_unseen(checkpoint: Any, mugs: str) -> None:
+    final = checkpoint(tasks={"reinforced": [mugs, TEXT]})
+    found = trained_on(final, played(mugs, TEXT))
+    assert found is not None
+    assert (found["few_instances"], found["seeds"]) == ([mugs], "training")
+    assert in_words(found, 2).endswith(f"; among them 1 {FEW} ({mugs})")
+    alone = in_words(trained_on(final, played(mugs)), 1)
+    assert alone == f"trained on: 1 of the 1 tasks played ({mugs}), {FEW}"
+    fewer_seeds = checkpoint("update-000001", tasks={"reinforced": [mugs], "seeds": [0, 6]})
+    assert "with other seeds" in in_words(trained_on(fewer_seeds, played(mugs)), 1)
+
+
+def test_the_plan_counts_few_instances(mugs: str) -> None:
+    data: dict[str, Any] = {"name": "mine", "tasks": {"reinforced": [mugs, TEXT]}}
+    (told,) = [line for line in plan(parse_config(data, "test")) if "instance" in line]
+    assert told == f"  unseen_seeds of {mugs}: 6 instances in all, every one may be trained on"
+    data["tasks"]["seeds"] = [0, 6]
+    assert not [line for line in plan(parse_config(data, "test")) if "instance" in line]
 
 
 def test_it_stands_below_the_rates(checkpoint: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +161,7 @@ def test_a_policy_of_no_run_is_told_from_an_untrained_one(tmp_path: Path) -> Non
     assert trained_on(str(tmp_path), played(CLICK)) is None
     assert "not known" in in_words(None, 1)
     assert trained_on("webdojo-nano", played(CLICK)) == {
-        "tasks": [], "groups": [], "seeds": "held out",
+        "tasks": [], "groups": [], "seeds": "held out", "few_instances": [],
     }  # fmt: skip
 
 

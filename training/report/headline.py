@@ -30,6 +30,17 @@ def split_title(split: str) -> str:
     return SPLITS[split][0] if split in SPLITS else split
 
 
+def split_meaning(run: RunData, split: str) -> str:
+    """What a split says; where tasks of it have few instances, what that takes away from it."""
+    meaning = SPLITS[split][1] if split in SPLITS else ""
+    few = set(mapping(run.summary, "few_instances")) & set(run.tasks(split))
+    if split == "unseen_tasks" or not few:
+        return meaning
+    of_them = "the" if len(few) == len(run.tasks(split)) else f"{len(few)} of the"
+    told = f"{of_them} tasks have few instances, which may all have been trained on"
+    return f"{meaning}; {told}" if meaning else told
+
+
 def ordered_splits(run: RunData) -> tuple[str, ...]:
     """A run's splits, ours first."""
     return tuple(sorted(run.splits, key=lambda s: list(SPLITS).index(s) if s in SPLITS else 99))
@@ -100,7 +111,7 @@ def _tile(run: RunData, split: str) -> Markup:
     change = run.change(split, "greedy")
     now = change.after or change.before
     gain = _gain(change.before, change.after)
-    meaning = SPLITS[split][1] if split in SPLITS else ""
+    meaning = split_meaning(run, split)
     return element(
         "div",
         element(

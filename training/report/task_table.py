@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webdojo.training.report.figures import percent, signed
-from webdojo.training.report.headline import SPLITS, ordered_splits, split_title
+from webdojo.training.report.headline import ordered_splits, split_meaning, split_title
 from webdojo.training.report.intervals_chart import in_words, track
 from webdojo.training.report.markup import Child, Markup, element, table
 from webdojo.training.report.run_data import Change, Episode, RunData
@@ -52,7 +52,7 @@ def _group(run: RunData, split: str, tasks: list[str], episodes: tuple[Episode, 
             ]
         )
     title = "Demonstrated tasks, unseen seeds" if split == "unseen_seeds" else split_title(split)
-    meaning = SPLITS[split][1] if split in SPLITS and split != "unseen_seeds" else ""
+    meaning = split_meaning(run, split) if split != "unseen_seeds" else ""
     starred = any(split == "unseen_seeds" and task not in demonstrated for task in tasks)
     return element(
         "div",

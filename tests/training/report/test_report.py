@@ -18,6 +18,7 @@ from synthetic_run import REINFORCED, write_episodes, write_synthetic_run
 from webdojo.envs.browser import BrowserOptions, Chromium
 from webdojo.tasks.errors import UserError
 from webdojo.training.report import view, write_report
+from webdojo.training.report.headline import results, split_meaning
 from webdojo.training.report.run_data import Episode, read_run
 from webdojo.training.report.timing import other_mode
 
@@ -82,6 +83,17 @@ async def test_the_headline_is_the_summary(run: Path) -> None:
     assert "12 tasks, then reinforcement on 9 tasks in a real browser, 3 of them never" in lead
     assert "13 min 32 s" in lead
     assert len([row for row in rows if "→" in row]) == 6
+
+
+def test_few_instances_are_not_called_unseen(run: Path) -> None:
+    data = read_run(run)
+    summary = {**data.summary, "few_instances": {REINFORCED[0]: 6}}
+    few = replace(data, summary=summary)
+    assert "few instances" not in split_meaning(data, "unseen_seeds")
+    told = split_meaning(few, "unseen_seeds")
+    assert told.endswith("; 1 of the tasks have few instances, which may all have been trained on")
+    assert told in results(few)
+    assert "few instances" not in split_meaning(few, "unseen_tasks")
 
 
 async def test_every_task_stands_in_the_table_once(run: Path) -> None:
