@@ -12,9 +12,7 @@ holds besides its action:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from random import Random
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from webdojo.agents.layouts.layout import Prompt, Shot, Vision
 from webdojo.agents.layouts.prompt_files import read_prompt
+from webdojo.agents.layouts.response import read
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import ACTIONS, parse_action
 from webdojo.envs.core import COORDINATES
@@ -44,14 +43,9 @@ WINDOW = 8
 """Earlier steps that a prompt tells of."""
 MAX_NOTES = 40
 """Notes that are kept; the oldest are dropped."""
-MAX_CHARACTERS = 400
-"""Of a note, or a subtask and its state; longer ones are cut."""
 PLACEHOLDER = "<|image_pad|>"
 """What chat templates of Qwen-VL's kind write for an image."""
 CUT = "\n… the rest of the page is cut …"
-
-_CALL = re.compile(r"[a-z_]+\(.*\)\s*$", re.DOTALL)
-_PART = re.compile(r"^\W*(memory|progress|intention|action)\W*:\s*", re.IGNORECASE | re.MULTILINE)
 
 
 @lru_cache(maxsize=8)
@@ -65,16 +59,6 @@ def system_prompt(layout: str = "chat", vision: Vision | None = None) -> str:
     }
     page = " ".join(read_prompt(name, {}).strip() for name, is_shown in shown.items() if is_shown)
     return read_prompt(STYLES[layout], {"actions": actions, "page": page}, required=["actions"])
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a response holds."""
-
-    action: str
-    """The call; empty if there is none."""
-    memory: tuple[str, ...] = ()
-    progress: str = ""
 
 
 class ChatLayout:
@@ -191,7 +175,7 @@ class ChatLayout:
         )
 
     def action(self, response: str) -> str:
-        """The last line that reads as a call."""
+        """The last call that is said."""
         return read(response).action
 
     def response(self, action: str, observation: Observation) -> str:
@@ -216,7 +200,9 @@ class ChatLayout:
         if self.name != "chat":
             step["progress"] = said.progress
         if self.name in ("chat-memory", "chat-compressive"):
-            step["memory"] = said.memory
+            # A response that lost its form does not cost the notes.
+            is_lost = self.name == "chat-compressive" and said.breaks_off
+            step["memory"] = None if is_lost else said.memory
         return json.dumps(step, ensure_ascii=False)
 
     def _user_message(self, observation: Observation, page: str, history: Sequence[str]) -> str:
@@ -225,11 +211,11 @@ class ChatLayout:
             parts.append(f"Page:\n{page}")
         steps = [json.loads(step) for step in history]
         if self.name == "chat-memory":
-            notes = list(dict.fromkeys(note for step in steps for note in step["memory"]))
+            notes = list(dict.fromkeys(note for step in steps for note in step["memory"] or ()))
             parts.append(_list("Your notes", notes[-MAX_NOTES:]))
         elif self.name == "chat-compressive" and steps:
-            # A response that lost its form does not cost the notes.
-            kept: list[str] = next((s["memory"] for s in reversed(steps) if s["memory"]), [])
+            written = (s["memory"] for s in reversed(steps) if s["memory"] is not None)
+            kept: list[str] = next(written, [])
             parts.append(_list("Your notes", kept[-MAX_NOTES:]))
         if progress := next((s["progress"] for s in reversed(steps) if s.get("progress")), ""):
             parts.append(f"Your progress: {progress}")
@@ -308,58 +294,6 @@ def _in_thousandths(action: str, viewport: tuple[int, int]) -> str:
     if arguments == parsed.arguments:
         return action
     return call(parsed.name, *arguments.values())
-
-
-def read(response: str) -> Said:
-    """What a response holds, whatever its form: parts are found by their names.
-
-    Memory and progress that are no JSON are taken as the text that they are.
-    """
-    lines = [line.strip().strip("`") for line in response.strip().splitlines()]
-    action = next((line for line in reversed(lines) if _CALL.fullmatch(line)), "")
-    if not action and lines:
-        # A call behind its label, as in "Action: click("3")".
-        labelled = _PART.sub("", lines[-1]).strip("` ")
-        action = labelled if _CALL.fullmatch(labelled) else ""
-    parts = {}
-    found = list(_PART.finditer(response))
-    for place, match in enumerate(found):
-        end = found[place + 1].start() if place + 1 < len(found) else len(response)
-        parts[match[1].lower()] = response[match.end() : end].strip().strip("`").strip()
-    return Said(action, _notes(parts.get("memory", "")), _progress(parts.get("progress", "")))
-
-
-def _notes(text: str) -> tuple[str, ...]:
-    value = _json(text, "[{")
-    if isinstance(value, dict):
-        value = [f"{key}: {item}" for key, item in value.items()]
-    if not isinstance(value, list):
-        value = [text]
-    told = [item if isinstance(item, str) else json.dumps(item) for item in value]
-    return tuple(" ".join(item.split())[:MAX_CHARACTERS] for item in told if item.strip())
-
-
-def _progress(text: str) -> str:
-    value = _json(text, "{[")
-    if value is None:
-        return " ".join(text.split())[:MAX_CHARACTERS]
-    return json.dumps(value, ensure_ascii=False)[: 4 * MAX_CHARACTERS]
-
-
-def _json(text: str, openings: str) -> Any:
-    """The first JSON value that begins with one of ``openings``; None if there is none.
-
-    One that could not be written again, being too deep or half of a character, is none.
-    """
-    start = min((at for at in map(text.find, openings) if at >= 0), default=-1)
-    if start < 0:
-        return None
-    try:
-        value = json.JSONDecoder().raw_decode(text[start:])[0]
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    return value
 
 
 def _list(title: str, items: Sequence[str]) -> str:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from webdojo.agents.layouts.chat import CUT, ChatLayout, Said, system_prompt
-from webdojo.agents.layouts.chat import read as read_response
+from webdojo.agents.layouts.chat import CUT, ChatLayout, system_prompt
 from webdojo.agents.layouts.layout import LAYOUTS, get_layout
 from webdojo.envs.actions import ACTIONS, parse_action
 from webdojo.envs.observation import Observation
@@ -89,21 +88,6 @@ def test_of_a_page_too_long_the_viewport_comes_first() -> None:
     assert "scroll(0, -1000) shows more" in text
 
 
-@pytest.mark.parametrize(
-    ("said", "action"),
-    [
-        ('click("3")', 'click("3")'),
-        ('I press it.\nclick("3")', 'click("3")'),
-        ('```\nclick("3")\n```', 'click("3")'),
-        ('`click("3")`', 'click("3")'),
-        ("I do not know.", ""),
-        ("", ""),
-    ],
-)
-def test_the_last_call_said_is_the_action(said: str, action: str) -> None:
-    assert LAYOUT.action(said) == action
-
-
 def test_demonstrations_and_distractions_are_calls_on_the_page() -> None:
     assert LAYOUT.action(LAYOUT.response('fill("1", "x")', observation())) == 'fill("1", "x")'
     distraction = parse_action(LAYOUT.distraction(observation(), Random(0)))
@@ -147,7 +131,6 @@ def said(memory: str, progress: str = '{"log in": "done"}') -> str:
 
 def test_additive_memory_is_kept_for_ever_and_compressive_memory_replaces_itself() -> None:
     answers = [said('["the order is no. 31"]'), said('["Bob ordered", "the order is no. 31"]')]
-    answers += [said("[]")]
     texts = {}
     for name in ("chat-memory", "chat-compressive", "chat-progress", "chat"):
         layout = ChatLayout(name, window=0)
@@ -163,22 +146,24 @@ def test_additive_memory_is_kept_for_ever_and_compressive_memory_replaces_itself
 
 
 @pytest.mark.parametrize(
-    ("response", "expected"),
+    ("answer", "kept"),
     [
-        (said('["a", "b"]'), Said('click("3")', ("a", "b"), '{"log in": "done"}')),
-        (said('{"order": 31}'), Said('click("3")', ("order: 31",), '{"log in": "done"}')),
-        (said("order 31"), Said('click("3")', ("order 31",), '{"log in": "done"}')),
-        (said('["never closed', "half"), Said('click("3")', ('["never closed',), "half")),
-        ('**Progress:** {"a": "b"}\n```\nclick("3")\n```', Said('click("3")', (), '{"a": "b"}')),
-        ('Action: click("3")', Said('click("3")')),
-        ("Memory:", Said("")),
-        ("Memory: " + "[" * 1500, Said("", ("[" * 400,))),
-        ("Progress: " + '{"a":' * 1500, Said("", (), ('{"a":' * 1500)[:400])),
-        (r'Memory: ["\ud800"]', Said("", (r'["\ud800"]',))),
+        (said("[]"), False),
+        (said("{}"), False),
+        (said('[""]'), False),
+        ('click("3")', True),
+        (said(""), True),
+        ('Memory: ["the order is no', True),
+        ('Memory: {"order": 31\nProgress: {}\nAction: I press OK.\nclick("3")', True),
     ],
 )
-def test_what_is_malformed_is_still_read(response: str, expected: Said) -> None:
-    assert read_response(response) == expected
+def test_an_empty_list_clears_compressive_memory_and_a_lost_one_keeps_it(
+    answer: str, kept: bool
+) -> None:
+    layout = ChatLayout("chat-compressive")
+    history = [layout.remember(each, "") for each in (said('["Bob ordered"]'), answer)]
+    assert ("Your notes:\n- Bob ordered" in shown(layout, history)) == kept
+    assert ("Your notes" in shown(layout, history)) == kept
 
 
 @pytest.mark.parametrize("depth", range(800, 1001, 5))

@@ -1,0 +1,151 @@
+"""What a chat response holds: an action call, notes and progress, whatever its form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
+from webdojo.envs.actions import ACTIONS, ActionError, parse_action
+
+MAX_RESPONSE = 65_536
+"""Last characters of a response that are looked at: 16 for each of 4,096 tokens."""
+MAX_TRIED = 100
+"""Last calls in a response that are tried."""
+MAX_CHARACTERS = 400
+"""Of a note, or a subtask and its state; longer ones are cut."""
+
+# No character is read more than a few times: [^\w\n] stays in its line, and what stands between
+# brackets is given up at the next one (arguments are strings, numbers and lists of strings).
+_LINE = re.compile(r"[a-z_]+\(.*\)\s*$", re.DOTALL)
+_CALL = re.compile(
+    r"""(?<![\w.])[a-z_]+\((?:[^()"'\\]|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')*+\)"""
+)
+_PART = re.compile(
+    r"^[^\w\n]*(memory|progress|intention|action)[^\w\n]*:\s*", re.IGNORECASE | re.MULTILINE
+)
+_NO_ACTION = ("memory", "progress")
+"""Parts that may quote calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a response holds."""
+
+    action: str
+    """The call; empty if there is none."""
+    memory: tuple[str, ...] | None = None
+    """Notes; None if the response has no such part, or an empty one."""
+    progress: str = ""
+    breaks_off: bool = False
+    """Whether the notes begin as JSON that never ends."""
+
+
+def read(response: str) -> Said:
+    """What a response holds, whatever its form: parts are found by their names.
+
+    Memory and progress that are no JSON are taken as the text that they are.
+    """
+    response = response[-MAX_RESPONSE:]
+    found = list(_PART.finditer(response))
+    ends = [match.start() for match in found[1:]] + [len(response)]
+    parts = {
+        match[1].lower(): response[match.end() : end].strip().strip("`").strip()
+        for match, end in zip(found, ends, strict=False)
+    }
+    memory = parts.get("memory", "")
+    return Said(
+        _action(response, parts.get("action", "")),
+        _notes(memory) if memory else None,
+        _progress(parts.get("progress", "")),
+        memory[:1] in ("[", "{") and memory[-1:] not in ("]", "}"),
+    )
+
+
+def _action(response: str, action_part: str) -> str:
+    """The last line that is a call; else one within the action part, or within what else is said.
+
+    A line that is written as a call stays as it is even if it is none that can be done: the parser
+    tells the agent why. What is thought of is not done.
+    """
+    lines = [line.strip().strip("`") for line in response.strip().splitlines()]
+    line = next((line for line in reversed(lines) if _LINE.fullmatch(line)), "")
+    if not line and lines:
+        labelled = _PART.sub("", lines[-1]).strip("` ")
+        line = labelled if _LINE.fullmatch(labelled) else ""
+    if line:
+        first = _CALL.match(line)
+        return first[0] if first and not _can_be_done(line) and _can_be_done(first[0]) else line
+    return _call_within(_answer(action_part)) or _call_within(
+        "\n".join(line for line in _answer(response).split("\n") if not _is_note(line))
+    )
+
+
+def _call_within(text: str) -> str:
+    """The last call in ``text`` that can be done, or the one with which its line begins."""
+    found = deque(_CALL.finditer(text), maxlen=MAX_TRIED)
+    calls = [match for match in found if _can_be_done(match[0])]
+    if not calls:
+        return ""
+    start = text.rfind("\n", 0, calls[-1].start()) + 1
+    for call in calls:
+        if call.start() >= start and not re.search("[^\\W\\d]", text[start : call.start()]):
+            return call[0]
+    return calls[-1][0]
+
+
+def _can_be_done(call: str) -> bool:
+    if call.partition("(")[0] not in ACTIONS:
+        return False
+    try:
+        parse_action(call)
+    except ActionError:
+        return False
+    return True
+
+
+def _answer(text: str) -> str:
+    """What is said once the thinking is over."""
+    return text.rpartition("</think>")[2].partition("<think>")[0]
+
+
+def _is_note(line: str) -> bool:
+    label = _PART.match(line)
+    return label is not None and label[1].lower() in _NO_ACTION
+
+
+def _notes(text: str) -> tuple[str, ...]:
+    value = _json(text, "[{")
+    if isinstance(value, dict):
+        value = [f"{key}: {item}" for key, item in value.items()]
+    if not isinstance(value, list):
+        value = [text]
+    told = [item if isinstance(item, str) else json.dumps(item) for item in value]
+    return tuple(" ".join(item.split())[:MAX_CHARACTERS] for item in told if item.strip())
+
+
+def _progress(text: str) -> str:
+    value = _json(text, "{[")
+    if value is None:
+        return " ".join(text.split())[:MAX_CHARACTERS]
+    return json.dumps(value, ensure_ascii=False)[: 4 * MAX_CHARACTERS]
+
+
+def _json(text: str, openings: Sequence[str]) -> Any:
+    """The first JSON value that begins with one of ``openings``; None if there is none.
+
+    One that could not be written again, being too deep or half of a character, is none.
+    """
+    start = min((at for at in map(text.find, openings) if at >= 0), default=-1)
+    if start < 0:
+        return None
+    try:
+        value = json.JSONDecoder().raw_decode(text[start:])[0]
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value

@@ -1,0 +1,135 @@
+"""What is read out of a chat response: calls in every form, notes, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webdojo.agents.layouts.response import MAX_RESPONSE, Said, read
+
+CLICK = 'click("3")'
+
+
+@pytest.mark.parametrize(
+    ("response", "action"),
+    [
+        (CLICK, CLICK),
+        (f"I press it.\n{CLICK}", CLICK),
+        (f'{CLICK}\nclick("4")', 'click("4")'),
+        (f"{CLICK}\nThe end (of it)", CLICK),
+        (f"{CLICK} # go (now)", f"{CLICK} # go (now)"),
+        (f"{CLICK}  # go", CLICK),
+        (f"{CLICK}.", CLICK),
+        (f"{CLICK};", CLICK),
+        (f"- {CLICK}", CLICK),
+        (f"1. {CLICK}", CLICK),
+        (f"I will {CLICK}", CLICK),
+        (f"I will press it ({CLICK}).", CLICK),
+        (f"{CLICK}\n\nDone.", CLICK),
+        ('I could click("2"), but I will click("3")', CLICK),
+        ('I will fill("1", "it\'s (x)") now', 'fill("1", "it\'s (x)")'),
+        ("I will click(\n  3\n)", "click(\n  3\n)"),
+        # Fences and tags.
+        (f"`{CLICK}`", CLICK),
+        (f"```{CLICK}```", CLICK),
+        (f"```\n{CLICK}\n```", CLICK),
+        (f"```python\n{CLICK}\n```", CLICK),
+        (f"```python {CLICK}```", CLICK),
+        (f"<tool_call>\n{CLICK}\n</tool_call>", CLICK),
+        # One call, the first of those that make the line.
+        (f'{CLICK} and then press("Enter")', CLICK),
+        (f'{CLICK}; press("Enter")', CLICK),
+        (f'- {CLICK}, then press("Enter").', CLICK),
+        # The action part before what else is said.
+        (f"Action: {CLICK}", CLICK),
+        (f"**Action:** {CLICK}", CLICK),
+        (f"**Action**: `{CLICK}`\n\nThat is all.", CLICK),
+        (f"Action: {CLICK}\nDone.", CLICK),
+        (f'Action: {CLICK}\nIntention: later I click("4").', CLICK),
+        (f'Action: I press OK: {CLICK}.\nMemory: ["then click("4")"]', CLICK),
+        # Thoughts are not done, nor are notes.
+        (f"</think>{CLICK}", CLICK),
+        (f'<think>Not click("4").</think>\nSo {CLICK}.', CLICK),
+        ('<think>Maybe click("4")?</think>I do not know.', ""),
+        ('<think>Maybe click("4") or', ""),
+        ('Memory: ["I did click("4")."]\nAction: none.', ""),
+        # What the parser refuses is its to tell of.
+        ("press_it(3)", "press_it(3)"),
+        ('Action: press_it("3")', 'press_it("3")'),
+        (f'I will {CLICK}\npress_it("3")', 'press_it("3")'),
+        ('click("3", "4", "5", "6")', 'click("3", "4", "5", "6")'),
+        (f"press_it({CLICK})", f"press_it({CLICK})"),
+        (f'send_msg_to_user("{CLICK} fails")', f'send_msg_to_user("{CLICK} fails")'),
+        # No call, or none that can be done.
+        ("", ""),
+        ("I do not know.", ""),
+        ("I press the button(s) below.", ""),
+        ("I will press_it(3) now.", ""),
+        ("I will click(there).", ""),
+        (f"page.{CLICK}", ""),
+        ('click("3', ""),
+        ('fill("1", "a\nb")', ""),
+        ('__import__("os").system("true")', '__import__("os").system("true")'),
+    ],
+)
+def test_the_call_that_is_meant_is_the_action(response: str, action: str) -> None:
+    assert read(response).action == action
+
+
+@given(st.text(max_size=100))
+def test_a_call_in_the_last_line_is_the_action(noise: str) -> None:
+    assert read(f"{noise}\n{CLICK}").action == CLICK
+
+
+def said(memory: str, progress: str = '{"log in": "done"}') -> str:
+    return (
+        f"Memory: {memory}\nProgress: {progress}\nIntention: to press (it)\n"
+        f"Action: I press OK.\n{CLICK}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (said('["a", "b"]'), Said(CLICK, ("a", "b"), '{"log in": "done"}')),
+        (said('[\n"a",\n"b"\n]'), Said(CLICK, ("a", "b"), '{"log in": "done"}')),
+        (said('{"order": 31}'), Said(CLICK, ("order: 31",), '{"log in": "done"}')),
+        (said("order 31"), Said(CLICK, ("order 31",), '{"log in": "done"}')),
+        (said("[]"), Said(CLICK, (), '{"log in": "done"}')),
+        (
+            said('["never closed', "half"),
+            Said(CLICK, ('["never closed',), "half", breaks_off=True),
+        ),
+        (f'**Progress:** {{"a": "b"}}\n```\n{CLICK}\n```', Said(CLICK, None, '{"a": "b"}')),
+        (f"Action: {CLICK}", Said(CLICK)),
+        ("Memory:", Said("")),
+        ("Memory: " + "[" * 1500, Said("", ("[" * 400,), breaks_off=True)),
+        ("Progress: " + '{"a":' * 1500, Said("", None, ('{"a":' * 1500)[:400])),
+        (r'Memory: ["\ud800"]', Said("", (r'["\ud800"]',))),
+    ],
+)
+def test_what_is_malformed_is_still_read(response: str, expected: Said) -> None:
+    assert read(response) == expected
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        *("\n", "- \n", " ", "*", "`", ":", "memory:\n", "- memory: [", "action: \n\n", "aa"),
+        *("a(", "a('", 'a("', "a(\\'", "click(", 'click("3', "click(), ", "<think>", "[", "("),
+    ],
+)
+def test_reading_takes_time_in_proportion(filling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it did not, a million characters would outlast the time limit of a test."""
+    monkeypatch.setattr("webdojo.agents.layouts.response.MAX_RESPONSE", 2_000_000)
+    long = filling * (1_000_000 // len(filling))
+    assert read(f"{long}</think>\nI will {CLICK} now.").action == CLICK
+    assert read(f"{long}\n{CLICK}").action == CLICK
+
+
+def test_of_a_response_without_end_the_last_is_read() -> None:
+    whole = f'Memory: ["a"]\n{CLICK}'
+    assert read(whole.rjust(MAX_RESPONSE)).memory == ("a",)
+    assert read(whole + " " * MAX_RESPONSE) == Said("")
+    assert read(f'Memory: ["a"]{" " * MAX_RESPONSE}\n{CLICK}') == Said(CLICK)
