@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webdojo.agents.engines.memory import shared_memory
+from webdojo.agents.engines.folders import WEIGHTS, process_folder
 from webdojo.agents.engines.weights import size_of
 from webdojo.training.checkpoints import full_disk_told
 
@@ -39,9 +38,7 @@ def publishing(
             if file is None:
                 size = size_of(sent if isinstance(sent, dict) else sent.tensors)
                 # While the next file is written, the one before may still have to be read.
-                folder = tempfile.TemporaryDirectory(
-                    prefix="webdojo-weights-", dir=shared_memory(2 * size)
-                )
+                folder = process_folder(WEIGHTS, 2 * size)
                 file = Path(until_the_end.enter_context(folder)) / "weights.safetensors"
             write_published(sent, file)
             del sent

@@ -10,7 +10,6 @@ import itertools
 import os
 import queue
 import subprocess
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from typing import Any
 
 from webdojo.agents.engines.decoder import Counters
 from webdojo.agents.engines.engine import EngineDeadError
+from webdojo.agents.engines.folders import process_folder
 from webdojo.agents.engines.reply import Reply
 
 STOP_S = 10.0
@@ -49,7 +49,7 @@ class VllmConnection:
         self._closed = False
         self._started = False
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._folder = tempfile.TemporaryDirectory(prefix="webdojo-vllm-")
+        self._folder = process_folder("vllm")
         self._log = Path(self._folder.name) / "log"
         self._connection, theirs = Pipe()
         script = Path(__file__).resolve().with_name("vllm_process.py")

@@ -8,7 +8,6 @@ one.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from webdojo.agents.architecture import empty_model, end_tokens, placeholder_ids, text_config
 from webdojo.agents.engines.decoder import Counters, check_fit
 from webdojo.agents.engines.engine import Completion, Sampling
+from webdojo.agents.engines.folders import process_folder
 from webdojo.agents.engines.limits import response_limit
-from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU, shared_memory
+from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU
 from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.vllm_connection import VllmConnection
 from webdojo.agents.engines.vllm_python import find_python
@@ -165,8 +165,7 @@ class VllmEngine:
             return
         if not isinstance(source, Path):
             check_fit(self._skeleton, source)
-            room = shared_memory(size_of(source))
-            with tempfile.TemporaryDirectory(prefix="webdojo-vllm-", dir=room) as folder:
+            with process_folder("vllm", size_of(source)) as folder:
                 own = Path(folder) / "weights.safetensors"
                 await asyncio.to_thread(_write_weights, source, own)
                 await self._load([{"file": str(own)}], version)

@@ -18,6 +18,7 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from webdojo.agents.engines.adapters import Adapters, read_adapters, write_adapters
 from webdojo.agents.engines.engine import Sampling
+from webdojo.agents.engines.folders import is_published
 from webdojo.agents.engines.memory import shared_memory
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine
@@ -197,7 +198,7 @@ class KeepsPublishedFile:
 
     def call(self, method: str, *, weights: Path, version: int) -> None:
         assert (method, version) == ("publish", 0)
-        assert weights.is_file()
+        assert is_published(weights)
         self.folder = weights.parent.parent
 
 

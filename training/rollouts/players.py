@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, cast
 
 from webdojo.agents.endpoint import EndpointAgents, is_endpoint
+from webdojo.agents.engines.folders import process_folder
 from webdojo.agents.engines.memory import KEPT_SEQUENCES
 from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks.errors import UserError
@@ -21,6 +21,8 @@ from webdojo.training.episodes import (
 )
 
 if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
+
     from torch import nn
     from transformers import PreTrainedModel
 
@@ -137,7 +139,7 @@ class Players:
         self.vision = found.layout.vision
         if self.vision is not None and self.pictures is None:
             if self.screenshots is None:
-                self._own_folder = TemporaryDirectory(prefix="webdojo-screenshots-")
+                self._own_folder = process_folder("screenshots")
                 self.screenshots = Path(self._own_folder.name)
             self.pictures = found.pictures(self.screenshots)
         return found
