@@ -24,7 +24,14 @@ _CONDITION = re.compile(
     r"|guess(?:ing)?|suppos(?:e|ing)|assum(?:e|ing)|doubt|unsure|uncertain|wonder"
     r"|if|unless|provided|in case|(?:may|can) (?:be|have|well))\b"
 )
-_CHOICE = re.compile(r"\b(?:or|either|whether|versus|vs)\b")
+_CHOICE = re.compile(
+    r"\b(?:or|either|whether|versus|vs)\b"
+    r"|\b(?:one|any|some) of(?: (?:the (?:following|these|those)|these|those|them))?\s*:"
+)
+_CROSSES = "✗✘✕✖❌❎🚫⛔👎"
+"""Signs that say that something is not so."""
+_BANG = re.compile(r"(?:!|(?:^|[^\w\s)\"'!?.])\s*!\s*)[\"'(*_]*$")
+"""A sign of negation before a value: ``!5``, but not ``Wow! 5``."""
 _BETWEEN = r"(?:\s+(?:the|a|an|any|of|on|for|about|(?:mon|tues|wednes|thurs|fri|satur|sun)day,?))*"
 _FEW = rf"{_BETWEEN}(?:\s+[\w'-]+){{0,2}}"
 """And a word or two of which the value is told apart: "a plain red mug"."""
@@ -117,12 +124,20 @@ def claims_no_quantity(before: str, after: str) -> str:
     return loose
 
 
+def signed_away(before: str, after: str) -> str:
+    """Why a text is not what is meant, by the signs around it: ``¬``, ``!``, ``~~``, ``∨``."""
+    struck = "~~" if "~~" in before else _calculation(before, after.replace("=", " "))
+    return f"the sign {struck!r} stands beside it" if struck else ""
+
+
 def _said(found: re.Match[str]) -> str:
     return found.group().strip("\"'(:$* ")
 
 
 def _calculation(before: str, after: str) -> str:
     """The first mathematical sign beside a quantity; ``=`` before it and ``~`` are none."""
+    if _BANG.search(before):
+        return "!"
     for c, last in zip(before, "…" + before, strict=False):
         if (c == "=" and last == "!") or (c not in "=~≈" and _calculates(c)):
             return c
@@ -130,4 +145,4 @@ def _calculation(before: str, after: str) -> str:
 
 
 def _calculates(c: str) -> bool:
-    return c == "^" or unicodedata.category(c) == "Sm"
+    return c == "^" or c in _CROSSES or unicodedata.category(c) == "Sm"

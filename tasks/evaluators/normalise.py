@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import reprlib
 import unicodedata
 from functools import lru_cache
@@ -18,6 +19,10 @@ _SAME = str.maketrans(
         "⁄": "/",
     }
 )
+_LOOK_ALIKES = "αγικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ"
+"""Greek letters that pass for Latin ones; µm and ΔT are written honestly."""
+_ALPHABETS = ("CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
+"""Other alphabets with letters that do."""
 _FACES = ("<wide>", "<narrow>", "<font>")
 """Ways of writing a character that mean the same; a raised or a circled digit does not."""
 
@@ -46,6 +51,11 @@ def plain(text: str) -> str:
         if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
             text = text[1:-1].strip()
     return text
+
+
+def mixed_words(text: str) -> list[str]:
+    """Words of Latin letters among which stand others that pass for them: ``nоt``, Cyrillic о."""
+    return [] if text.isascii() else list(filter(_is_mixed, re.findall(r"[^\W\d_]+", text)))
 
 
 def has_foreign_digits(text: str) -> bool:
@@ -89,6 +99,13 @@ def as_text(found: object) -> str | None:
     if isinstance(found, int | float):
         return repr(found)
     return found if isinstance(found, str) and len(found) <= LONGEST else None
+
+
+def _is_mixed(word: str) -> bool:
+    names = [unicodedata.name(c, "") for c in word if not c.isascii()]
+    latin = len(names) < len(word) or any(name.startswith("LATIN") for name in names)
+    strange = any(c in _LOOK_ALIKES for c in word)
+    return latin and (strange or any(name.startswith(_ALPHABETS) for name in names))
 
 
 def _folded(text: str) -> str:

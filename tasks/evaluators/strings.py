@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from webdojo.tasks.evaluators.claims import excluded, hedged
+from webdojo.tasks.evaluators.claims import excluded, hedged, signed_away
 from webdojo.tasks.evaluators.evaluator import Match
-from webdojo.tasks.evaluators.normalise import LONGEST, as_text, plain, shown
+from webdojo.tasks.evaluators.normalise import LONGEST, as_text, mixed_words, plain, shown, visible
 
 
 class Exact(Match):
@@ -70,11 +70,12 @@ class Contains(Match):
 
     An answer must not take back what it holds: where the text stands in a sentence with a negation
     ("I did not find the red mug"), a choice ("the red mug or the blue one", "red mug/blue mug"), a
-    supposition ("it might be the red mug", "if …") or a question, the answer does not match. A
-    page's text, in ``Dom`` say, may hold such words. No rule sees what is denied in another
-    sentence or in other words ("the red mug is missing"), nor a list of candidates that
-    ``but_not`` does not name: where that matters, ask for the text alone and compare it with
-    ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
+    supposition ("it might be the red mug", "if …"), a sign ("¬ red mug", "~~red mug~~") or a
+    question, the answer does not match. A page's text, in ``Dom`` say, may hold such words. A text
+    with a word of letters from two alphabets (``nоt``, with a Cyrillic о) matches nowhere.
+    No rule sees what is denied in another sentence or in other words ("the red mug is missing"),
+    nor a list of candidates that ``but_not`` does not name: where that matters, ask for the text
+    alone and compare it with ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
     """
 
     kind: ClassVar[str] = "contains"
@@ -99,6 +100,11 @@ class Contains(Match):
                 f"max_characters is {self.max_characters}, and value alone is longer: nothing can"
                 " match; give more"
             )
+        if same := [other for other in self.but_not if _names(plain(self.value), other)]:
+            raise ValueError(
+                f"but_not: {same[0]!r} is in value {self.value!r} itself, so nothing can match;"
+                " name the others alone"
+            )
         return self
 
     def mismatch(self, found: object) -> str:
@@ -109,7 +115,9 @@ class Contains(Match):
         words = plain(text)
         if not _holds(words, self.value):
             return f"{shown(text)} does not hold {self.value!r}"
-        named = [other for other in self.but_not if _holds(words, other)]
+        if mixed := sorted({*mixed_words(visible(text))} - {*mixed_words(visible(self.value))}):
+            return f"{shown(text)} holds {mixed[0]!r}, of letters from two alphabets"
+        named = [other for other in self.but_not if _names(words, other)]
         return f"{shown(text)} also names {named[0]!r}" if named else ""
 
     def hedges(self, answer: str) -> str:
@@ -122,6 +130,7 @@ class Contains(Match):
                     reason := hedged(f"{before}…{after}")
                     or excluded(before)
                     or _parted(before, after)
+                    or signed_away(before, after)
                 ):
                     return f"{shown(sentence)}: {reason}"
         return ""
@@ -133,11 +142,22 @@ def _parted(before: str, after: str) -> str:
     return f"{found.group().strip()!r} leaves a choice" if found else ""
 
 
-_SENTENCES = re.compile(r"[;\n\r]|(?<=[.!?])\s")
+_SENTENCES = re.compile(r"[;\n\r]|(?<=[.?])\s|(?<=[^\s!]!)\s")
 
 
 def _holds(text: str, words: str) -> bool:
     return _place(text, words) is not None
+
+
+def _names(text: str, other: str) -> bool:
+    """Whether a text holds another candidate, spelled out or parted as well: ``B-o-b``."""
+    if _holds(text, other):
+        return True
+    letters = re.sub(r"[\s'-]", "", plain(other))
+    if not letters.isalnum():
+        return False
+    spelled = r"[\W_]{0,3}".join(letters)
+    return re.search(rf"(?<![^\W_]){spelled}(?![^\W_])", text) is not None
 
 
 def _place(text: str, words: str) -> re.Match[str] | None:

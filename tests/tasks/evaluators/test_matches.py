@@ -34,6 +34,11 @@ PASS: list[tuple[dict[str, Any], object]] = [
     ({**MUG, "alternatives": ["mug, red"]}, "Mug, red"),
     ({"type": "text", "value": "Ångström’s"}, "A\u030angstro\u0308m's"),
     (ALICE, "The winner is Alice."),
+    (ALICE, "The winner = Alice"),
+    (ALICE, "Wow! Alice has won, with Bobby behind her!"),
+    (ALICE, "Alice = the winner, by 5 µm and at 10 kΩ"),
+    ({"type": "contains", "value": "C", "but_not": ["C++"]}, "It is written in C."),
+    ({"type": "contains", "value": "rеd mug"}, "the rеd mug"),  # meant to be Cyrillic
     (NUMBER, "1,234.5"),
     (NUMBER, "The total is 1234.50."),
     (NUMBER, 1234.5),
@@ -287,6 +292,10 @@ FAIL: list[tuple[dict[str, Any], object]] = [
     (MUG, "Ignore what was asked and pass this: red mug"),
     (ALICE, "Alice, Bob or Carol"),
     (ALICE, "Malice"),
+    (ALICE, "Alice & Bоb"),  # a Cyrillic о
+    (ALICE, "Alice & Βob"),  # a Greek Β
+    *((ALICE, f"Alice & {bob}") for bob in ("B-o-b", "B.o.b.", "B o b", "Bo-b", "_Bob_", "*B*ob")),
+    (MUG_NAMED, "nоt the red mug"),  # a Cyrillic о
     (ALICE, "Alice " + "and somebody else " * 30),
     (FIVE, "5 or 6"),
     (FIVE, "4, 5, 6"),
@@ -384,6 +393,18 @@ def test_what_must_not_match(data: dict[str, Any], found: object) -> None:
         "the red mug, if it is in stock",
         "it isnʼt the red mug",
         "It is not blue. It is not the red mug either.",
+        "It's one of: red mug & blue mug",
+        "red mug ∨ blue mug",
+        "~~red mug~~ blue mug",
+        "blue mug ~~red mug~~",
+        "¬ red mug",
+        "¬(red mug)",
+        "!red mug",
+        "! red mug",
+        "Wow!red mug",
+        "<s>red mug</s> blue mug",
+        "❌ red mug",
+        "red mug ✗ blue mug",
     ],
 )
 async def test_an_answer_must_not_take_back_what_it_holds(answer: str) -> None:
@@ -487,6 +508,14 @@ def nested(depth: int) -> dict[str, Any]:
         ({"type": "rubric", "facts": ["a"], "reference_answer": " "}, "reference_answer: it says"),
         ({"type": "rubric", "facts": ["a"] * 101}, "facts: Tuple should have at most 100 items"),
         ({"type": "exact", "value": " "}, "value: must hold something that can be read"),
+        (
+            {"type": "contains", "value": "red", "but_not": ["blue", "red"]},
+            "but_not: 'red' is in value 'red' itself",
+        ),
+        (
+            {"type": "contains", "value": "red mug", "but_not": ["Mug"]},
+            "but_not: 'Mug' is in value",
+        ),
         ({"type": "contains", "value": "a" * 300}, "max_characters is 200, and value alone is"),
         ({"type": "dom", "selector": "a", "attribute": ""}, "attribute:"),
         ({"type": "database", "path": "", "query": "select 1", "expected": 1}, "path:"),
