@@ -2,10 +2,32 @@
 // options and files. An expression in snapshot.js, which hands it what it knows of the document.
 (({
   attribute, boxOf, boxesOf, documentOf, elementOf, findAll, firstFound, hitIn, idOf,
-  insetOf, matches, parentOf, scrollTo, shadowOf, tagOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
+  insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
 }) => {
   const describe = (element) => `element ${idOf(element)} (${tagOf(element).toLowerCase()})`;
-  const isOff = (element) => FORM_TAGS.has(tagOf(element)) && element.disabled;
+  const above = (node) => parentOf(node) ?? node.host;
+
+  // Why nothing can be done with an element, in plain words; "" if something can.
+  const offWords = (element) => {
+    const field = element;
+    if (matches(field, ":disabled")) return `${describe(element)} is disabled`;
+    for (let node = element; node; node = above(node))
+      if (typeOf(node) === Node.ELEMENT_NODE && attribute(node, "inert") !== null)
+        return `${describe(element)} is inert: the page lets nobody use it now`;
+    return "";
+  };
+
+  const focusOn = (element) => {
+    for (const { prototype } of [HTMLElement, SVGElement, MathMLElement])
+      try { return prototype.focus.call(element); } catch { /* an element of another kind */ }
+  };
+
+  // What is typed goes to where the focus is: it must have come to the element itself.
+  const takeFocus = (element) => {
+    focusOn(element);
+    if (rootOf(element).activeElement === element) return "";
+    return `${describe(element)} does not take the focus; keyboard_press and keyboard_type go where it is now`;
+  };
 
   // The frame elements between an element and this document, the innermost first.
   const framesAround = (element) => {
@@ -26,7 +48,7 @@
   };
 
   const belongs = (hit, element) => {
-    for (let node = hit; node; node = parentOf(node) ?? node.host) if (node === element) return true;
+    for (let node = hit; node; node = above(node)) if (node === element) return true;
     return FORM_TAGS.has(tagOf(element)) && Array.from(element.labels ?? []).some((label) => label.contains(hit));
   };
 
@@ -58,11 +80,13 @@
   const refusal = (element, cover) =>
     cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view`;
 
-  // A point of the element that a click would reach, or in plain words why there is none.
-  const clickPoint = (id, scrolls = [false, true]) => {
+  // A point of the element that a click would reach, or in plain words why there is none. A mouse
+  // that only hovers may do so over what is disabled.
+  const clickPoint = (id, scrolls = [false, true], hovers = false) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (isOff(element)) return { error: `${describe(element)} is disabled` };
+    const off = offWords(element);
+    if (off && !(hovers && matches(element, ":disabled"))) return { error: off };
     const inView = (r) => r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
     let cover = null, seen = false;
     for (const scroll of scrolls) {
@@ -117,31 +141,67 @@
     element.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
+  // What such a field takes, for who has given it something else.
+  const FORMS = new Map(Object.entries({
+    "color": "a colour such as #ff0000", "date": "a date such as 2024-02-29", "month": "a month such as 2024-02",
+    "datetime-local": "a date and time such as 2024-02-29T13:45", "number": "a number", "range": "a number",
+    "time": "a time such as 13:45", "week": "a week such as 2024-W09",
+  }));
+
+  // What a field makes of a value, or in plain words that it takes none like it.
+  const inItsForm = (element, type, value) => {
+    if (!FORMS.has(type)) return { filled: value };
+    const trial = document.createElement("input");
+    trial.type = type;
+    const set = (wanted) => {
+      trial.value = wanted;
+      return trial.value;
+    };
+    let filled = set(value.trim()), wanted = FORMS.get(type);
+    // These two hold something whatever they are given.
+    if (type === "color" && !CSS.supports("color", value)) filled = "";
+    if (type === "range") {
+      for (const name of ["min", "max", "step"]) trial.setAttribute(name, attribute(element, name) ?? "");
+      const least = set("-1e300"), most = set("1e300"), number = value.trim() ? Number(value) : NaN;
+      wanted += ` from ${least} to ${most}`;
+      filled = number >= Number(least) && number <= Number(most) ? set(value.trim()) : "";
+    }
+    if (filled || (!value && type !== "color" && type !== "range")) return { filled };
+    return { error: `${describe(element)} does not accept ${JSON.stringify(value)}: it takes ${wanted}` };
+  };
+
   // Focus and select what the field holds, so that inserted text replaces it. Fields that are not
   // typed into (dates, sliders, colours) are set here and need no insertion.
   const prepareFill = (id, value) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (isOff(element) || (FORM_TAGS.has(tagOf(element)) && element.readOnly)) return { error: `${describe(element)} cannot be edited` };
+    const off = offWords(element);
+    if (off) return { error: off };
+    if (FORM_TAGS.has(tagOf(element)) && element.readOnly) return { error: `${describe(element)} cannot be edited` };
     if (element.isContentEditable === true) {
-      element.focus();
+      let host = element;
+      while (parentOf(host)?.isContentEditable === true) host = parentOf(host);
+      // In a document that is edited as a whole nothing need have the focus.
+      const error = documentOf(element).designMode === "on" ? "" : takeFocus(host);
+      if (error) return { error };
       documentOf(element).getSelection().selectAllChildren(element);
-      return { insert: true };
+      return { insert: true, value };
     }
     if (tagOf(element) !== "INPUT" && tagOf(element) !== "TEXTAREA")
       return { error: `${describe(element)} is not a field that can be filled` };
     const type = tagOf(element) === "TEXTAREA" ? "text" : element.type;
     if (["checkbox", "radio", "button", "submit", "file", "image", "reset", "hidden"].includes(type))
       return { error: `${describe(element)} is a ${type} input: it cannot be filled` };
+    const { filled, error: refused } = inItsForm(element, type, value);
+    if (refused) return { error: refused };
     scrollTo(element, { block: "nearest", behavior: "instant" });
-    element.focus();
+    const error = takeFocus(element);
+    if (error) return { error };
     if (TYPED_INPUTS.has(type)) {
       element.select();
-      return { insert: true };
+      return { insert: true, value: filled };
     }
-    setterOf(element).call(element, value);
-    if (element.value !== value && type !== "range")
-      return { error: `${describe(element)} does not accept ${JSON.stringify(value)}` };
+    setterOf(element).call(element, filled);
     announce(element);
     return { insert: false };
   };
@@ -150,7 +210,8 @@
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
     if (tagOf(element) !== "SELECT") return { error: `${describe(element)} is not a select` };
-    if (isOff(element)) return { error: `${describe(element)} is disabled` };
+    const off = offWords(element);
+    if (off) return { error: off };
     const options = Array.from(element.options);
     const chosen = [];
     for (const text of wanted) {
@@ -177,14 +238,30 @@
   const focus = (id) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    element.focus();
-    return {};
+    return { error: offWords(element) || takeFocus(element) };
   };
 
-  const isChecked = (id) => {
+  // The box to be checked that an element is, or that it is the label of or in.
+  const CHECKED_ROLES = new Set(["checkbox", "menuitemcheckbox", "menuitemradio", "option", "radio", "switch", "treeitem"]);
+  const isNative = (element) => tagOf(element) === "INPUT" && (element.type === "checkbox" || element.type === "radio");
+  const roleOf = (element) =>
+    isNative(element) ? element.type : (attribute(element, "role") ?? "").toLowerCase().split(/\s+/).find((role) => CHECKED_ROLES.has(role));
+  const boxFor = (element) => {
+    if (roleOf(element)) return element;
+    for (let node = element; node && typeOf(node) === Node.ELEMENT_NODE; node = parentOf(node))
+      if (tagOf(node) === "LABEL") return node.control && roleOf(node.control) ? node.control : null;
+    return null;
+  };
+
+  // Whether a box is checked, or in plain words why it cannot be as it is wanted.
+  const isChecked = (id, wanted) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    const checked = element.checked ?? attribute(element, "aria-checked") === "true";
+    const box = boxFor(element);
+    if (!box) return { error: `${describe(element)} is no checkbox, radio button or switch` };
+    const checked = isNative(box) ? box.checked : ["aria-checked", "aria-selected"].some((name) => attribute(box, name) === "true");
+    if (checked && !wanted && roleOf(box).endsWith("radio"))
+      return { error: `${describe(element)} is a radio button: check another of its group instead` };
     return { checked };
   };
 

@@ -213,21 +213,27 @@ class DrivenPage:
         answer: dict[str, Any] = await self.worlds.call(frame, method, bid, *arguments)
         return answer
 
-    async def point(self, bid: str) -> dict[str, Any]:
-        """Where a click would reach an element: ``x`` and ``y``, or ``error`` in plain words."""
+    async def point(
+        self, bid: str, *, hovers: bool = False, scrolls: bool = True
+    ) -> dict[str, Any]:
+        """Where a click would reach an element: ``x`` and ``y``, or ``error`` in plain words.
+
+        One that ``hovers`` may do so over what is disabled; without ``scrolls`` it must be in view.
+        """
+        tries = ([False, True], [True]) if scrolls else ([False],)
         frame = self.worlds.frame_of(bid)
         if frame is None:
-            return await self.ask("clickPoint", bid)
+            return await self.ask("clickPoint", bid, tries[0], hovers)
         way = str(await self.worlds.evaluate(frame, "webdojo.way()"))
         holders = [self.frame_id]
         for depth in range(1, way.count("/") + 1):
             holders.append(await self._frame_at(way, depth))
         around = list(zip(holders, map(int, way.split("/")), strict=True))
-        for holder, place in around:
+        for holder, place in around if scrolls else ():
             await self.worlds.call(holder, "reveal", place)
         found: dict[str, Any] = {}
-        for scrolls in ([False, True], [True]):
-            found = await self.ask("clickPoint", bid, scrolls)
+        for tried in tries:
+            found = await self.ask("clickPoint", bid, tried, hovers)
             for holder, place in reversed(around):
                 if "error" not in found:
                     found = await self.worlds.call(holder, "outward", place, found["x"], found["y"])

@@ -36,6 +36,7 @@
   const typeOf = getter(Node, "nodeType"), childrenOf = getter(Node, "childNodes");
   const firstOf = getter(Node, "firstChild"), nextOf = getter(Node, "nextSibling");
   const parentOf = getter(Node, "parentNode"), documentOf = getter(Node, "ownerDocument");
+  const rootOf = method(Node, "getRootNode");
   const isConnected = getter(Node, "isConnected");
   const tagName = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
   // A document that is XML has the tags of its HTML in small letters.
@@ -395,7 +396,7 @@
 
   const acting = __ACTING__({
     attribute, boxOf, boxesOf, documentOf, elementOf, findAll, firstFound, hitIn, idOf,
-    insetOf, matches, parentOf, scrollTo, shadowOf, tagOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
+    insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
   });
 
   // A new episode on this page.

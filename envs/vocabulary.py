@@ -19,6 +19,8 @@ Button = Literal["left", "middle", "right"]
 OPEN_TIMEOUT_S = 5.0
 """Real time in which an address must answer."""
 MAX_TYPED = 500
+SWITCH_MS = 250
+"""Page time in which a box that was clicked has changed."""
 
 
 @action("noop()")
@@ -47,7 +49,7 @@ async def dblclick(page: DrivenPage, bid: str, button: Button = "left") -> None:
 @action('hover("12")')
 async def hover(page: DrivenPage, bid: str) -> None:
     """Move the mouse over an element."""
-    x, y = await _point(page, bid)
+    x, y = await _point(page, bid, hovers=True)
     await page.move_mouse(x, y)
 
 
@@ -56,8 +58,8 @@ async def fill(page: DrivenPage, bid: str, value: str) -> None:
     """Replace what a text field holds."""
     found = await _ask(page, "prepareFill", bid, value)
     if found["insert"]:
-        if value:
-            await page.insert_text(value)
+        if found["value"]:
+            await page.insert_text(found["value"])
         else:
             await page.page.keyboard.press("Delete")
 
@@ -94,15 +96,13 @@ async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None
 @action('check("5")')
 async def check(page: DrivenPage, bid: str) -> None:
     """Make sure that a checkbox or radio button is checked."""
-    if not (await _ask(page, "isChecked", bid))["checked"]:
-        await click(page, bid)
+    await _set_checked(page, bid, wanted=True)
 
 
 @action('uncheck("5")')
 async def uncheck(page: DrivenPage, bid: str) -> None:
     """Make sure that a checkbox is not checked."""
-    if (await _ask(page, "isChecked", bid))["checked"]:
-        await click(page, bid)
+    await _set_checked(page, bid, wanted=False)
 
 
 @action('focus("7")')
@@ -282,13 +282,29 @@ def report_infeasible(reason: str) -> None:
 
 async def _ask(page: DrivenPage, method: str, bid: str, *arguments: Any) -> dict[str, Any]:
     answer = await page.ask(method, bid, *arguments)
-    if "error" in answer:
+    if answer.get("error"):
         raise ActionError(answer["error"])
     return answer
 
 
-async def _point(page: DrivenPage, bid: str) -> tuple[float, float]:
-    found = await page.point(bid)
+async def _set_checked(page: DrivenPage, bid: str, *, wanted: bool) -> None:
+    if (await _ask(page, "isChecked", bid, wanted))["checked"] is wanted:
+        return
+    await click(page, bid)
+    for wait_ms in (0, SWITCH_MS):
+        if wait_ms:
+            await page.clock.run(wait_ms)
+        found = await page.ask("isChecked", bid, wanted)
+        if found.get("checked", wanted) is wanted:  # what is gone was heard
+            return
+    state = "unchecked" if wanted else "checked"
+    raise ActionError(f"element {bid} was clicked and did not change: it is still {state}")
+
+
+async def _point(
+    page: DrivenPage, bid: str, *, hovers: bool = False, scrolls: bool = True
+) -> tuple[float, float]:
+    found = await page.point(bid, hovers=hovers, scrolls=scrolls)
     if "error" in found:
         raise ActionError(found["error"])
     return found["x"], found["y"]
