@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 CACHE_BYTES = 1 << 30
 """Pixel tensors that are kept, by default."""
 KEPT_GRIDS = 10_000
-"""Images whose size in patches is remembered."""
+"""Images whose size in patches is remembered, and that they can be decoded."""
 
 
 class MissingPictureError(LookupError):
-    """A screenshot that is referred to is not in the store."""
+    """A screenshot that is referred to is not in the store, or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Pictures:
         # Guarded by _lock.
         self._held: Counter[str] = Counter()
         self._known: OrderedDict[str, Picture] = OrderedDict()
+        self._decoded: OrderedDict[str, None] = OrderedDict()
         self._pixels: OrderedDict[str, Tensor] = OrderedDict()
         self._room = cache_bytes
         self._cached_bytes = 0
@@ -64,14 +66,13 @@ class Pictures:
     # The store -----------------------------------------------------------------------------------
 
     def keep(self, image: bytes) -> Picture:
-        """Put an encoded image into the store, and hold it."""
+        """Put an encoded image into the store, and hold it; MissingPictureError if it is none."""
         # What another thread lets go of meanwhile must not be what was just found there.
         with self._lock:
             reference = self.store.put(image)
+            picture = self._known.get(reference) or self._learn(reference, image)
             self._held[reference] += 1
-            if reference not in self._known:
-                self._learn(reference, image)
-            return self._known[reference]
+            return picture
 
     def hold(self, references: Iterable[str]) -> None:
         """Hold images that are in the store, once for each time they are named."""
@@ -86,6 +87,7 @@ class Pictures:
                 if self._held[reference] <= 0:
                     del self._held[reference]
                     self._known.pop(reference, None)
+                    self._decoded.pop(reference, None)
                     self._drop(reference)
                     (self.store.folder / reference).unlink(missing_ok=True)
 
@@ -113,11 +115,14 @@ class Pictures:
         return tuple(self._find(reference) for reference in references)
 
     def missing(self, references: Iterable[str]) -> set[str]:
-        """Those of the references that are not in the store, or are no image."""
+        """Those of the references that are not in the store, damaged, or no image.
+
+        An image is decoded the first time that it is asked for, and its file read each time.
+        """
         found = set()
         for reference in set(references):
             try:
-                self._find(reference, anew=True)
+                self._check(reference)
             except MissingPictureError:
                 found.add(reference)
         return found
@@ -151,8 +156,7 @@ class Pictures:
 
         _, down, across = picture.grid
         patch = int(self._processor.patch_size)
-        with Image.open(BytesIO(self._read(picture.reference))) as opened:
-            image = opened.convert("RGB")
+        image = self._decode(picture.reference, self._read(picture.reference))
         return image.resize((across * patch, down * patch), Image.Resampling.BICUBIC)
 
     def forget_pixels(self) -> None:
@@ -163,14 +167,24 @@ class Pictures:
 
     # ---------------------------------------------------------------------------------------------
 
-    def _find(self, reference: str, *, anew: bool = False) -> Picture:
+    def _find(self, reference: str) -> Picture:
         with self._lock:
             known = self._known.get(reference)
-        if known is not None and (not anew or (self.store.folder / reference).is_file()):
+        if known is not None:
             return known
         image = self._read(reference)
         with self._lock:
             return self._learn(reference, image)
+
+    def _check(self, reference: str) -> None:
+        """Raise MissingPictureError if an image cannot be had as it was put."""
+        image = self._read(reference)
+        with self._lock:
+            if reference not in self._known:
+                self._learn(reference, image)
+            if reference in self._decoded:
+                return
+        self._decode(reference, image)
 
     def _read(self, reference: str) -> bytes:
         image = None
@@ -181,23 +195,37 @@ class Pictures:
                 f"screenshot {reference!r} is not in {self.store.folder}; an episode that refers to"
                 " it cannot be read any more"
             )
+        if not sha256(image).hexdigest().startswith(reference):
+            raise MissingPictureError(
+                f"screenshot {reference!r} in {self.store.folder} is damaged: its content is not"
+                " what its name says; an episode that refers to it cannot be read any more"
+            )
         return image
+
+    def _decode(self, reference: str, image: bytes) -> Any:
+        from PIL import Image
+
+        with _is_an_image(reference), Image.open(BytesIO(image)) as opened:
+            decoded = opened.convert("RGB")
+        with self._lock:
+            self._decoded[reference] = None
+            while len(self._decoded) > KEPT_GRIDS:
+                self._decoded.popitem(last=False)
+        return decoded
 
     def _learn(self, reference: str, image: bytes) -> Picture:
         """Find out how many patches an image makes, from its size alone."""
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-        try:
-            with Image.open(BytesIO(image)) as opened:
-                width, height = opened.size
-        except (UnidentifiedImageError, OSError) as error:
-            raise MissingPictureError(f"screenshot {reference!r} is no image: {error}") from None
         patch, merge = int(self._processor.patch_size), int(self._processor.merge_size)
         size = self._processor.size
-        down, across = smart_resize(
-            height, width, patch * merge, int(size["shortest_edge"]), int(size["longest_edge"])
-        )
+        with _is_an_image(reference):
+            with Image.open(BytesIO(image)) as opened:
+                width, height = opened.size
+            down, across = smart_resize(
+                height, width, patch * merge, int(size["shortest_edge"]), int(size["longest_edge"])
+            )
         grid = (1, down // patch, across // patch)
         picture = Picture(reference, grid, grid[1] * grid[2] // merge**2)
         self._known[reference] = picture
@@ -209,3 +237,14 @@ class Pictures:
         gone = self._pixels.pop(reference, None)
         if gone is not None:
             self._cached_bytes -= gone.nbytes
+
+
+@contextmanager
+def _is_an_image(reference: str) -> Iterator[None]:
+    """Say as MissingPictureError what PIL raises for images that are broken, strange or huge."""
+    from PIL import Image
+
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MissingPictureError(f"screenshot {reference!r} is no image: {error}") from None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from webdojo.agents.checkpoint import Checkpoint, find_checkpoint
+from webdojo.agents.engines.engine import Sampling
 from webdojo.agents.engines.image_prompt import read_image_prompt
+from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.layouts.layout import Vision
-from webdojo.agents.pictures import MissingPictureError, Pictures
+from webdojo.agents.pictures import MissingPictureError, Picture, Pictures
 from webdojo.agents.tiny_vision import drawn_screenshot, tiny_model, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
 from webdojo.tasks.errors import UserError
@@ -93,10 +99,6 @@ def test_pixels_are_computed_once_and_the_oldest_go_first(
 def test_an_image_takes_as_many_tokens_as_its_processor_says(
     checkpoint: Checkpoint, pictures: Pictures, size: tuple[int, int]
 ) -> None:
-    from io import BytesIO
-
-    from PIL import Image
-
     image = drawn_screenshot(3, size)
     picture = pictures.keep(image)
     own = checkpoint.image_processor()(
@@ -108,12 +110,85 @@ def test_an_image_takes_as_many_tokens_as_its_processor_says(
     assert torch.equal(pictures.pixels(picture), own["pixel_values"])
 
 
+def truncated(image: bytes) -> bytes:
+    return image[: len(image) // 2]
+
+
 def test_missing_damaged_and_strange_references_are_found_out(pictures: Pictures) -> None:
     good, gone, broken = (pictures.keep(drawn_screenshot(seed)) for seed in range(3))
     (pictures.store.folder / gone.reference).unlink()
+    file = pictures.store.folder / broken.reference
+    file.write_bytes(truncated(file.read_bytes()))
     not_an_image = pictures.store.put(b"not an image")
-    asked = [good.reference, gone.reference, broken.reference, not_an_image, "../etc", "0" * 32]
-    assert pictures.missing(asked) == {gone.reference, not_an_image, "../etc", "0" * 32}
+    never_whole = pictures.store.put(truncated(drawn_screenshot(3)))
+    asked = [good.reference, gone.reference, broken.reference, not_an_image, never_whole]
+    asked += ["../etc", "0" * 32]
+    assert pictures.missing(asked) == set(asked) - {good.reference}
+    for picture in (gone, broken):
+        with pytest.raises(MissingPictureError, match="cannot be read any more"):
+            pictures.pixels(picture)
+    with pytest.raises(MissingPictureError, match="is no image"):
+        pictures.pixels(replace(good, reference=never_whole))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_what_cannot_be_decoded_is_missing_whatever_its_form(pictures: Pictures, form: str) -> None:
+    encoded = BytesIO()
+    Image.open(BytesIO(drawn_screenshot(0))).save(encoded, form)
+    image = encoded.getvalue()
+    for damaged in (truncated(image), image[:400] + b"\xff" * 400 + image[800:], image[:60]):
+        reference = pictures.store.put(damaged)
+        if pictures.missing([reference]):
+            continue
+        pictures.pixels(pictures.find([reference])[0])  # what is not missing has pixels
+    assert pictures.missing([pictures.store.put(truncated(image))])
+
+
+def test_an_image_is_decoded_once_to_see_that_it_is_there(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = pictures.keep(drawn_screenshot(0)).reference
+    decoded = []
+    decode = Image.Image.convert
+    monkeypatch.setattr(
+        Image.Image, "convert", lambda i, mode: decoded.append(i) or decode(i, mode)
+    )
+    for _ in range(3):
+        assert pictures.missing([reference, reference]) == set()
+    assert len(decoded) == 1
+
+
+def test_a_screenshot_that_is_no_image_is_not_held(pictures: Pictures) -> None:
+    with pytest.raises(MissingPictureError, match="is no image"):
+        pictures.keep(b"not an image")
+    assert pictures.held == 0
+
+
+async def test_a_picture_damaged_while_its_prompt_waits_fails_that_request_alone(
+    checkpoint: Checkpoint, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, damaged = (pictures.keep(drawn_screenshot(seed)) for seed in range(2))
+    pixels = pictures.pixels
+    engine = TransformersEngine(checkpoint.model(), pictures=pictures, eos_token_ids=(), threads=1)
+
+    def evicted_behind(picture: Picture) -> torch.Tensor:
+        found = pixels(picture)
+        if picture == damaged:
+            pictures.forget_pixels()
+            file = pictures.store.folder / picture.reference
+            file.write_bytes(truncated(file.read_bytes()))
+        return found
+
+    monkeypatch.setattr(pictures, "pixels", evicted_behind)
+
+    def answer(picture: Picture) -> Any:
+        ids = [7, *[PLACEHOLDER] * picture.tokens, 8]
+        return engine.generate(ids, Sampling(max_tokens=3), images=[picture.reference])
+
+    with pytest.raises(MissingPictureError, match="is damaged"):
+        await answer(damaged)
+    assert len((await answer(sound)).token_ids) == 3
+    await engine.close()
 
 
 def test_a_sweep_leaves_what_is_held(pictures: Pictures) -> None:
