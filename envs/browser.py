@@ -59,6 +59,8 @@ FLAGS = (
     "--force-color-profile=srgb",
     "--disable-lcd-text",
     "--hide-scrollbars",
+    # Smooth scrolling takes real time.
+    "--disable-smooth-scrolling",
     # Nor on what was drawn before, or on which thread is first.
     "--disable-partial-raster",
     "--disable-checker-imaging",

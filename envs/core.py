@@ -189,9 +189,10 @@ class WebEnv:
         await page.clock.run(self.spec.settle_ms)
         if tabs.popups:
             await tabs.ready()
+        snapshot = (await self._settled(task, tabs))[0] if task.settles else None
         self._begun_ms = tabs.elapsed_ms
         tabs.heard()  # what happened before the episode is none of the agent's business
-        observation = await self._observe("", "")
+        observation = await self._observe("", "", snapshot)
         self._hashes.append(observation.state_hash)
         if self._cut_short and tabs is before and self._reuses % FORGET_EVERY == 0:
             page.forget_left()
@@ -266,9 +267,12 @@ class WebEnv:
                 snapshot, asked = await page.snapshot_and(task.verdict)
             else:
                 snapshot = await page.snapshot()
-            # What changes for ever is seen at the same moment of each step.
+            changing = snapshot.unsettled == "changes"
+            # What never rests is waited for once, and then seen at the same moment of each step.
             waits = snapshot.unsettled in ("loading", "timers") and not page.clock.stalled
+            waits = waits or (changing and task.settles and not page.restless)
             if not waits or granted_ms >= self.spec.settle_cap_ms:
+                page.restless = changing
                 return snapshot, asked
             more_ms = min(SETTLE_STEP_MS, self.spec.settle_cap_ms - granted_ms)
             granted_ms += more_ms

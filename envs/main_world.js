@@ -38,13 +38,30 @@
     }
     return episode;
   };
+  const { max } = Math;
   const now = () => START_MS + nativeNow() - thisEpisode().begun;
+  const origin = () => max(loaded, thisEpisode().begun);
+  const sinceOrigin = () => nativeNow() - origin();
   window.Date = new Proxy(NativeDate, {
     construct: (target, values, self) => construct(target, values.length ? values : [now()], self),
     apply: () => new NativeDate(now()).toString(),
-    get: (target, name) => (name === "now" ? now : target[name]),
   });
-  performance.now = () => nativeNow() - loaded;
+  NativeDate.now = now;
+  NativeDate.prototype.constructor = window.Date;
+  performance.now = sinceOrigin;
+  Object.defineProperty(performance, "timeOrigin", { configurable: true, get: () => START_MS + origin() - thisEpisode().begun });
+  // An event came when the page first asks when it came: its own time is real.
+  const came = new WeakMap(), cameAt = WeakMap.prototype.get, keepCame = WeakMap.prototype.set;
+  const timeOf = described(Event.prototype, "timeStamp").get;
+  Object.defineProperty(Event.prototype, "timeStamp", {
+    configurable: true, enumerable: true,
+    get() {
+      apply(timeOf, this, []); // raises for what is no event
+      let time = apply(cameAt, came, [this]);
+      if (time === undefined) apply(keepCame, came, [this, (time = sinceOrigin())]);
+      return time;
+    },
+  });
   const { prototype: formats } = Intl.DateTimeFormat;
   const formatOf = described(formats, "format").get, partsOf = formats.formatToParts;
   Object.defineProperty(formats, "format", {
@@ -96,7 +113,7 @@
   const drawFrame = () => {
     coming = false;
     [running, asked] = [asked, new NativeMap()];
-    const time = nativeNow() - loaded;
+    const time = sinceOrigin();
     apply(mapForEach, running, [(callback, id) => {
       apply(mapDelete, running, [id]);
       try { callback(time); } catch (error) { reportError(error); }
@@ -114,6 +131,14 @@
   };
   window.webkitRequestAnimationFrame = window.requestAnimationFrame;
   window.webkitCancelAnimationFrame = window.cancelAnimationFrame;
+
+  // Nor may it be chance when the browser has nothing better to do.
+  const IDLE_MS = 1;
+  window.requestIdleCallback = (callback) => {
+    if (typeof callback !== "function") throw new TypeError("requestIdleCallback: the argument is not a function");
+    return apply(nativeSetTimeout, window, [() => callback({ didTimeout: false, timeRemaining: () => 50 }), IDLE_MS]);
+  };
+  window.cancelIdleCallback = (id) => apply(nativeClearTimeout, window, [id]);
 
   let chance = 0;
   const { imul } = Math;
@@ -136,6 +161,12 @@
       return `${hex(8)}-${hex(4)}-4${hex(3)}-${"89ab"[(random() * 4) | 0]}${hex(3)}-${hex(12)}`;
     };
   }
+
+  // A mouse that is locked to an element has no place that could be told or set.
+  Element.prototype.requestPointerLock = function requestPointerLock() {
+    apply(dispatchEvent, document, [new Event("pointerlockerror", { bubbles: true })]);
+    return Promise.reject(new DOMException("The pointer cannot be locked here.", "NotAllowedError"));
+  };
 
   // What could leave the machine past every guard of requests and connections.
   for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
@@ -192,17 +223,46 @@
     let count = 0;
     const time = nativeNow();
     apply(mapForEach, timers, [(due) => { if (due >= time - LATE_MS && due <= time + SOON_MS) count++; }]);
-    apply(dispatchEvent, channel, [new NativeInputEvent("timers", { __proto__: null, data: toText(count) })]);
+    const state = `${toText(count)} ${framed ? "framed" : ""} ${closed ? "closed" : ""}`;
+    apply(dispatchEvent, channel, [new NativeInputEvent("state", { __proto__: null, data: state })]);
   }]);
   apply(addEventListener, window, [NAME + "?", offer]);
   offer();
 
-  const POINTER_EVENTS = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick"];
+  // What the page hears of when it is drawn, and not before: frames come in real time.
+  const FRAME_EVENTS = ["scroll", "scrollend", "resize", "transitionrun", "transitionstart", "transitionend", "transitioncancel",
+    "webkitTransitionEnd", "animationstart", "animationiteration", "animationend", "animationcancel", "webkitAnimationEnd"];
+  let framed = false, closed = false;
+  for (const { prototype } of [IntersectionObserver, ResizeObserver]) {
+    const { observe } = prototype;
+    prototype.observe = { observe(...what) { framed = true; return apply(observe, this, what); } }.observe;
+  }
+  for (const type of FRAME_EVENTS)
+    for (const holder of [window, HTMLElement.prototype, SVGElement.prototype, Document.prototype]) {
+      const handler = described(holder, "on" + type);
+      if (handler?.set) Object.defineProperty(holder, "on" + type, {
+        ...handler,
+        set(value) { framed = true; apply(handler.set, this, [value]); },
+      });
+    }
+  // Nobody but the page sees into a closed shadow tree, nor what changes there.
+  const { attachShadow } = Element.prototype;
+  Element.prototype.attachShadow = { attachShadow(how) {
+    const root = apply(attachShadow, this, [how]);
+    if (how.mode === "closed") closed = true;
+    return root;
+  } }.attachShadow;
+
+  const POINTER_EVENTS = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick", "contextmenu", "touchstart",
+    "mouseenter"];
+  const KEY_EVENTS = ["keydown", "keyup", "keypress"];
   EventTarget.prototype.addEventListener = function (type, ...rest) {
     if (apply(indexOf, POINTER_EVENTS, [type]) >= 0) tell("listens", this);
+    else if (apply(indexOf, KEY_EVENTS, [type]) >= 0) tell("keys", this);
+    else if (apply(indexOf, FRAME_EVENTS, [type]) >= 0) framed = true;
     return apply(addEventListener, this, [type, ...rest]);
   };
-  for (const type of POINTER_EVENTS)
+  for (const type of [...POINTER_EVENTS, ...KEY_EVENTS])
     for (const { prototype } of [HTMLElement, SVGElement]) {
       const handler = described(prototype, "on" + type);
       if (!handler?.set) continue;

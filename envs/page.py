@@ -52,6 +52,13 @@ SLOWER = 10.0
 """How many times longer than a plain answer of the page they may take."""
 NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 50) })"
 """Kept when the page is drawn, or is not for 50 ms of page time."""
+DRAWN = """new Promise((drawn) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn, 1)));
+  setTimeout(drawn, 100);
+})"""
+"""Kept when the page has been drawn and has heard of it."""
+MOST_DRAWN = 5
+"""Times in a row that a look has a page drawn that changes when it is."""
 SAFETY_NET_S = 1.5
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -77,6 +84,8 @@ class DrivenPage:
         self._cdp = cdp
         self.title = ""
         """Title when the page was last looked at."""
+        self.restless = False
+        """Whether it was still changing when a look had waited for it as long as one waits."""
         self.closed = asyncio.Event()
         self.held: set[str] = set()
         """Keys that are held down."""
@@ -276,7 +285,20 @@ class DrivenPage:
             # Whether the browser has drawn since, and so noticed what is hovered, is chance.
             await self.move_mouse(*(mouse or HOME))
             seen, asked, *frames = await self._see(besides, None)
-        return parse_snapshot(seen, frames), asked
+        snapshot = parse_snapshot(seen, frames)
+        for _ in range(MOST_DRAWN):
+            if not snapshot.framed:
+                break
+            # What the page hears of when it is drawn it may have heard of already, by chance.
+            before = snapshot.changes
+            await self._patiently(
+                self.worlds.evaluate(self.frame_id, DRAWN), self.clock.lend(2 * FRAME_MS)
+            )
+            seen, asked, *frames = await self._see(besides, None)
+            snapshot = parse_snapshot(seen, frames)
+            if snapshot.changes == before:
+                break
+        return snapshot, asked
 
     async def _see(self, besides: str, mouse: tuple[float, float] | None) -> list[Any]:
         others = self.worlds.others(self.frame_id)
@@ -396,9 +418,7 @@ class DrivenPage:
     async def set_files(self, bid: str, paths: list[str]) -> None:
         """Put files into a file input."""
         frame = self.worlds.frame_of(bid) or self.frame_id
-        found = await self.worlds.send(
-            frame, f"webdojo.elementOf({json.dumps(bid)})", by_value=False
-        )
+        found = await self.worlds.send(frame, f"webdojo.fieldOf({json.dumps(bid)})", by_value=False)
         await self._cdp.send(
             "DOM.setFileInputFiles", {"files": paths, "objectId": found["objectId"]}
         )

@@ -9,10 +9,12 @@
   const INTERACTIVE_TAGS = new Set(["A", "BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY"]);
   const INTERACTIVE_ROLES = new Set([
     "button", "link", "checkbox", "radio", "textbox", "searchbox", "combobox", "listbox", "option",
-    "menuitem", "menuitemcheckbox", "menuitemradio", "tab", "switch", "slider", "spinbutton", "treeitem",
+    "menuitem", "menuitemcheckbox", "menuitemradio", "tab", "switch", "slider", "spinbutton", "treeitem", "gridcell",
   ]);
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
-  const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick"];
+  const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick", "oncontextmenu",
+    "ontouchstart", "onmouseenter"];
+  const KEY_HANDLERS = ["onkeydown", "onkeyup", "onkeypress"];
   const KEPT_ATTRIBUTES = new Set([
     "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
   ]);
@@ -37,7 +39,7 @@
   const firstOf = getter(Node, "firstChild"), nextOf = getter(Node, "nextSibling");
   const parentOf = getter(Node, "parentNode"), documentOf = getter(Node, "ownerDocument");
   const rootOf = method(Node, "getRootNode");
-  const isConnected = getter(Node, "isConnected");
+  const isConnected = getter(Node, "isConnected"), fieldNamedBy = getter(HTMLLabelElement, "control");
   const tagName = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
   // A document that is XML has the tags of its HTML in small letters.
   const tagOf = document.contentType === "text/html" ? tagName : (element) =>
@@ -48,6 +50,7 @@
   const boxOf = method(Element, "getBoundingClientRect"), boxesOf = method(Element, "getClientRects");
   const scrollTo = method(Element, "scrollIntoView");
   const matches = method(Element, "matches"), firstFound = method(Element, "querySelector");
+  const findIn = method(Element, "querySelectorAll"), closest = method(Element, "closest");
   const bodyOf = getter(Document, "body"), titleOf = getter(Document, "title");
   const viewOf = getter(Document, "defaultView"), stateOf = getter(Document, "readyState");
   const activeOf = getter(Document, "activeElement");
@@ -55,11 +58,11 @@
   const animationsOf = method(Document, "getAnimations");
   const hitIn = method(Document, "elementFromPoint"), adopted = getter(Document, "adoptedStyleSheets");
 
-  // Which elements listen for the mouse is told by the page's world, in events on an element that
+  // Which elements listen for the mouse or for keys is told by the page's world, in events on an element that
   // passes over when both scripts have started.
   const NAME = "__CHANNEL__";
-  const listening = new WeakSet(), handlers = new WeakMap();
-  let channel = null, timers = 0;
+  const listening = new WeakSet(), listeningToKeys = new WeakSet(), handlers = new WeakMap();
+  let channel = null, timers = 0, framed = false, closedTrees = false;
   const nodeAt = (event) => {
     const [about, ...ways] = event.data.split("/");
     let node = event.getTargetRanges()[0].startContainer;
@@ -72,6 +75,7 @@
   const told = (event) => {
     const [about, node] = nodeAt(event);
     if (about === "listens") return listening.add(node);
+    if (about === "keys") return listeningToKeys.add(node);
     const known = handlers.get(node) ?? new Map();
     known.set(about.slice(1), about[0] === "+");
     handlers.set(node, known);
@@ -80,13 +84,24 @@
     if (channel || !event.relatedTarget) return;
     channel = event.relatedTarget;
     channel.addEventListener("node", told);
-    channel.addEventListener("timers", (event) => { timers = Number(event.data); });
+    channel.addEventListener("state", (event) => {
+      const [count, isFramed, isClosed] = event.data.split(" ");
+      [timers, framed, closedTrees] = [Number(count), isFramed !== "", isClosed !== ""];
+    });
     channel.dispatchEvent(new Event("open"));
   });
   window.dispatchEvent(new Event(NAME + "?"));
-  const listens = (element) =>
-    listening.has(element) ||
-    HANDLERS.some((name) => handlers.get(element)?.get(name) ?? hasAttribute(element, name));
+  // One call tells most elements from the few that may listen.
+  const MAY_LISTEN = [...HANDLERS, "tabindex"].map((name) => `[${name}]`).join();
+  const handles = (element, names) =>
+    names.some((name) => handlers.get(element)?.get(name) ?? hasAttribute(element, name));
+  const listens = (element) => {
+    if (listening.has(element)) return true;
+    if (!handlers.has(element) && !(hasAttributes(element) && matches(element, MAY_LISTEN))) return false;
+    return handles(element, HANDLERS) ||
+      (Number(attribute(element, "tabindex") ?? -1) >= 0 &&
+        (listeningToKeys.has(element) || handles(element, KEY_HANDLERS)));
+  };
 
   // What stands in these is shown only where they themselves cannot be.
   const FALLBACK_TAGS = new Set(["CANVAS", "VIDEO", "AUDIO", "IFRAME", "METER", "PROGRESS"]);
@@ -119,7 +134,7 @@
   };
   const picture = () => {
     heard();
-    if (untold || CSS.highlights?.size) return "";
+    if (untold || closedTrees || CSS.highlights?.size) return "";
     let rules = 0;
     try { for (const sheet of sheetsOf(document)) rules += sheet.cssRules.length; } catch { /* another origin's */ }
     const undecided = document.querySelectorAll(":indeterminate").length;
@@ -128,9 +143,11 @@
 
   // What keeps the page from being at rest: "" if nothing does. One change, such as a clock's, is not
   // unrest: whether it falls just before a look is chance.
-  const unsettled = () => {
+  const ask = () => {
     timers = 0;
     channel?.dispatchEvent(new Event("due"));
+  };
+  const unsettled = () => {
     if (stateOf(document) !== "complete") return "loading";
     if (timers > 0) return "timers";
     return changed.length === RESTLESS && Date.now() - changed[0] < RESTLESS_MS ? "changes" : "";
@@ -157,19 +174,41 @@
     return element && isConnected(element) ? element : null;
   };
 
-  // Anything with a click listener, a pointer cursor of its own, or a native or ARIA role.
-  const isActionable = (element, tag, style, parentPointer, script) =>
+  // Of several roles the first counts that the browser knows: those that cannot be acted on are
+  // looked over, so that nothing that can be is lost.
+  const roleOf = (element) => {
+    const role = attribute(element, "role");
+    if (role === null || INTERACTIVE_ROLES.has(role)) return role;
+    return role.toLowerCase().split(/\s+/).find((one) => INTERACTIVE_ROLES.has(one)) ?? role;
+  };
+
+  // The field that a label stands for: one without a box, which a click on the label works.
+  const WORKED_INPUTS = new Set(["checkbox", "radio", "file", "button", "submit", "reset", "image", "color"]);
+  const fieldBehind = (label) => {
+    const field = fieldNamedBy(label);
+    if (!field || tagOf(field) !== "INPUT" || !WORKED_INPUTS.has(field.type)) return null;
+    const box = boxOf(field);
+    return box.width > 0 && box.height > 0 && getComputedStyle(field).visibility === "visible" ? null : field;
+  };
+
+  // Anything with a listener, a pointer cursor of its own, or a native or ARIA role.
+  const isActionable = (element, tag, style, parentPointer, script, role, field) =>
     tag !== "OPTION" && tag !== "BODY" && (
-    INTERACTIVE_TAGS.has(tag) ||
-    INTERACTIVE_ROLES.has(attribute(element, "role")) ||
+    INTERACTIVE_TAGS.has(tag) || field !== null ||
+    INTERACTIVE_ROLES.has(role) ||
+    ((tag === "VIDEO" || tag === "AUDIO") && hasAttribute(element, "controls")) ||
     element.isContentEditable === true ||
     script.listens(element) ||
     attribute(element, "draggable") === "true" ||
     (style.cursor === "pointer" && !parentPointer));
 
-  const state = (element, tag) => {
+  const state = (element, tag, field) => {
     const found = {};
-    if (tag === "INPUT" && (element.type === "checkbox" || element.type === "radio")) {
+    if (field) {
+      if (field.checked) found.checked = true;
+      if (field.type === "file" && field.value) found.value = field.value;
+      if (matches(field, ":disabled")) found.disabled = true;
+    } else if (tag === "INPUT" && (element.type === "checkbox" || element.type === "radio")) {
       if (element.checked) found.checked = true;
     } else if (tag === "INPUT" || tag === "TEXTAREA") {
       found.value = element.type === "password" ? "•".repeat(element.value.length) : element.value;
@@ -177,9 +216,12 @@
       found.value = element.selectedOptions[0]?.label ?? "";
     } else if (tag === "OPTION" && element.selected) {
       found.selected = true;
+    } else if (tag === "METER" || (tag === "PROGRESS" && hasAttribute(element, "value"))) {
+      found.value = String(element.value);
+      if (element.max !== 1) found.max = String(element.max);
     }
     if (FORM_TAGS.has(tag)) {
-      if (element.disabled) found.disabled = true;
+      if (matches(element, ":disabled")) found.disabled = true;
       if (element.readOnly) found.readonly = true;
     }
     if (element === focused) found.focused = true;
@@ -236,19 +278,48 @@
   const isTyped = (node, tag) => tag === "TEXTAREA" || (tag === "INPUT" && TYPED_INPUTS.has(node.type));
   const canRead = (inherited, text) =>
     (inherited.reads ??= sight.reads(inherited, inherited.element, inherited.style, inherited.box, text, inherited.named));
-  const TOP = Object.freeze({ visible: true, pointer: false, faded: false, clip: null, named: false });
+  const TOP = Object.freeze({ visible: true, pointer: false, faded: false, clip: null, named: false, inert: false, drawn: null });
   // Fields are often made invisible under a label that is drawn in their place: they can be acted on
   // all the same. What else is clipped away or out of reach cannot.
   const FIELD_TAGS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
   // Text that is clipped away inside one of these is its name for who cannot see it, and is kept.
   const NAMED_TAGS = new Set(["A", "BUTTON", "SUMMARY"]);
   const NESTED_AT = 150, DEEPEST = 1500;
+  const hasSize = (box) => box.width > 0 && box.height > 0;
+  // What is drawn in an element without a box of its own is the box by which it is known.
+  const widen = (drawn, box) => {
+    drawn.left = Math.min(drawn.left, box.x);
+    drawn.top = Math.min(drawn.top, box.y);
+    drawn.right = Math.max(drawn.right, box.x + box.width);
+    drawn.bottom = Math.max(drawn.bottom, box.y + box.height);
+  };
+  const boxAt = (box, offset) =>
+    [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)];
+  const withoutText = (nodes) =>
+    nodes.filter((node) => typeof node !== "string").map((node) => node.with(6, withoutText(node[6])));
+  const described = (element) => {
+    const attributes = {};
+    for (const { name, value } of attributesOf(element)) {
+      if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
+    }
+    return attributes;
+  };
+  const walkAreas = (image, out, offset, script) => {
+    for (const area of reach.areasOf(image)) {
+      const box = reach.areaBox(area, image);
+      if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
+        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null), boxAt(box, offset), [], ""]);
+    }
+  };
   const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
     if (typeOf(node) === Node.TEXT_NODE) {
       if (!inherited.visible) return;
       const text = node.data.replace(/\s+/g, " ");
       if (text.trim() ? canRead(inherited, node) : text && flows(node.previousSibling) && flows(node.nextSibling)) out.push(text);
+      else return;
+      if (inherited.drawn && sight.shows(inherited) && text.trim())
+        for (const box of reach.textBoxes(node)) if (!sight.isAway(inherited.element, box)) widen(inherited.drawn, box);
       return;
     }
     if (typeOf(node) !== Node.ELEMENT_NODE) return;
@@ -262,36 +333,48 @@
     if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
     const box = boxOf(node);
     const unhidden = plain || style.visibility === "visible";
-    const visible = inSelect || (unhidden && ((box.width > 0 && box.height > 0) || style.display === "contents"));
-    const pointer = style.cursor === "pointer";
+    const sized = hasSize(box), visible = inSelect || (unhidden && (sized || style.display === "contents"));
+    const pointer = style.cursor === "pointer", given = hasAttributes(node);
     const mine = {
       visible: visible || (inherited.visible && unhidden), pointer, plain,
       faded: false, clip: null, element: node, style, box, named: inherited.named, reads: inSelect || tag === "title" || null,
+      inert: inherited.inert || (given && hasAttribute(node, "inert")), drawn: inherited.drawn,
     };
     sight.below(mine, inherited, node, style, box, plain);
-    const actionable =
-      visible && isActionable(node, tag, style, inherited.pointer, script) &&
-      (FIELD_TAGS.has(tag) || !(mine.clip || sight.isAway(node, box)));
-    if (actionable && (NAMED_TAGS.has(tag) || INTERACTIVE_ROLES.has(attribute(node, "role")))) mine.named = true;
-    const id = actionable ? idOf(node) : "";
-    const attributes = {};
-    const described = hasAttributes(node);
-    if (described) {
-      for (const { name, value } of attributesOf(node)) {
-        if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
-      }
+    const role = given ? roleOf(node) : null, field = tag === "LABEL" ? fieldBehind(node) : null;
+    const offered = (visible || unhidden) && isActionable(node, tag, style, inherited.pointer, script, role, field);
+    let actionable = offered && sized && (FIELD_TAGS.has(tag) || !(mine.clip || sight.isAway(node, box)));
+    const nested = level < NESTED_AT || (offered && level < NESTED_AT + 50);
+    const children = nested ? [] : out;
+    if (inherited.drawn && sized && unhidden && sight.shows(mine) && !sight.isAway(node, box)) widen(inherited.drawn, box);
+    if (offered && !sized) mine.drawn = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+    if ((actionable || (offered && !sized && nested)) && (NAMED_TAGS.has(tag) || INTERACTIVE_ROLES.has(role))) mine.named = true;
+    let id = actionable ? idOf(node) : "", place = box;
+    const attributes = given ? described(node) : {};
+    if (given) {
       if (!sight.shows(mine)) delete attributes.alt, delete attributes.placeholder;
+      if (role) attributes.role = role;
+      if (tag === "OPTGROUP") attributes.label = attribute(node, "label") ?? "";
     }
     // Most elements of a long page are none of these: reading properties they lack takes time.
     const control = FORM_TAGS.has(tag);
-    const nested = level < NESTED_AT || (actionable && level < NESTED_AT + 50);
-    const children = nested ? [] : out;
     const below = nested ? level + 1 : level;
     if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
       const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
       for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
       for (let child = firstOf(node); child; child = nextOf(child))
         if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, offset, script, depth + 1, below);
+    }
+    if (offered && !sized) {
+      const { left, top, right, bottom } = mine.drawn;
+      if (right > left) {
+        actionable = true;
+        place = new DOMRect(left, top, right - left, bottom - top);
+        id = idOf(node);
+        if (inherited.drawn) widen(inherited.drawn, place);
+      } else if (mine.named && !inherited.named) {
+        children.splice(0, Infinity, ...withoutText(children)); // the name of nothing
+      }
     }
     let frame = null;
     if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
@@ -303,20 +386,22 @@
         const its = viewOf(inner)?.webdojo ?? script;
         stillAnimations(inner);
         its.drawFadedAfresh(); // it was there when they faded
-        if (body) walk(body, children, TOP, at, its, depth + 1, below);
+        if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, at, its, depth + 1, below);
       } else if (node.contentWindow) {
         frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
       }
     }
-    const live = control || described || node === focused ? state(node, tag) : {};
-    if (live.value && isTyped(node, tag) && !canRead(mine, null)) delete live.value;
+    const live = control || given || field || node === focused ? state(node, tag, field) : {};
+    if (field) attributes.type = field.type;
+    if (actionable && mine.inert) live.inert = true;
+    if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
     const seen = [
-      tag.toLowerCase(), id, (visible ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
-      [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)],
-      nested ? children : [], control ? labelOf(node) : "",
+      tag.toLowerCase(), id, (visible || actionable ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
+      boxAt(place, offset), nested ? children : [], control ? labelOf(node) : "",
     ];
     if (frame) seen.push(frame);
     out.push(seen);
+    if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, offset, script);
   };
 
   // A caret that blinks tells nothing, and makes every other screenshot of a page a different one.
@@ -380,6 +465,7 @@
     if (focused === body || !focused || !boxesOf(focused).length) focused = null;
     const tree = [];
     untold = false;
+    ask();
     if (body) walk(body, tree, TOP, { x: 0, y: 0 }, window.webdojo);
     return JSON.stringify({
       url: location.href,
@@ -390,12 +476,21 @@
       scroll: [Math.round(scrollX), Math.round(scrollY)],
       picture: picture(),
       unsettled: unsettled(),
+      framed,
+      changes,
       tree: tree[0] ?? null,
     });
   };
 
+  const reach = __EXTENT__({
+    attribute, boxOf, boxesOf, documentOf, findAll, findIn, firstOf, insetOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
+  });
+  const fieldOf = (id) => {
+    const element = elementOf(id);
+    return element && tagOf(element) === "LABEL" ? fieldBehind(element) ?? element : element;
+  };
   const acting = __ACTING__({
-    attribute, boxOf, boxesOf, documentOf, elementOf, findAll, firstFound, hitIn, idOf,
+    attribute, boxOf, closest, documentOf, elementOf, extent: reach.extent, fieldOf, findAll, firstFound, hitIn, idOf,
     insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
   });
 
@@ -411,6 +506,6 @@
   const way = () => wayTo(window);
 
   window.webdojo = Object.freeze({
-    ...acting, snapshot, way, elementOf, restart, listens, drawFadedAfresh,
+    ...acting, snapshot, way, elementOf, fieldOf, restart, listens, drawFadedAfresh,
   });
 })();

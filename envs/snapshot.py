@@ -14,8 +14,10 @@ from webdojo.tasks.view import Box
 _FOLDER = Path(__file__).parent
 _MAIN_WORLD = (_FOLDER / "main_world.js").read_text(encoding="utf-8")
 _ACTING = (_FOLDER / "acting.js").read_text(encoding="utf-8")
+_EXTENT = (_FOLDER / "extent.js").read_text(encoding="utf-8")
 _SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8")
 _SNAPSHOT = _SNAPSHOT.replace("__SIGHT__", SIGHT).replace("__ACTING__", _ACTING.strip())
+_SNAPSHOT = _SNAPSHOT.replace("__EXTENT__", _EXTENT.strip())
 
 MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 
@@ -57,7 +59,7 @@ class Node:
     actionable: bool
     attributes: Mapping[str, str]
     state: Mapping[str, Any]
-    """Live form state: value, checked, selected, disabled, readonly, focused, expanded."""
+    """Live form state: value, max, checked, selected, disabled, inert, readonly, focused, expanded."""
     box: Box
     children: tuple[Node | str, ...] = ()
     label: str = ""
@@ -99,6 +101,10 @@ class Snapshot:
     empty where that cannot be told."""
     unsettled: str = ""
     """What kept the page from being at rest: ``loading``, ``timers``, ``changes`` or nothing."""
+    framed: bool = False
+    """Whether the page hears of something only when it is drawn."""
+    changes: int = 0
+    """Counts what has changed in the document."""
 
     def boxes(self) -> dict[str, Box]:
         """Where each element is, in CSS pixels of the viewport."""
@@ -120,6 +126,8 @@ def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
         tree=_node(data["tree"], inner, focused, 0, 0) if data["tree"] else None,
         picture=data.get("picture", ""),
         unsettled=data.get("unsettled", ""),
+        framed=data.get("framed", False),
+        changes=data.get("changes", 0),
     )
 
 

@@ -49,8 +49,9 @@ def _numbers(task: type[Task]) -> str:
 def _pages(task: type[Task]) -> str:
     if task.page_seeds is not None and not isinstance(task.page_seeds, range):
         return f"page_seeds must be a range or None; it is {task.page_seeds!r}"
-    if not isinstance(task.reuse_page, bool):
-        return f"reuse_page must be True or False; it is {task.reuse_page!r}"
+    for field in ("reuse_page", "settles"):
+        if not isinstance(getattr(task, field), bool):
+            return f"{field} must be True or False; it is {getattr(task, field)!r}"
     return ""
 
 

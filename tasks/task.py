@@ -90,6 +90,9 @@ class Task(ABC):
     """Real time that ``evaluate`` may take beyond a step's own, where it asks another machine."""
     shown: Page | None = None
     """The tab that the agent is shown while ``evaluate`` runs, which is given the first one."""
+    settles: bool = True
+    """Whether a look waits until the page stops changing, within bounds; False for pages that play
+    on by themselves, where every moment counts."""
     reuse_page: bool = False
     """True if ``setup`` can start afresh on a page it set up before, leaving no trace of it."""
 

@@ -62,6 +62,7 @@ class MiniWobTask(Task):
     """
 
     viewport = (332, 214)
+    settles = False
     reuse_page = True
     verdict = VERDICT
     page_name: str

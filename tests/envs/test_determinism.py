@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from webdojo.envs.screenshots import ScreenshotSpec
+from webdojo.envs.worlds import PageScriptError
 from webdojo.tasks import registry
 from webdojo.tasks.calls import call
 
@@ -96,10 +97,51 @@ async def test_date_chance_and_timers_repeat(open_page) -> None:
     for seed in (7, 7, 8):
         page = await open_page(CLOCKS, seed=seed)
         await page.look("noop(1000)")
-        seen.append((await page.look("mouse_click(300, 300)")).outline)
+        await page.look("mouse_click(300, 300)")
+        seen.append(str(await page.js("document.body.innerText")))
         await asyncio.sleep(0.1)
     assert seen[0] == seen[1] != seen[2]
     assert "1750075" in seen[0]
+    assert seen[0].startswith("[") and seen[0].endswith("]")  # all of it
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_events_come_at_the_page_s_own_time(open_page) -> None:
+    page = await open_page(
+        """<button>Go</button><p id=p></p><script>
+        document.querySelector("button").addEventListener("click", (event) => {
+          p.textContent = [event.timeStamp === performance.now(), event.timeStamp,
+            event.timeStamp === event.timeStamp];
+        });
+        </script>"""
+    )
+    went = [(await page.look(call("click", page.bid("Go")))).outline for _ in range(2)]
+    assert all('text"true,' in seen for seen in went)
+    assert went[0] != went[1]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_page_may_put_its_own_clock_in_place_of_the_date_s(open_page) -> None:
+    page = await open_page("<p>x")
+    told = "[new (new Date().constructor)().getTime() - Date.now(), performance.timeOrigin]"
+    assert await page.js(told) == [0, 1750075200000]
+    assert await page.js("Date.now = () => 42, Date.now()") == 42
+    with pytest.raises(PageScriptError, match="Illegal invocation"):
+        await page.js("Event.prototype.timeStamp")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_mouse_is_never_locked(open_page) -> None:
+    page = await open_page(
+        """<button>Lock</button><p id=p>-</p><script>
+        document.querySelector("button").onclick = () =>
+          document.body.requestPointerLock().catch((error) => { p.textContent = error.name });
+        </script>"""
+    )
+    for _ in range(2):
+        seen = await page.look(call("click", page.bid("Lock")))
+        assert seen.last_action_error == ""
+        assert "NotAllowedError" in seen.outline
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -113,8 +155,8 @@ async def test_frames_come_with_the_page_s_own_time(open_page) -> None:
         requestAnimationFrame(frame);</script>"""
     )
     first = page.first.outline
-    assert first == 'text"93,16,1472"'
-    assert (await page.look("noop(100)")).outline == 'text"131,16,2080"'
+    assert first == 'text"187,16,2976"'
+    assert (await page.look("noop(100)")).outline == 'text"225,16,3584"'
 
 
 @pytest.mark.asyncio(loop_scope="session")
