@@ -34,11 +34,13 @@ async def test_a_webgym_task_is_played_and_judged(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_live_page_gets_its_parts_from_elsewhere(
+async def test_a_live_page_gets_its_parts_from_elsewhere_but_not_from_this_machine(
     env: WebEnv, write: Write, shop: str, endpoint: ScriptedEndpoint
 ) -> None:
     row = webgym_row(f"{shop}/parts")
     (task_id,) = load_tasks_file(write_lines(write, row, name="gym-parts.jsonl"))
     await env.reset(registry.get(task_id), 1)
-    assert env.tabs.refused == []
-    assert "Thank you" in await env.page.page.frames[1].content()
+    elsewhere = shop.replace("127.0.0.1", "localhost")
+    assert env.tabs.refused == [f"{elsewhere}/thanks"]
+    assert env.tabs.origins.allows(f"{shop}/thanks")
+    assert env.tabs.origins.allows("https://parts.test/thanks")
