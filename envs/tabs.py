@@ -44,7 +44,11 @@ class Tabs:
     context: BrowserContext
 
     def __init__(
-        self, chromium: Chromium, origins: Origins, on_lost: Callable[[str], None]
+        self,
+        chromium: Chromium,
+        origins: Origins,
+        viewport: tuple[int, int],
+        on_lost: Callable[[str], None],
     ) -> None:
         self.origins = origins
         self.pages: list[DrivenPage] = []
@@ -57,6 +61,7 @@ class Tabs:
         self.channel = secrets.token_hex(16)
         """Name by which the two in-page scripts find each other; no page can guess it."""
         self._chromium = chromium
+        self._viewport = viewport
         self._gate: Gate | None = None
         self._folder: Path | None = None
         self._expected = 0
@@ -88,7 +93,7 @@ class Tabs:
         """
         from playwright.async_api import Error
 
-        tabs = cls(chromium, origins, on_lost)
+        tabs = cls(chromium, origins, viewport, on_lost)
         try:
             tabs._gate = await Gate.open(
                 tabs._lets_out, tabs._refuse_connection, _place, origins.allows_address
@@ -322,6 +327,7 @@ class Tabs:
         try:
             if coming.page is not None:
                 await self._adopt(coming, coming.page)
+                await self._fit(session, coming.page)
                 async with shown.clock.standing():
                     await driven.clock.run(LOAD_MS)
                 url = await driven.evaluate("location.href")
@@ -340,6 +346,14 @@ class Tabs:
         coming.held.cancel()
         with suppress(Error):  # closed by itself
             await self._chromium.close_page(session)
+
+    async def _fit(self, session: Session, page: Page) -> None:
+        """Give a popup the viewport of all tabs, whatever size its opener has chosen."""
+        width, height = self._viewport
+        await page.set_viewport_size({"width": width, "height": height})
+        # A popup may resize itself as well, which a screenshot taken by ``session`` would heed.
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await session.send("Emulation.setDeviceMetricsOverride", size)
 
     async def _adopt(self, coming: _Coming, page: Page) -> DrivenPage:
         await coming.held

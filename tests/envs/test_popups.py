@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from io import BytesIO
 
+import pytest
+from PIL import Image
+
+from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -106,3 +110,27 @@ async def test_there_are_only_so_many_tabs(open_page, site) -> None:
     seen = await page.look(call("click", page.bid("Go")))
     assert len(seen.open_pages_urls) == 8
     assert seen.notices.count("the page wanted a new tab: refused") == 3
+
+
+async def test_a_tab_of_a_size_of_its_own_is_shown_like_the_others(open_page, site) -> None:
+    site.pages["/pop"] = (
+        "<p id=size></p><button>Smaller</button><script>"
+        "const tell = () => size.textContent = `${innerWidth} by ${innerHeight}`; tell();"
+        "addEventListener('resize', tell);"
+        "document.querySelector('button').onclick = () => { resizeTo(300, 300); moveBy(9, 9) }"
+        "</script>"
+    )
+    shapes, outlines = [], []
+    for sized in ("", ", 'x', 'width=220,height=150,left=10'", ", 'x', 'width=2000,height=2000'"):
+        page = await open_page(
+            f"<button onclick=\"window.open('/pop'{sized})\">Go</button>",
+            screenshot=ScreenshotSpec("png"),
+        )
+        site.pages.pop("/")
+        seen = [page.first, await page.look(call("click", page.bid("Go")))]
+        seen.append(await page.look(call("click", page.bid("Smaller"))))
+        shapes += [(s.viewport, Image.open(BytesIO(s.screenshot)).size) for s in seen]
+        outlines.append(seen[1].outline)
+    assert set(shapes) == {((500, 400), (500, 400))}
+    assert "500 by 400" in outlines[0]
+    assert len(set(outlines)) == 1
