@@ -17,7 +17,8 @@ _NEGATION = re.compile(
     r"\b(?:not|never|none|neither|nor|nothing|nobody|nowhere|cannot|hardly|scarcely)\b"
     r"|n't\b|\b(?:ai|is|are|was|were|do|does|did|has|have|had|ca|wo|would|could|should|must)nt\b"
     r"|\bno\b(?!\s*[,.])"  # but "No, it is 5" and "No. 5"
-    r"|\b(?:is|are|was|were|be) (?:wrong|incorrect|false|untrue)\b"
+    r"|(?:\b(?:is|are|was|were|be) |[(\[,:…-]\W*)(?:wrong|incorrect|false|untrue|mistaken)\b"
+    r"|\b(?:wrong|incorrect|false|untrue|mistaken)\s*:"
 )
 _CONDITION = re.compile(
     r"\b(?:might|could|would|should|maybe|perhaps|possibly|probably|presumably|supposedly"
@@ -67,7 +68,8 @@ _CARDINALS = (
     *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
     *("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"),
     *("halves", "thirds", "quarters", "fourths", "fifths", "sixths", "sevenths", "eighths"),
-    *("ninths", "tenths", "hundredths", "thousandths", "pairs?", "scores?", "gross"),
+    *("ninths", "tenths", "elevenths", "twelfths", r"\w{3,6}teenths", r"\w{3,5}tieths"),
+    *("(?:hundred|thousand)ths", "(?:[mb]|tr)illionths?", "pairs?", "scores?", "gross"),
 )
 _NUMERAL = re.compile(
     rf"\b(?:{'|'.join(_CARDINALS)})\b|(?:\b(?:and|to|plus|minus|times)\s|[-,/&]\s*)one\b"

@@ -27,12 +27,30 @@ _MARK = re.compile(
     rf"|(?P<low>{_LOW}(?=\s?[-+]?\s?\d)|(?<=\d){_LOW}|(?<=\d\s){_LOW})"
     rf"|(?P<word>(?i:{'|'.join(map(re.escape, _WORDS))})))(?![^\W\d_])"
 )
+_SHARED = r"(?:dollars?|pounds?|francs?|rupees?|krona|kronor|krone|kroner|pesos?|liras?)"
+_ELSEWHERE = (
+    r"(?:canadian|australian|aussie|new zealand|kiwi|hong kong|singapore(?:an)?|taiwan(?:ese)?"
+    r"|jamaican|bahamian|barbadian|bermudian|belize|namibian|liberian|fijian|guyanese|zimbabwean"
+    r"|trinidad(?:ian)?|egyptian|lebanese|syrian|sudanese|pakistani|nepalese|sri lankan|mauritian"
+    r"|canada|australia|singapore|jamaica)"
+)
 _OF_ELSEWHERE = re.compile(
-    r"(?<![^\W\d_])(?!(?:in|of|us|u\.s\.|american|british|swiss|indian)\s)[^\W\d_][\w.]{0,40}\s+"
-    r"(?:dollars?|pounds?|francs?|rupees?|krona|kronor|krone|kroner|pesos?|liras?)\b",
+    r"(?<![^\W\d_])(?<![^\W\d_]\.)(?!(?:in|of|us|u\.s\.|american|british|swiss|indian)\s)"
+    rf"[^\W\d_][\w.]{{0,40}}\s+{_SHARED}\b|(?:\d|\b{_SHARED})[\s(,]*(?:in )?{_ELSEWHERE}\b",
     re.IGNORECASE,
 )
 """Such as Canadian dollars, which are no dollars."""
+_OF_MILLIONS = re.compile(r"(?<=\d)\s?(?:mm?|t)\b(?![-&'])", re.IGNORECASE)
+"""Beside money no lengths."""
+_IN_BRACKETS = re.compile(r"(?:^|:)[^\w(]*\(\s*[$\s]*[\d.,]+[$\s]*\)[\s$.]*$")
+"""``($5.00)``, which is a debt to whoever keeps books."""
+_COSTS = (
+    r"(?:(?:extra|additional|further|added|hidden|sales|the|all|any)\s+)*(?:tax(?:es)?|vat|shipping"
+    r"|delivery|postage|fees?|charges?|costs?|discounts?|coupons?|rebates?|tips?|surcharges?)\b"
+)
+_ASIDE = re.compile(rf"\b(?:before|after)\s+{_COSTS}", re.IGNORECASE)
+_FREE = re.compile(rf"\b(?:with|at)\s+no\s+{_COSTS}(?:\s+{_COSTS})?", re.IGNORECASE)
+"""What follows a sum and leaves it as it is."""
 _UNIT = re.compile(r"\d\s*\.?\s*([^\W\d_]+)")
 _NO_UNIT = frozenset(
     (
@@ -45,6 +63,9 @@ _NO_UNIT = frozenset(
 )
 """Words that may follow an amount whose currency is not named."""
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:([,.' ])\d{3})(?:\1\d{3})*")
+_IN_LAKHS = re.compile(r"[-+]?\d{1,2}(?:(,)\d{2})+,\d{3}")
+_OF_LAKHS = frozenset(("INR", "PKR", "NPR", "BDT", "LKR"))
+"""Currencies whose sums may be parted as in 1,23,456."""
 _PARTS = re.compile(r"\b(?:cents?|pence|penn(?:y|ies))\b|¢", re.IGNORECASE)
 
 
@@ -52,7 +73,8 @@ class Currency(Match):
     """A sum of one currency, the only one in the text.
 
     ``$1,234.50``, ``USD 1234.5`` and ``1.234,50 €`` are read as meant: of two kinds of separators
-    the later one is the decimal point, and a single one is unless three digits follow it. A text
+    the later one is the decimal point, and a single one is unless three digits follow it (and so
+    is a point, where ``value`` has three decimals). A text
     that names no currency matches unless ``named``, or unless a unit follows that is none: ``12``
     may be dollars, ``12 apples`` are not. What does not claim one sum does not match: a denial, a
     bound (``from $12``), a choice, a question, ``about $12``. See ``claims`` for what such rules
@@ -89,7 +111,7 @@ class Currency(Match):
         unit = _UNIT.search(text) if not marks else None
         word = unit.group(1).casefold() if unit else ""
         own = self.currency in MEANS.get(word, ())
-        if word and not own and word not in _NO_UNIT:
+        if unit and not own and word not in _NO_UNIT and not _ASIDE.match(text, unit.start(1)):
             symbol = word
         if strange or symbol or (self.named and not marks and not own):
             said = strange.group() if strange else symbol or "no currency"
@@ -97,41 +119,56 @@ class Currency(Match):
         return ""
 
     def _other_amount(self, text: str) -> str:
-        if unit := MAGNITUDE.search(text) or SHARE.search(text) or _PARTS.search(text):
-            return f"{shown(text)} counts in {unit.group()!r}; write the amount out in whole units"
+        units = (MAGNITUDE, SHARE, _PARTS, _OF_MILLIONS)
+        if unit := next(filter(None, (kind.search(text) for kind in units)), None):
+            return (
+                f"{shown(text)} counts in {unit.group().strip()!r}; write the amount out in whole"
+                " units"
+            )
         bare = _MARK.sub(" $ ", text)
+        if _IN_BRACKETS.search(bare):
+            return f"{shown(text)} stands in brackets, which may make it negative"
         tokens = TOKEN.findall(bare)
         if len(tokens) != 1:
             return f"{shown(text)} holds {len(tokens) or 'no'} amount{'s' * (len(tokens) != 1)}"
         before, _, after = bare.partition(tokens[0])
-        if reason := claims_no_quantity(before, after) or rough(before):
+        if reason := claims_no_quantity(before, _FREE.sub("", after)) or rough(before):
             return f"{shown(text)}: {reason}"
-        sign = "-" if re.search(r"-\s*(?:[^\w\s-]|[A-Z]{1,3})?\s*\$?\s*\d", bare) else ""
-        amount = _amount(sign + tokens[0].lstrip("+-"))
+        sign = "-" if re.search(r"-\s*(?:[^\w\s-]|[A-Z]{1,3})?\s*\$?\s*[.,]?\d", bare) else ""
+        amount = self._amount(sign + tokens[0].lstrip("+-"))
         if amount is None:
             return f"{shown(tokens[0])} is no amount"
         return "" if amount == self.value else f"{amount} is not {self.value}"
+
+    def _amount(self, token: str) -> Decimal | None:
+        whole, cents = self._parted(token)
+        if not re.fullmatch(r"[-+]?\d+", whole):
+            lakhs = _IN_LAKHS.fullmatch(whole) if self.currency in _OF_LAKHS else None
+            grouped = lakhs or _GROUPED.fullmatch(whole)
+            if not grouped:
+                return None
+            whole = whole.replace(grouped.group(1), "")
+        return Decimal(f"{whole}.{cents or 0}") if not cents or cents.isdigit() else None
+
+    def _parted(self, token: str) -> tuple[str, str]:
+        """What stands before the decimal point, and after it."""
+        last = max(token.rfind(","), token.rfind("."))
+        if last < 0:
+            return token, ""
+        whole, cents = token[:last], token[last + 1 :]
+        if whole in ("", "-"):
+            return f"{whole}0", cents
+        of_thousandths = token[last] == "." and _decimals(self.value) >= 3
+        single = token.count(token[last]) == 1 and (len(cents) != 3 or of_thousandths)
+        return (whole, cents) if len({*token} & {*",."}) == 2 or single else (token, "")
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def _meaning(mark: re.Match[str]) -> set[str]:
     """The currencies that one writing can stand for."""
     code = mark["code"] or (mark["low"] or "").upper()
     return MEANS[code or mark["word"].casefold()]
-
-
-def _amount(token: str) -> Decimal | None:
-    last = max(token.rfind(","), token.rfind("."))
-    whole, cents = token, ""
-    if last >= 0:
-        kinds = {c for c in token if c in ",."}
-        digits = len(token) - last - 1
-        if len(kinds) == 2 or (token.count(token[last]) == 1 and digits != 3):
-            whole, cents = token[:last], token[last + 1 :]
-    if not re.fullmatch(r"[-+]?\d+", whole):
-        grouped = _GROUPED.fullmatch(whole)
-        if not grouped:
-            return None
-        whole = whole.replace(grouped.group(1), "")
-    if cents and not cents.isdigit():
-        return None
-    return Decimal(f"{whole}.{cents or 0}")

@@ -27,12 +27,27 @@ _WRITINGS = re.compile(
     r"(?P<y1>\d{4})[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})"
     r"(?:t(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:z|[-+]\d\d:?\d\d)?)?"
     r"|(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<y2>\d{4})"
-    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th)?(?: of)?[ -](?P<m3>{_MONTH})\.?,?[ -](?P<y3>\d{{4}})"
+    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th|(?P<dot>\.))?(?: of)?[ -]"
+    rf"(?P<m3>{_MONTH})\.?,?[ -](?P<y3>\d{{4}})"
     rf"|(?P<m4>{_MONTH})\.? (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<y4>\d{{4}})"
     r")(?![\w/-]|\.\d)"
 )
 Order = Literal["month-first", "day-first"]
-_TIME = re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b")
+_TIME = re.compile(
+    r"\b(?:1[0-2]|0?[1-9])(?::[0-5]\d){0,2} ?[ap](?:m\b|\.m\.)"
+    r"|\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b"
+)
+_ORDERS: dict[Order, re.Pattern[str]] = {
+    "day-first": re.compile(
+        r"\bd{1,2}[\W_]m{1,2}\b|\bdd?mm?yy|\bday[- ](?:first|month)\b"
+        r"|\b(?:europe(?:an)?|british|uk) (?:date|format|notation|order|style)"
+    ),
+    "month-first": re.compile(
+        r"\bm{1,2}[\W_]d{1,2}\b|\bmm?dd?yy|\bmonth[- ](?:first|day)\b"
+        r"|\b(?:america(?:n)?|us|u\.s\.) (?:date|format|notation|order|style)"
+    ),
+}
+"""Words that say how a day in figures is meant."""
 
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -51,7 +66,7 @@ _ANOTHER = re.compile(
 )
 """Words that name a day in part; "the first order" does not."""
 _UNTIL = re.compile(r"\b(?:by|through|thru|following|preceding)(?: the| \w+day,?)*\s*$")
-_SPAN = re.compile(r"^\W*(?:to|through|thru|until|till)\b")
+_SPAN = re.compile(r"^\W*(?:to|through|thru|until|till|plus|minus)\b")
 
 
 class Date(Match):
@@ -60,7 +75,8 @@ class Date(Match):
     What does not claim one day does not match: a second one, in part or in words (``or May
     fifth``), a bound (``before May 4, 2026``), a denial, a question, a weekday that it does not
     fall on. See ``claims`` for what such rules cannot see.
-    ``order`` says how ``05/04/2026`` is read. Example: ``Date(value="2026-05-04")``.
+    ``order`` says how ``05/04/2026`` is read, and with ``day-first`` so is ``4. May 2026``. A text
+    that says the contrary (``d/m/y``) does not match. Example: ``Date(value="2026-05-04")``.
     """
 
     kind: ClassVar[str] = "date"
@@ -76,12 +92,13 @@ class Date(Match):
         if len(matches) != 1:
             return f"{shown(text)} holds {len(matches) or 'no'} dates such as 2026-05-04"
         before, after = text[: matches[0].start()], text[matches[0].end() :]
-        if reason := _loose(_TIME.sub("", before), _TIME.sub("", after)):
+        reason = _loose(_TIME.sub("", before), _TIME.sub("", after))
+        if reason := reason or _said_otherwise(matches[0], f"{before}…{after}", self.order):
             return f"{shown(text)}: {reason}"
         try:
             day = _day(matches[0], self.order)
         except ValueError:
-            return f"no calendar has {matches[0].group()!r}"
+            return f"no calendar has {matches[0].group()!r}, read {self.order}"
         named = (found for part in (before, after) for found in _DAY.finditer(part))
         if wrong := [name for name in named if not _DAYS[day.weekday()].startswith(name[1][:3])]:
             return f"{day} is no {wrong[0].group().title()}"
@@ -109,8 +126,17 @@ def read_day(text: str, order: Order = "month-first") -> date | None:
         return None
 
 
+def _said_otherwise(match: re.Match[str], text: str, order: Order) -> str:
+    """Why a day in figures is not meant in the order that it is read in; empty if it may be."""
+    other: Order = "month-first" if order == "day-first" else "day-first"
+    found = _ORDERS[other].search(text) if match["y2"] else None
+    return f"it says {found.group()!r}, and is read {order}" if found else ""
+
+
 def _day(match: re.Match[str], order: Order) -> date:
     part = match.groupdict()
+    if part["dot"] and order == "month-first":
+        raise ValueError("4. May 2026 may be the fourth of a list")
     if part["y1"]:
         return date(int(part["y1"]), int(part["m1"]), int(part["d1"]))
     if part["y2"]:

@@ -11,7 +11,8 @@ from pydantic import Field
 from webdojo.tasks.evaluators.evaluator import Match, TextMatch
 from webdojo.tasks.evaluators.normalise import LONGEST, shown
 
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+_BULLET = re.compile(r"^\s*(?:[-*•–—‣▪◦·●]|\d+[.)])\s+")
+_AND = re.compile(r"\s+(?:and|&)\s+")
 MOST_ITEMS = 500
 
 
@@ -19,7 +20,8 @@ class ListOf(Match):
     """These items, each exactly once and nothing else, in any order unless ``ordered``.
 
     Text is split where ``separator`` says, or else is a JSON list, a line an item, or parted by
-    semicolons or commas. Example: ``ListOf(items=("red", "blue"))``.
+    semicolons or commas, or by "and" or "&" where that gives as many as are wanted.
+    Example: ``ListOf(items=("red", "blue"))``.
     """
 
     kind: ClassVar[str] = "list"
@@ -67,9 +69,12 @@ class ListOf(Match):
             return _items(text.split(";"))
         parts = _items(re.split(r",(?!\d{3}\b)", text))
         last = str(parts[-1]) if parts else ""
-        if len(parts) == len(self.items) - 1 and " and " in last:
-            parts[-1:] = _items(last.rsplit(" and ", 1))
-        return [re.sub(r"^and\s+", "", str(part)) for part in parts]
+        joints = list(_AND.finditer(last))
+        if joints and len(parts) == len(self.items) - 1:
+            parts[-1:] = _items([last[: joints[-1].start()], last[joints[-1].end() :]])
+        elif len(parts) == 1 and len(joints) == len(self.items) - 1:
+            parts = _items(_AND.split(last))
+        return [re.sub(r"^(?:and|&)\s+", "", str(part)) for part in parts]
 
 
 def _listed(text: str) -> list[object] | None:

@@ -17,16 +17,21 @@ TOKEN = re.compile(r"(?:(?<!\w)[-+])?(?:(?<![\w.,])[.,])?\d(?:[\d,.' ]*\d)?")
 _ENGLISH = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)")
 MAGNITUDE = re.compile(
     r"\b(?:tens|hundreds?|thousands?|millions?|billions?|trillions?|dozens?|lakhs?|crores?|grand)\b"
-    r"|(?:(?<=\d)|\b)(?:bn|mio|mn|mil|mrd|tn|trn|thou)\b|(?<=\d)[kmbt]\b|(?<=\d )[kb]\b",
+    r"|(?:(?<=\d)|\b)(?:bn|mio|mn|mil|mrd|tn|trn|thou)\b|(?<=\d)[kmbt]\b|(?<=\d )[kb]\b"
+    r"|(?-i:(?<=\d)MM\b|(?<=\d )(?:MM?|T)\b(?![-&']))",
     re.IGNORECASE,
 )
-"""Words that make a number another one."""
-SHARE = re.compile(r"[%‰‱٪]|\bper ?(?:cent|mille?)\b|\bpercentage\b", re.IGNORECASE)
+"""Words that make a number another one; ``5 m`` and ``5 mm`` are lengths."""
+SHARE = re.compile(
+    r"[%‰‱٪]|\bper ?(?:cent|mille?)\b|\b(?:percentage|basis) points?\b|\bpercentage\b"
+    r"|(?:(?<=\d)|(?<=\d )|\b)pct\b|(?:(?<=\d)|(?<=\d ))(?:pp|p\.p\.|ppts?|bps?)(?!\w)",
+    re.IGNORECASE,
+)
 """Signs and words that make a number a share."""
 _NEGATIVE = re.compile(r"\b(?:minus|negative)\s+(?=[\d.,$€£])", re.IGNORECASE)
 
 
-_HUNDREDTHS = ("%", "percent", "per cent", "percentage")
+_HUNDREDTHS = ("%", "percent", "per cent", "percentage", "pct")
 
 
 def signed(text: str) -> str:
@@ -39,9 +44,10 @@ class Number(Match):
 
     ``"The total is 1,234.50."`` holds 1234.5. What does not claim one number does not match: two of
     them, in words as well (``5 or six``), a denial, a bound (``at least 5``), a question, a
-    calculation, a word of magnitude (``5 million``, ``5bn``), ``5%`` unless ``percent`` says that
-    shares are counted in hundredths, and ``about 5`` where no ``tolerance`` is given. Other units
-    are not looked at: ``5 km`` is 5. See ``claims`` for what such rules cannot see.
+    calculation, a word of magnitude (``5 million``, ``5bn``, ``5 M``), a share (``5%``, ``5 pct``)
+    unless ``percent`` says that shares are counted in hundredths, and ``about 5`` where no
+    ``tolerance`` is given. Other units are not looked at: ``5 km`` is 5. See ``claims`` for what such rules
+    cannot see.
     Example: ``Number(value=42, tolerance=0.5)``.
     """
 
