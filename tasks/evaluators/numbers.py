@@ -46,8 +46,8 @@ class Number(Match):
     them, in words as well (``5 or six``), a denial, a bound (``at least 5``), a question, a
     calculation, a word of magnitude (``5 million``, ``5bn``, ``5 M``), a share (``5%``, ``5 pct``)
     unless ``percent`` says that shares are counted in hundredths, and ``about 5`` where no
-    ``tolerance`` is given. Other units are not looked at: ``5 km`` is 5. See ``claims`` for what such rules
-    cannot see.
+    ``tolerance`` is given. Other units are not looked at: ``5 km`` is 5. See ``claims`` for what
+    such rules cannot see.
     Example: ``Number(value=42, tolerance=0.5)``.
     """
 
