@@ -13,6 +13,7 @@ from typing import Any, Literal
 from control_supervision import supervise
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.success import is_success
 from webdojo.training.config import TrainConfig, config_to_toml
 from webdojo.training.evaluation import Mode, count_episodes, evaluate, splits_of, write_records
 from webdojo.training.progress import Progress
@@ -178,7 +179,7 @@ def _play(
 
     def show(trajectory: Trajectory) -> None:
         seen[0] += 1
-        seen[1] += trajectory.reward > 0
+        seen[1] += is_success(trajectory.reward)
         progress.update(seen[0], success=seen[1] / seen[0])
 
     result = evaluate(

@@ -13,6 +13,7 @@ from webdojo.agents.engines.engine import ContextOverflowError, Engine, Sampling
 from webdojo.agents.layouts.layout import Layout
 from webdojo.envs.pool import EnvPool
 from webdojo.tasks import registry
+from webdojo.tasks.success import is_success
 from webdojo.tasks.task import Task
 from webdojo.tasks.view import OracleError
 from webdojo.training.rollouts.trajectory import Ending, Trajectory, Turn
@@ -138,7 +139,9 @@ async def run_episode(
             )
             observation, reward = step.observation, step.reward
             if step.terminated:
-                ending = "success" if reward > 0 else "blocked" if step.blocked else "failure"
+                ending = (
+                    "success" if is_success(reward) else "blocked" if step.blocked else "failure"
+                )
                 break
             if step.truncated:
                 break

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from webdojo.tasks import registry
 from webdojo.tasks.splits import HELD_OUT_SEEDS, Split
+from webdojo.tasks.success import is_success
 from webdojo.training.config import TrainConfig
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.intervals import Rate, rate
@@ -70,7 +71,7 @@ class Tally:
         """Count an episode that has ended."""
         self.played += 1
         self.blocked += trajectory.ending == "blocked"
-        self.successes += trajectory.reward > 0
+        self.successes += is_success(trajectory.reward)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -162,7 +163,7 @@ def _record(split: str, trajectory: Trajectory) -> dict[str, Any]:
         "split": split,
         "task_id": trajectory.task_id,
         "seed": trajectory.seed,
-        "success": int(trajectory.reward > 0),
+        "success": int(is_success(trajectory.reward)),
         "steps": len(trajectory.turns),
         "response_tokens": trajectory.response_tokens,
         "ending": trajectory.ending,

@@ -65,13 +65,13 @@ SECTIONS = (
             Metric(
                 "success/<mode>/<difficulty>",
                 "share",
-                "episodes solved, of all tasks of a difficulty, each episode once",
+                "episodes solved (reward 1), of all tasks of a difficulty, each episode once",
                 "says where a gain comes from; the report has intervals",
             ),
             Metric(
                 "success/<mode>/<split>",
                 "share",
-                "episodes solved on held-out seeds of a split, `greedy` or `sampled` at"
+                "episodes solved (reward 1) on held-out seeds of a split, `greedy` or `sampled` at"
                 " temperature 1",
                 "`after` above `before` by more than their intervals, which are in the report;"
                 " `unseen_tasks` lower than before means that the policy forgets: fewer updates,"
@@ -119,7 +119,8 @@ SECTIONS = (
             Metric(
                 "reward/mean",
                 "share",
-                "successes among the latest 400 episodes of all tasks, trained on or not",
+                "successes (reward 1) among the latest 400 episodes of all tasks, trained on or"
+                " not",
                 "rises; level from the beginning: see `groups/mixed_share`; falls after rising:"
                 " lower `learner.lr`, and see `effective_sample_size` and `entropy`",
             ),

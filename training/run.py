@@ -18,6 +18,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import few_instances
+from webdojo.tasks.success import is_success
 from webdojo.training.checkpoints import replacing
 from webdojo.training.config import TrainConfig
 from webdojo.training.episodes import EpisodeId
@@ -209,7 +210,7 @@ class _Run:
             start=1,
         ):
             log.append(trajectory)
-            solved += trajectory.reward > 0
+            solved += is_success(trajectory.reward)
             rate = 60 * count / (time.monotonic() - started)
             self.progress.update(done + count, success=solved / count, episodes_per_min=rate)
         log.close()

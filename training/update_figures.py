@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from webdojo.tasks import registry
+from webdojo.tasks.success import is_success
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 
 STUCK_TURNS = 3
@@ -22,7 +23,7 @@ def trained_on(groups: Sequence[Group]) -> dict[str, float]:
     """
     values: dict[str, list[float]] = defaultdict(list)
     for trajectory in (trajectory for group in groups for trajectory in group.trajectories):
-        kind = "success" if trajectory.reward > 0 else "failure"
+        kind = "success" if is_success(trajectory.reward) else "failure"
         turns = max(1, len(trajectory.turns))
         values["reward/trained"].append(trajectory.reward)
         values[f"steps/{kind}"].append(len(trajectory.turns))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from random import Random
 
 from webdojo.agents.pictures import MissingPictureError
+from webdojo.tasks.success import is_success
 from webdojo.training.learner import Learner
 from webdojo.training.packing import Row
 from webdojo.training.rollouts.trajectory import Trajectory
@@ -20,7 +21,7 @@ def rows_of(trajectories: Iterable[Trajectory], turns: TurnRows = TEXT) -> list[
     """
     rows = []
     for trajectory in trajectories:
-        for turn in trajectory.turns if trajectory.reward > 0 else ():
+        for turn in trajectory.turns if is_success(trajectory.reward) else ():
             with suppress(MissingPictureError):
                 if turn.response_ids:
                     rows.append(turns.row(turn))

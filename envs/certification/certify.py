@@ -28,6 +28,7 @@ from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.evaluator import Evaluator
+from webdojo.tasks.success import is_success
 from webdojo.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ async def _play_all(
         # An action that raised was seen and not done.
         for action, view, shown in zip(run.actions, views, pruned, strict=False):
             found.kept.extend(targets_kept(action, view.boxes, shown))
-        if number < effort.trials and run.reward >= 1:
+        if number < effort.trials and is_success(run.reward):
             wrong = without_last(run.actions)
             found.shortened = await play_script(env, task, seed, wrong)
             kept = () if _reads_answer(task) else tuple(ANSWERS)

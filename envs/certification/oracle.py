@@ -13,6 +13,7 @@ from webdojo.envs.core import WebEnv
 from webdojo.envs.layout import look
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.success import is_success
 
 if TYPE_CHECKING:
     from webdojo.envs.observation import Observation
@@ -74,7 +75,7 @@ async def play_oracle(
             if observation.last_action_error:
                 trouble = f"{text}: {observation.last_action_error}"
             if step.terminated or step.truncated:
-                if reward < 1:
+                if not is_success(reward):
                     ended = "horizon reached" if step.truncated else f"reward {reward:g} at {text}"
                     trouble = trouble or step.message or ended
                 break

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+from webdojo.tasks.success import is_success
 from webdojo.tasks.task import Check, Task
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
     """Sum up what was found on the instances of one task."""
     played = [one for one in findings if one.oracle is not None]
     runs = [one.oracle for one in played if one.oracle is not None]
-    solved = [run for run in runs if run.reward >= 1]
+    solved = [run for run in runs if is_success(run.reward)]
     shortened = [one.shortened for one in findings if one.shortened is not None]
     changed = [one.changed for one in findings if one.changed is not None]
     stuffed = [one.stuffed for one in findings if one.stuffed is not None]
@@ -158,9 +159,9 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
     same = [one.deterministic for one in findings if one.deterministic is not None]
     return TaskReport(
         id=task.id,
-        oracle_success=_mean(run.reward >= 1 for run in runs),
+        oracle_success=_mean(is_success(run.reward) for run in runs),
         noop_success=_mean(reward > 0 for reward in idle),
-        random_success=_mean(reward >= 1 for reward in wild),
+        random_success=_mean(is_success(reward) for reward in wild),
         mutated_success=_mean(reward > 0 for reward in (*shortened, *changed, *stuffed)),
         deterministic=all(same) if same else None,
         oracle_targets_kept=_mean(kept),
@@ -170,7 +171,9 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         instances=len(set(looks)),
         looks=len(looks),
         outcomes={
-            "oracle": _outcomes(one.oracle.reward >= 1 if one.oracle else None for one in ordered),
+            "oracle": _outcomes(
+                is_success(one.oracle.reward) if one.oracle else None for one in ordered
+            ),
             "noop": _outcomes(_earned(one.idle) for one in ordered),
             "random": _outcomes(_solved(one.random) for one in ordered),
             "shortened": _outcomes(_earned(one.shortened) for one in ordered),
@@ -182,7 +185,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         shortened_success=_mean(reward > 0 for reward in shortened),
         fault=next((one.fault for one in findings if one.fault), ""),
         lost=next((one.lost for one in findings if one.lost), ""),
-        troubles=tuple(dict.fromkeys(run.trouble for run in runs if run.reward < 1)),
+        troubles=tuple(dict.fromkeys(run.trouble for run in runs if not is_success(run.reward))),
         caveats=tuple(task.caveats.items()),
     )
 
@@ -193,7 +196,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def _solved(reward: float | None) -> bool | None:
-    return None if reward is None else reward >= 1
+    return None if reward is None else is_success(reward)
 
 
 def _earned(reward: float | None) -> bool | None:

@@ -12,9 +12,12 @@ from webdojo.agents.agent import Agent, Decision
 from webdojo.envs.pool import EnvPool
 from webdojo.tasks.task import Task
 from webdojo.training.episodes import EpisodeId, run_episode
+from webdojo.training.evaluation import Tally
 from webdojo.training.objectives.advantages.gigpo import step_returns
 from webdojo.training.objectives.batch import Batch
 from webdojo.training.rollouts.trajectory import Group, Trajectory
+from webdojo.training.update_figures import trained_on
+from webdojo.training.warm_start import rows_of
 
 
 @dataclass
@@ -72,6 +75,20 @@ async def test_what_a_task_is_worth_on_the_way_is_not_added_up() -> None:
     played = await play(0, 0.25, 0.5, 0.75)
     batch = Batch.of([Group(0, "miniwob.click-button", 0, (played,))])
     assert step_returns(batch, gamma=1.0, outcome_on_last_turn=True).tolist() == [0.75] * 3
+
+
+async def test_only_the_whole_reward_is_a_success() -> None:
+    half, whole = await play(0, 0.0, 0.5), await play(1, 0.0, 1.0)
+    assert (half.ending, half.reward, whole.ending) == ("failure", 0.5, "success")
+    found = Tally()
+    for each in (half, whole):
+        found.add(each)
+    assert found.figures == {"success": 0.5}
+    assert len(rows_of([half])) == 0
+    assert len(rows_of([whole])) == 2
+    seen = trained_on([Group(0, "miniwob.click-button", 0, (half, whole))])
+    assert (seen["steps/failure"], seen["steps/success"]) == (2, 2)
+    assert seen["reward/trained"] == 0.75
 
 
 async def test_the_reset_is_part_of_the_browsers_time() -> None:

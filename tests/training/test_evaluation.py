@@ -29,8 +29,9 @@ SPLITS = splits_of(CONFIG)
 class ScriptedRollouts:
     """Ends episodes as told, out of order; in place of browsers, whose ends cannot be foretold."""
 
-    def __init__(self, solved: set[tuple[str, int]]) -> None:
+    def __init__(self, solved: set[tuple[str, int]], worth: float = 1.0) -> None:
         self.solved = solved
+        self.worth = worth
         self.asked: list[EpisodeId] = []
         self.arguments: dict[str, Any] = {}
 
@@ -41,15 +42,17 @@ class ScriptedRollouts:
         self.asked, self.arguments = list(episodes), arguments
         for each in reversed(episodes):
             turn = Turn((1,), (2, 3), (-0.1, -0.2), (0, 0), 'click("1")', "too late")
-            reward = float((each.task_id, each.seed - HELD_OUT_SEEDS.start) in self.solved)
+            reward = self.worth * ((each.task_id, each.seed - HELD_OUT_SEEDS.start) in self.solved)
             ending = "success" if reward else "failure"
             yield Trajectory(
                 each.episode_id, each.task_id, each.seed, 0, 0, (turn,), reward, ending, "Go."
             )
 
 
-def play(solved: set[tuple[str, int]], **more: Any) -> tuple[ScriptedRollouts, Any]:
-    rollouts = ScriptedRollouts(solved)
+def play(
+    solved: set[tuple[str, int]], worth: float = 1.0, **more: Any
+) -> tuple[ScriptedRollouts, Any]:
+    rollouts = ScriptedRollouts(solved, worth)
     arguments = {"per_task": 3, "player": "policy", "mode": "greedy", "seed": 5} | more
     return rollouts, evaluate(rollouts, SPLITS.values(), **arguments)  # type: ignore[arg-type]
 
@@ -99,6 +102,12 @@ def test_what_is_kept_gives_the_same_result_and_can_be_played_again(tmp_path: Pa
     assert (first["split"], first["task_id"], first["success"]) == ("unseen_seeds", CLICK, 1)
     assert (first["actions"], first["errors"]) == (['click("1")'], ["too late"])
     assert first["response_tokens"] == 2
+
+
+def test_half_a_reward_solves_nothing() -> None:
+    _, found = play({(CLICK, 0)}, worth=0.5)
+    assert [record["success"] for record in found.records] == [0] * len(found.records)
+    assert found.tasks["unseen_seeds"][CLICK] == rate(0, 3)
 
 
 def test_every_episode_is_told_of_as_it_ends() -> None:

@@ -22,6 +22,7 @@ from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
+from webdojo.tasks.success import is_success
 from webdojo.tasks.view import Box
 from webdojo.training.report.pictures import pack
 from webdojo.training.report.run_data import Episode, RunData, mapping
@@ -146,7 +147,7 @@ async def _replay(
         error = step.observation.last_action_error
         frames.append(Frame(observation.screenshot, action, error, _target(observation, action)))
         observation, verdict = step.observation, step.message
-        solved, ended = step.reward > 0, step.terminated or step.truncated
+        solved, ended = is_success(step.reward), step.terminated or step.truncated
         if error != told:
             _close(frames, observation)
             return verdict, f"step {number} now says {error!r}; recorded was {told!r}"

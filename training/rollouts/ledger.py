@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 
 from webdojo.tasks.sampling import TaskSampler
+from webdojo.tasks.success import is_success
 from webdojo.training.rollouts.accounts import Counters, EventKind, Rejection
 from webdojo.training.rollouts.bygone import Bygone
 from webdojo.training.rollouts.pacing import Pacing
@@ -70,7 +71,7 @@ class LiveGroup:
 
     def balanced(self, size: int) -> bool:
         """Whether half of ``size`` members, rounded down, succeeded and as many failed."""
-        good = sum(trajectory.reward > 0 for trajectory in self.finished.values())
+        good = sum(is_success(trajectory.reward) for trajectory in self.finished.values())
         return min(good, len(self.finished) - good) >= size // 2
 
     def keep(self, size: int) -> None:
@@ -78,8 +79,8 @@ class LiveGroup:
 
         Within an outcome the first members are taken, so that chance alone decides.
         """
-        good = [m for m in sorted(self.finished) if self.finished[m].reward > 0]
-        bad = [m for m in sorted(self.finished) if self.finished[m].reward <= 0]
+        good = [m for m in sorted(self.finished) if is_success(self.finished[m].reward)]
+        bad = [m for m in sorted(self.finished) if not is_success(self.finished[m].reward)]
         of_good = min(len(good), max(size // 2, size - len(bad)))
         self.kept = tuple(sorted(good[:of_good] + bad[: size - of_good]))
 

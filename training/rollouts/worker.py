@@ -22,6 +22,7 @@ from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sampling import make_sampler
+from webdojo.tasks.success import is_success
 from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest
@@ -241,9 +242,9 @@ class Worker:
 
         async def keep(trajectory: Trajectory) -> None:
             log.append(trajectory)
-            self.recent.append(trajectory.reward > 0)
+            self.recent.append(is_success(trajectory.reward))
             tally = self.tallies.setdefault(trajectory.task_id, deque(maxlen=RECENT_OF_TASK))
-            tally.append(trajectory.reward > 0)
+            tally.append(is_success(trajectory.reward))
 
         self.pool = RolloutPool(
             run,
