@@ -10,10 +10,15 @@ import asyncio
 import json
 import os
 import random
+import re
+import time
 from base64 import b64encode
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -32,11 +37,20 @@ KEY, BASE = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 OPENAI_URL = "https://api.openai.com/v1"
 PAGE_CHARACTERS = 60_000
 """Longest page that is sent; what is longer is cut and says so."""
+MOST_AT_ONCE = 1024
+"""Requests at once in a process, each of an episode."""
+MOST_PAUSE_S = 60.0
+"""Longest pause before an attempt, whatever the endpoint asks for."""
 _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 """HTTP statuses after which asking again may help."""
+_LIMITS = ("max_tokens", "max_completion_tokens")
+"""Names of the longest answer's length; OpenAI's reasoning models take the second alone."""
+_TEMPLATE_TOKEN = re.compile(r"<(?=\|\w[^|<>\n]{0,40}\|>)")
+# A thread is made only when all there are wait for an answer.
+_REQUESTS = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="endpoint")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Endpoint:
     """Where a model is served, and how patiently it is asked."""
 
@@ -47,7 +61,9 @@ class Endpoint:
     """Real time that one answer may take, from asking to its last byte."""
     attempts: int = 5
     pause_s: float = 1.0
-    """Pause before the second attempt; it doubles with each, up to a minute."""
+    """Pause before the second attempt; it doubles with each, up to ``MOST_PAUSE_S``, and is as
+    long as the endpoint asks for if that is longer."""
+    _limit: str = field(default=_LIMITS[0], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """UserError, which does not show it, for a key that no header can hold."""
@@ -60,24 +76,36 @@ class Endpoint:
     async def complete(self, body: Mapping[str, Any]) -> str:
         """Ask for a chat completion, again if that may help; gives what it says.
 
-        Raises UserError if the endpoint cannot be reached, refuses, or answers with something else.
+        ``max_tokens`` is called what the endpoint calls it. Raises UserError if the endpoint cannot
+        be reached, refuses, or answers with something else.
         """
-        reason = ""
+        reason, asked_for_s = "", 0.0
         for attempt in range(self.attempts):
             if attempt:
-                await asyncio.sleep(self._pause(attempt))
+                await asyncio.sleep(self._pause(attempt, asked_for_s))
             try:
-                return await asyncio.to_thread(self._post, body)
+                return await asyncio.get_running_loop().run_in_executor(_REQUESTS, self._ask, body)
             except _PassingError as error:
-                reason = str(error)
+                reason, asked_for_s = str(error), error.asked_for_s
         raise UserError(
             f"{self.url} did not answer in {self.attempts} attempts ({reason}); see that it is up"
             " and serves this model"
         )
 
-    def _pause(self, attempt: int) -> float:
+    def _pause(self, attempt: int, asked_for_s: float) -> float:
         # Chance keeps the episodes that were refused together from coming back together.
-        return float(min(60.0, self.pause_s * 2 ** (attempt - 1)) * random.uniform(0.75, 1.25))
+        own = self.pause_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+        return float(min(MOST_PAUSE_S, max(own, asked_for_s * random.uniform(1, 1.25))))
+
+    def _ask(self, body: Mapping[str, Any]) -> str:
+        limit = self._limit
+        try:
+            return self._post(_limited(body, limit))
+        except _OtherLimitError:
+            if limit == _LIMITS[1]:
+                raise
+        self._limit = _LIMITS[1]
+        return self._post(_limited(body, _LIMITS[1]))
 
     def _post(self, body: Mapping[str, Any]) -> str:
         headers = {"Content-Type": "application/json", "User-Agent": "webdojo"}
@@ -106,7 +134,7 @@ class Endpoint:
         with suppress(ValueError, LookupError, TypeError, RecursionError):  # not in OpenAI's form
             told = self._quoted(str(json.loads(answer.body)["error"]["message"]).encode())
         if status in _PASSING:
-            return _PassingError(f"HTTP {status}: {told}")
+            return _PassingError(f"HTTP {status}: {told}", _seconds(answer.retry_after))
         if 300 <= status < 400:
             return UserError(
                 f"{self.url} sends its callers on to {self._quoted(answer.location.encode())!r}"
@@ -117,7 +145,12 @@ class Endpoint:
             403: f"set {KEY} to a key that may use this model",
             404: "see that the address and the model's name are right",
         }.get(status, "see what it says of the request")
-        return UserError(f"{self.url} refuses {self.model!r} (HTTP {status}: {told}); {way_out}")
+        kind = UserError
+        if status == 400 and _LIMITS[1] in told:
+            kind = _OtherLimitError
+        elif status == 400 and "temperature" in told:
+            way_out += "; one that draws at temperature 1 alone can be played with --mode sampled"
+        return kind(f"{self.url} refuses {self.model!r} (HTTP {status}: {told}); {way_out}")
 
     def _quoted(self, text: bytes) -> str:
         """The beginning of what an endpoint said, safe to be shown: one line, without the key."""
@@ -129,6 +162,14 @@ class Endpoint:
 
 class _PassingError(Exception):
     """An attempt that failed in a way that may pass."""
+
+    def __init__(self, reason: str, asked_for_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.asked_for_s = asked_for_s
+
+
+class _OtherLimitError(UserError):
+    """A refusal that names the other name of the longest answer's length."""
 
 
 def is_endpoint(name: str) -> bool:
@@ -208,7 +249,8 @@ class EndpointAgent:
 
     def _messages(self, observation: Observation, page: str) -> list[dict[str, Any]]:
         if self._layout.vision is None:
-            return self._layout.messages(observation, page, self._history)
+            system, user = self._layout.messages(observation, page, self._history)
+            return [system, user | {"content": _harmless(user["content"])}]
         reference = sha256(observation.screenshot).hexdigest()
         self._images[reference] = observation.screenshot
         # How many tokens an image takes is the endpoint's business.
@@ -220,7 +262,9 @@ class EndpointAgent:
         system, user = self._layout.messages(observation, page, self._history, shown)
         left = iter(shown)
         parts = [
-            _image(self._images[next(left).picture.reference]) if part["type"] == "image" else part
+            _image(self._images[next(left).picture.reference])
+            if part["type"] == "image"
+            else part | {"text": _harmless(part["text"])}
             for part in user["content"]
         ]
         return [system, {"role": "user", "content": parts}]
@@ -236,15 +280,43 @@ class EndpointAgents:
     temperature: float
     vision: Vision | None = None
 
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        # One for all episodes: what it learns of itself is learned once.
+        return find_endpoint(self.name)
+
     def __call__(self, task: Task, seed: int) -> EndpointAgent:
         """An agent whose answers are asked for with ``seed``."""
         return EndpointAgent(
-            find_endpoint(self.name),
+            self._endpoint,
             endpoint_layout(self.layout, self.vision),
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             seed=seed,
         )
+
+
+def _limited(body: Mapping[str, Any], limit: str) -> dict[str, Any]:
+    return {limit if name in _LIMITS else name: value for name, value in body.items()}
+
+
+def _seconds(retry_after: str) -> float:
+    """What a Retry-After header asks for, as a number or a date; 0 if it says neither."""
+    told = retry_after.strip()
+    if told.isascii() and told.isdecimal():
+        return float(told[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _harmless(text: str) -> str:
+    """Text without what most chat templates spell their tokens like, as in ``<|im_end|>``.
+
+    Those of another spelling are the endpoint's to take apart: it knows its tokenizer.
+    """
+    return _TEMPLATE_TOKEN.sub("< ", text)
 
 
 def _image(image: bytes) -> dict[str, Any]:

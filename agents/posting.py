@@ -28,6 +28,8 @@ class Answer(NamedTuple):
     body: bytes
     location: str
     """Where it sends callers on to; empty if nowhere."""
+    retry_after: str
+    """When it wants to be asked again, as it says so; empty if it does not."""
 
 
 class NoAnswerError(Exception):
@@ -62,18 +64,18 @@ def post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> An
 
 
 def _read(answer: HTTPResponse) -> Answer:
-    location = answer.headers.get("Location", "")
+    told = (answer.headers.get("Location", ""), answer.headers.get("Retry-After", ""))
     if answer.status >= 400:
         body = b""
         with suppress(OSError, HTTPException):  # the status says enough
             body = answer.read(MOST_BYTES)
-        return Answer(answer.status, body, location)
+        return Answer(answer.status, body, *told)
     body = answer.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
         raise OverflowError(f"the answer is longer than {MOST_BYTES} bytes")
     if answer.length:
         raise HTTPException(f"the answer ends {answer.length} bytes early")
-    return Answer(answer.status, body, location)
+    return Answer(answer.status, body, *told)
 
 
 class _Watch:
