@@ -100,7 +100,7 @@ def unknown_type(schema: Any) -> str:
     if not isinstance(schema, Mapping):
         return ""
     kind = type_of(schema)
-    if kind and kind not in (*READERS, "array", "object", "null", "string", ""):
+    if kind and kind not in TYPES:
         return kind
     inner = [schema.get("items"), *(schema.get("properties") or {}).values()]
     return next(filter(None, map(unknown_type, inner)), "")
@@ -316,3 +316,5 @@ READERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], bool]]] = {
     "url": (_address, _equal),
 }
 """How a value of each type is read, None if it is not of it, and when two such are the same."""
+TYPES = (*READERS, "array", "object", "null", "string")
+"""Every type that a schema may name."""

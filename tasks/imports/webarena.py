@@ -14,14 +14,17 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.combining import AllOf
 from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem
+from webdojo.tasks.evaluators.network import Method
+from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.live import ONE_INSTANCE, LiveTask
 from webdojo.tasks.imports.typed_values import is_pattern
@@ -39,10 +42,37 @@ ANSWER_FORM = (
 _PLACE = re.compile(r"__([A-Z][A-Z0-9_]*?)__", re.IGNORECASE)
 
 
-class Expected(BaseModel):
-    """What an evaluator of the file expects."""
+TASK_TYPES = ("retrieve", "navigate", "mutate")
+STATUSES = (
+    *("SUCCESS", "ACTION_NOT_ALLOWED_ERROR", "PERMISSION_DENIED_ERROR", "NOT_FOUND_ERROR"),
+    *("DATA_VALIDATION_ERROR", "UNKNOWN_ERROR"),
+)
+"""What WebArena-Verified's file says, in either case."""
+
+
+class Row(BaseModel):
+    """An object of the file. Fields of no use here are let pass, misspelt ones are not."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    besides: ClassVar[frozenset[str]] = frozenset()
+    """Fields of no use that look like others."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_misspelt(cls, data: Any) -> Any:
+        fields = cls.model_fields
+        for name in data if isinstance(data, dict) else ():
+            near = get_close_matches(name, fields, n=1)
+            if near and name not in fields and name not in cls.besides:
+                raise ValueError(
+                    f"there is no field {shown(name)}, and nothing would be checked by it; did you"
+                    f" mean {near[0]!r}?"
+                )
+        return data
+
+
+class Expected(Row):
+    """What an evaluator of the file expects."""
 
     task_type: str = ""
     status: str = "SUCCESS"
@@ -56,12 +86,26 @@ class Expected(BaseModel):
     response_content: dict[str, Any] | None = None
     response_cookies: dict[str, str] | None = None
 
+    @field_validator("task_type")
+    @classmethod
+    def _act(cls, value: str) -> str:
+        return _one_of(TASK_TYPES, value)
 
-class EvaluatorRow(BaseModel):
+    @field_validator("status")
+    @classmethod
+    def _outcome(cls, value: str) -> str:
+        return _one_of(STATUSES, value)
+
+    @field_validator("http_method")
+    @classmethod
+    def _method(cls, value: str) -> str:
+        return _one_of(get_args(Method), value)
+
+
+class EvaluatorRow(Row):
     """One evaluator of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+    besides = frozenset({"ignored_post_data_params_patterns"})
     evaluator: Literal["AgentResponseEvaluator", "NetworkEventEvaluator"]
     expected: Expected
     results_schema: dict[str, Any] | None = None
@@ -85,17 +129,20 @@ class EvaluatorRow(BaseModel):
         return () if value is None else value
 
 
-class WebArenaRow(BaseModel):
-    """One task as such files write it; fields of no use here are let pass."""
+class WebArenaRow(Row):
+    """One task as such files write it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+    besides = frozenset({"intent_template"})
     task_id: int | str
     intent: str = Field(min_length=1)
     start_urls: tuple[str, ...] = Field(min_length=1)
     eval: tuple[EvaluatorRow, ...] = Field(min_length=1)
     sites: tuple[str, ...] = ()
     intent_template_id: int | str | None = None
+
+
+class UnservedError(ValueError):
+    """It is not known where a site, which it names, is served."""
 
 
 class WebArenaTask(LiveTask):
@@ -122,7 +169,8 @@ class WebArenaTask(LiveTask):
 
 def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[type[Task]]:
     """The tasks of numbered rows; raises UserError naming task and field."""
-    served = _served(file.with_suffix(".sites.toml"))
+    sites = file.with_suffix(".sites.toml")
+    served = _served(sites)
     suite = re.sub(r"[^a-z0-9]+", "-", file.stem.lower()).strip("-") or "webarena"
     tasks: dict[str, type[Task]] = {}
     for number, data in rows:
@@ -134,6 +182,13 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
             addresses = tuple(web_address(_placed(url, served)) for url in row.start_urls)
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
+        except UnservedError as error:
+            name = str(error)
+            known = f", which names {', '.join(served)}" if served else ""
+            raise UserError(
+                f'{place}: it is not known where {name} is served: write {name} = "http://…" into'
+                f" {sites.name} beside it{known}"
+            ) from None
         except ValueError as error:
             raise UserError(f"{place}: {error}") from None
         task_id = f"{suite}.{re.sub(r'[^a-z0-9]+', '-', str(row.task_id).lower())}"
@@ -158,6 +213,10 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
 def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
     expected = row.expected
     if row.evaluator == "AgentResponseEvaluator":
+        if not expected.task_type:
+            raise ValueError(
+                f"an AgentResponseEvaluator expects a task_type: {', '.join(TASK_TYPES)}"
+            )
         data = expected.retrieved_data
         return Response(
             task_type=expected.task_type,
@@ -171,7 +230,7 @@ def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
         raise ValueError("a NetworkEventEvaluator expects a url")
     return NetworkEvent(
         urls=tuple(_address(url, served) for url in urls),
-        method=expected.http_method.upper(),
+        method=expected.http_method,
         post_data=_rendered(expected.post_data, served),
         post_data_schema=row.post_data_schema,
         query=_rendered(expected.query_params, served),
@@ -186,6 +245,16 @@ def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
         any_event=not row.last_event_only,
         absent=row.should_not_exist,
     )
+
+
+def _one_of(known: tuple[str, ...], value: str) -> str:
+    """The one that a value is, in whatever case; raises ValueError naming the nearest."""
+    found = next((one for one in known if one.casefold() == value.casefold()), None)
+    if found is None:
+        near = get_close_matches(value.casefold(), [one.casefold() for one in known], n=1)
+        hint = f"did you mean {_one_of(known, near[0])!r}? " if near else ""
+        raise ValueError(f"{shown(value)} is none; {hint}there are {', '.join(known)}")
+    return found
 
 
 def _rendered(value: Any, served: Mapping[str, str]) -> Any:
@@ -236,8 +305,5 @@ def _placed(url: str, served: Mapping[str, str]) -> str:
 
 def _origin(name: str, served: Mapping[str, str]) -> str:
     if name.lower() not in served:
-        raise ValueError(
-            f"it is not known where {name.lower()} is served: write"
-            f' {name.lower()} = "http://…" into the .sites.toml file beside the tasks'
-        )
+        raise UnservedError(name.lower())
     return served[name.lower()]

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
@@ -17,7 +18,7 @@ from webdojo.tasks.evaluators.normalise import LONGEST, plain, shown
 from webdojo.tasks.evaluators.recording import LONGEST_BODY, MORE_REQUESTS, SentRequest
 from webdojo.tasks.evaluators.urls import Url
 from webdojo.tasks.imports.json_paths import is_path, steps, value_at
-from webdojo.tasks.imports.typed_values import fits, is_pattern, unknown_type
+from webdojo.tasks.imports.typed_values import TYPES, fits, is_pattern, unknown_type
 from webdojo.tasks.sites.forms import Form, read_query
 
 Schema = dict[str, Any]
@@ -201,7 +202,12 @@ def known(schema: Schema | None) -> Schema | None:
     """The schema itself; raises ValueError if it names a type that is not known here."""
     unknown = unknown_type(schema)
     if unknown:
-        raise ValueError(f"there is no type {unknown!r} here to compare by")
+        near = get_close_matches(unknown, TYPES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"there is no type {shown(unknown)} here to compare by; {hint}there are"
+            f" {', '.join(TYPES)}"
+        )
     return schema
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from scripted_endpoint import ScriptedEndpoint
-from task_rows import BOUGHT, ORDER, Write, arena_row, response, webgym_row, write_lines
+from task_rows import BOUGHT, ORDER, Write, arena_row, load_arena, response, webgym_row, write_lines
 
 from webdojo.tasks import UserError, registry
 from webdojo.tasks.files import load_tasks_file
@@ -119,6 +119,64 @@ NO_ADDRESSES = (
 POEM = {"type": "string", "format": "poem"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected", "said"),
+    [
+        ({}, {"post_dta": {"sku": "R1"}}, "eval.1.expected: there is no field 'post_dta'"),
+        ({}, {"respons_status": 302}, "did you mean 'response_status'?"),
+        ({}, {"method": "POST"}, "did you mean 'http_method'?"),
+        ({"should_not_exists": True}, {}, "eval.1: there is no field 'should_not_exists', and"),
+        ({"last_event": False}, {}, "did you mean 'last_event_only'?"),
+        (
+            {},
+            {"http_method": "PSOT"},
+            "eval.1.expected.http_method: 'PSOT' is none; did you mean 'POST'? there are GET, HEAD",
+        ),
+        ({"post_data_schema": {"type": "curency"}}, {}, "'curency' here to compare by; did you"),
+        ({"post_data_schema": {"type": "poem"}}, {}, "there are number, integer, boolean"),
+    ],
+)
+def test_a_misspelt_check_is_refused_and_not_left_out(
+    write: Write, shop: str, changes: dict[str, Any], expected: dict[str, Any], said: str
+) -> None:
+    wanted = {**ORDER, **changes, "expected": {**ORDER["expected"], **expected}}
+    with pytest.raises(UserError) as raised:
+        load_arena(write, shop, arena_row(3, response("mutate"), wanted))
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"task_type": "retreive"}, "expected.task_type: 'retreive' is none; did you mean 'ret"),
+        ({"task_type": "x"}, "'x' is none; there are retrieve, navigate, mutate"),
+        ({"status": "SUCESS"}, "expected.status: 'SUCESS' is none; did you mean 'SUCCESS'?"),
+        ({"retrieved_dat": ["a"]}, "did you mean 'retrieved_data'?"),
+    ],
+)
+def test_an_answer_that_none_can_give_is_refused(
+    write: Write, shop: str, expected: dict[str, Any], said: str
+) -> None:
+    wanted = response("retrieve")
+    wanted["expected"] |= expected
+    with pytest.raises(UserError) as raised:
+        load_arena(write, shop, arena_row(3, wanted))
+    assert said in str(raised.value)
+    lacking = {"evaluator": "AgentResponseEvaluator", "expected": {"status": "SUCCESS"}}
+    with pytest.raises(UserError, match="expects a task_type: retrieve, navigate, mutate"):
+        load_arena(write, shop, arena_row(3, lacking))
+    with pytest.raises(UserError, match="did you mean 'start_urls'"):
+        load_arena(write, shop, arena_row(3, response("mutate"), start_ulrs=["http://a.test"]))
+
+
+def test_fields_of_no_use_here_are_let_pass(write: Write, shop: str) -> None:
+    said = response("RETRIEVE", ["a"], "success")
+    said["expected"]["error_details"] = None
+    sent = {**ORDER, "ignored_post_data_params_patterns": ["^key$"], "site": "shop"}
+    row = arena_row(3, said, sent, intent_template="Order a {{x}}.", instantiation_dict={"x": 1})
+    assert load_arena(write, shop, row) == ("arena-tests.3",)
+
+
 def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: str) -> None:
     def failure(path: Path) -> str:
         with pytest.raises(UserError) as raised:
@@ -127,7 +185,9 @@ def test_mistakes_in_task_sets_name_the_task_and_the_field(write: Write, shop: s
 
     row = arena_row(3, response("mutate"), ORDER)
     file = write(json.dumps([row]), "arena-wrong.json")
-    assert 'write shop = "http://…" into the .sites.toml' in failure(file)
+    assert 'write shop = "http://…" into arena-wrong.sites.toml beside it' in failure(file)
+    write('shopp = "http://a.test"', "arena-wrong.sites.toml")
+    assert "beside it, which names shopp" in failure(file)
     write(f'shop = "{shop}"', "arena-wrong.sites.toml")
     file.write_text(json.dumps([{**row, "intent": ""}]))
     assert "task 3: intent:" in failure(file)
