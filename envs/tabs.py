@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -230,6 +232,8 @@ class Tabs:
         """The episode's folder, where downloads land; it goes with the tabs."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="webdojo-episode-"))
+            # An episode that nobody has closed ends with the program.
+            weakref.finalize(self, _remove, self._folder, os.getpid())
         return self._folder
 
     def expect_download(self) -> None:
@@ -376,6 +380,11 @@ class _Coming:
     def known(self) -> bool:
         """Whether nothing more is to come: Playwright never tells of a page that shows nothing."""
         return self.page is not None or bool(self.driven.requests.turned_away)
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child has the same to do when it ends
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place(host: str, port: int) -> tuple[str, int]:
