@@ -182,8 +182,8 @@
   let mouseX = null, mouseY = null;
   for (const type of ["pointermove", "mousemove"])
     apply(addEventListener, window, [type, (event) => {
-      if (!event.isTrusted || event.buttons) return;
-      if (event.clientX === mouseX && event.clientY === mouseY) event.stopImmediatePropagation();
+      if (!event.isTrusted) return;
+      if (!event.buttons && event.clientX === mouseX && event.clientY === mouseY) event.stopImmediatePropagation();
       else if (type === "mousemove") [mouseX, mouseY] = [event.clientX, event.clientY];
     }, true]);
 

@@ -6,12 +6,13 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.clock import PageClock
+from webdojo.envs.input import HOME, Input
 from webdojo.envs.requests import Requests
 from webdojo.envs.snapshot import (
     MAIN_WORLD_API,
@@ -42,8 +43,6 @@ PLAYWRIGHT_KNOWS = (
     "Page.windowOpen",
 )
 """Events after which Playwright must have caught up before it is asked."""
-HOME = (0.0, 0.0)
-"""Where the mouse is when an episode begins."""
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
 PATIENCE_S = 0.3
@@ -79,21 +78,15 @@ class DrivenPage:
         self.requests = Requests(cdp, tabs)
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched))
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
-        self.pointer: tuple[float, float] | None = None
-        """Where the mouse is; None if it has not moved in this episode."""
+        self.input = Input(cdp, self._patiently)
         self._cdp = cdp
         self.title = ""
         """Title when the page was last looked at."""
         self.restless = False
         """Whether it was still changing when a look had waited for it as long as one waits."""
         self.closed = asyncio.Event()
-        self.held: set[str] = set()
-        """Keys that are held down."""
-        self._pressed: set[str] = set()
-        """Mouse buttons that are."""
         self._forgetting: asyncio.Task[dict[str, Any]] | None = None
         self._told: str | None = None
-        self._dragged: dict[str, Any] | None = None
 
     async def hold(self) -> None:
         """Guard the page, stop its clock and let it begin; raises BrowserDiedError."""
@@ -172,12 +165,12 @@ class DrivenPage:
 
     async def let_go(self) -> None:
         """Let go of keys and mouse buttons, and put the mouse where it is at the beginning."""
-        while self.held:
-            await self.page.keyboard.up(self.held.pop())
-        for button in sorted(self._pressed):
-            await self.mouse("mouseReleased", *(self.pointer or HOME), button=button)
-        if self.pointer != HOME:
-            await self.move_mouse(*HOME)
+        for key in self.input.keys:
+            await self.page.keyboard.up(key)
+        self.input.keys = []
+        await self.input.let_go()
+        if self.input.at != HOME:
+            await self.input.move(*HOME)
             # A page that changes under a mouse just moved is drawn a frame late, in real time.
             await self.clock.run(FRAME_MS)
 
@@ -198,7 +191,7 @@ class DrivenPage:
             self.evaluate(f"{MAIN_WORLD_API}.restart({seed})"),
             self.worlds.call(self.frame_id, "restart"),
         )
-        self.pointer = None
+        self.input.at = None
         source = episode_script(seed, begun_ms)
         told, self._told = self._told, None
         answer = await self._cdp.send("Page.addScriptToEvaluateOnNewDocument", {"source": source})
@@ -279,11 +272,11 @@ class DrivenPage:
         )
 
     async def _look(self, besides: str = "") -> tuple[Snapshot, Any]:
-        mouse = self.pointer if not self._pressed else None
+        mouse = self.input.at if not self.input.pressed else None
         seen, asked, *frames = await self._see(besides, mouse)
         if not seen:
             # Whether the browser has drawn since, and so noticed what is hovered, is chance.
-            await self.move_mouse(*(mouse or HOME))
+            await self.input.move(*(mouse or HOME))
             seen, asked, *frames = await self._see(besides, None)
         snapshot = parse_snapshot(seen, frames)
         for _ in range(MOST_DRAWN):
@@ -338,21 +331,9 @@ class DrivenPage:
         (answer,) = await self._patiently(capture)
         return base64.b64decode(answer["data"])
 
-    async def move_mouse(self, x: float, y: float, **parameters: Any) -> None:
-        """Move the mouse and see the page notice it."""
-        # Chromium keeps a move back until the next frame, which a standing clock never brings,
-        # unless another event follows. The in-page script hides this one from the page.
-        await self._patiently(
-            self.mouse("mouseMoved", x, y, **parameters),
-            self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
-        )
-
     async def turn_wheel(self, x: float, y: float, delta_x: float, delta_y: float) -> None:
         """Turn the mouse wheel over a point, by pixels right and down."""
-        await self._patiently(
-            self.mouse("mouseWheel", x, y, deltaX=delta_x, deltaY=delta_y),
-            self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
-        )
+        await self.input.wheel(x, y, delta_x, delta_y)
         # Chromium turns pages without asking them, and tells them when they are next drawn.
         await self._patiently(self.worlds.evaluate(self.frame_id, NEXT_FRAME))
 
@@ -378,43 +359,6 @@ class DrivenPage:
                 answers.cancel()
                 answers.add_done_callback(_heard)
 
-    async def mouse(self, kind: str, x: float, y: float, **parameters: Any) -> None:
-        """Send one event: ``mouseMoved``, ``mousePressed``, ``mouseReleased``, ``mouseWheel``."""
-        self.pointer = (x, y)
-        if kind == "mousePressed":
-            self._pressed.add(parameters["button"])
-        elif kind == "mouseReleased":
-            self._pressed.discard(parameters["button"])
-        await self._cdp.send(
-            "Input.dispatchMouseEvent", {"type": kind, "x": x, "y": y, **parameters}
-        )
-
-    @asynccontextmanager
-    async def dragging(self) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-        """Keep drags inside the block from the window system; the block can ask if one began."""
-        await self._cdp.send("Input.setInterceptDrags", {"enabled": True})
-        self._dragged = None
-
-        async def dragged() -> bool:
-            await self.evaluate("0")  # what the page began before this has been heard of after it
-            return self._dragged is not None
-
-        try:
-            yield dragged
-        finally:
-            await self._cdp.send("Input.setInterceptDrags", {"enabled": False})
-
-    async def drop(self, x: float, y: float) -> None:
-        """Let what is being dragged fall at a point."""
-        for kind in ("dragEnter", "dragOver", "drop"):
-            await self._cdp.send(
-                "Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": self._dragged}
-            )
-
-    async def insert_text(self, text: str) -> None:
-        """Insert text at the caret, as an input method does."""
-        await self._cdp.send("Input.insertText", {"text": text})
-
     async def set_files(self, bid: str, paths: list[str]) -> None:
         """Put files into a file input."""
         frame = self.worlds.frame_of(bid) or self.frame_id
@@ -426,11 +370,7 @@ class DrivenPage:
     def _listen(self) -> None:
         for event in PLAYWRIGHT_KNOWS:
             self._cdp.on(event, lambda _: self.tabs.moved())
-        self._cdp.on("Input.dragIntercepted", self._drag_began)
         self._cdp.on("Inspector.targetCrashed", lambda _: self.tabs.crashed())
-
-    def _drag_began(self, event: dict[str, Any]) -> None:
-        self._dragged = event["data"]
 
     async def _answer(self, dialog: Dialog) -> None:
         from playwright.async_api import Error

@@ -8,17 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from webdojo.envs.actions import ActionError, action, closing_action
+from webdojo.envs.input import Button
 from webdojo.envs.page import FRAME_MS, DrivenPage
 from webdojo.envs.tabs import MAX_TABS
 
-Button = Literal["left", "middle", "right"]
 OPEN_TIMEOUT_S = 5.0
 """Real time in which an address must answer."""
 MAX_TYPED = 500
+LIFT_PX = 6
+"""By how much something is dragged before what it is dragged to is scrolled to."""
 SWITCH_MS = 250
 """Page time in which a box that was clicked has changed."""
 
@@ -50,7 +52,7 @@ async def dblclick(page: DrivenPage, bid: str, button: Button = "left") -> None:
 async def hover(page: DrivenPage, bid: str) -> None:
     """Move the mouse over an element."""
     x, y = await _point(page, bid, hovers=True)
-    await page.move_mouse(x, y)
+    await page.input.move(x, y)
 
 
 @action('fill("7", "some text")')
@@ -59,7 +61,7 @@ async def fill(page: DrivenPage, bid: str, value: str) -> None:
     found = await _ask(page, "prepareFill", bid, value)
     if found["insert"]:
         if found["value"]:
-            await page.insert_text(found["value"])
+            await page.input.insert_text(found["value"])
         else:
             await page.page.keyboard.press("Delete")
 
@@ -121,16 +123,27 @@ async def press(page: DrivenPage, bid: str, key_comb: str) -> None:
 @action('drag_and_drop("3", "8")')
 async def drag_and_drop(page: DrivenPage, from_bid: str, to_bid: str) -> None:
     """Drag one element onto another."""
+    await _point(page, to_bid)  # told before anything is pressed
     start = await _point(page, from_bid)
-    end = await _point(page, to_bid)
-    await _drag(page, start, end)
+    end = await page.point(to_bid, scrolls=False)
+    await page.input.down(*start, "left")
+    if "error" in end:
+        # Not both are in view at once.
+        width, height = page.size
+        lifted = (min(start[0] + LIFT_PX, width - 1), min(start[1] + LIFT_PX, height - 1))
+        await page.input.move(*lifted)
+        end = await page.point(to_bid)
+    if "error" in end:
+        await page.input.up(*start, "left")
+        raise ActionError(end["error"])
+    await _drag_on(page, start, (end["x"], end["y"]))
 
 
 @action("scroll(0, 200)")
 async def scroll(page: DrivenPage, delta_x: float, delta_y: float) -> None:
     """Turn the mouse wheel where the mouse last was, by pixels right and down."""
     width, height = page.size
-    x, y = page.pointer or (width / 2, height / 2)
+    x, y = page.input.at or (width / 2, height / 2)
     await page.turn_wheel(x, y, delta_x, delta_y)
 
 
@@ -190,7 +203,7 @@ async def tab_focus(page: DrivenPage, index: int) -> None:
 async def mouse_move(page: DrivenPage, x: float, y: float) -> None:
     """Move the mouse to a point of the viewport, in pixels."""
     _inside(page, x, y)
-    await page.move_mouse(x, y)
+    await page.input.move(x, y)
 
 
 @action("mouse_click(100, 50)")
@@ -212,16 +225,17 @@ async def mouse_dblclick(page: DrivenPage, x: float, y: float, button: Button = 
 async def mouse_down(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
     """Press a mouse button at a point of the viewport."""
     _inside(page, x, y)
-    await page.move_mouse(x, y)
-    await page.mouse("mousePressed", x, y, button=button, clickCount=1)
+    await page.input.down(x, y, button)
 
 
 @action("mouse_up(100, 50)")
 async def mouse_up(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
     """Release a mouse button at a point of the viewport."""
     _inside(page, x, y)
-    await page.move_mouse(x, y, button=button, buttons=1)
-    await page.mouse("mouseReleased", x, y, button=button, clickCount=1)
+    if button not in page.input.pressed:
+        down = f"; down is {', '.join(page.input.pressed)}" if page.input.pressed else ""
+        raise ActionError(f"mouse_up: the {button} mouse button is not down{down}")
+    await page.input.up(x, y, button)
 
 
 @action("mouse_drag_and_drop(10, 10, 80, 10)")
@@ -231,13 +245,16 @@ async def mouse_drag_and_drop(
     """Drag from one point of the viewport to another."""
     _inside(page, from_x, from_y)
     _inside(page, to_x, to_y)
-    await _drag(page, (from_x, from_y), (to_x, to_y))
+    await page.input.down(from_x, from_y, "left")
+    await _drag_on(page, (from_x, from_y), (to_x, to_y))
 
 
 @action('keyboard_press("Enter")')
 async def keyboard_press(page: DrivenPage, key: str) -> None:
     """Press a key or combination such as Control+a where the focus is."""
     await _keyboard(page.page.keyboard.press(key), key)
+    for pressed in key.split("+"):  # and let go, held before or not
+        page.input.let(pressed)
 
 
 @action('keyboard_type("some text")')
@@ -254,20 +271,20 @@ async def keyboard_type(page: DrivenPage, text: str) -> None:
 async def keyboard_down(page: DrivenPage, key: str) -> None:
     """Press a key and hold it."""
     await _keyboard(page.page.keyboard.down(key), key)
-    page.held.add(key)
+    page.input.hold(key)
 
 
 @action('keyboard_up("Shift")')
 async def keyboard_up(page: DrivenPage, key: str) -> None:
     """Let go of a key."""
     await _keyboard(page.page.keyboard.up(key), key)
-    page.held.discard(key)
+    page.input.let(key)
 
 
 @action('keyboard_insert_text("some text")')
 async def keyboard_insert_text(page: DrivenPage, text: str) -> None:
     """Insert text at once where the focus is."""
-    await page.insert_text(text)
+    await page.input.insert_text(text)
 
 
 @closing_action('send_msg_to_user("42")')
@@ -312,26 +329,21 @@ async def _point(
 
 async def _click_at(page: DrivenPage, x: float, y: float, button: Button, count: int) -> None:
     # Hovering may change what lies under the pointer: the page shows that first.
-    await page.move_mouse(x, y)
+    await page.input.move(x, y)
     await page.clock.run(FRAME_MS)
     # The protocol keeps their order; waiting for each in turn would only add a round trip.
     await asyncio.gather(
-        page.mouse("mousePressed", x, y, button=button, clickCount=count),
-        page.mouse("mouseReleased", x, y, button=button, clickCount=count),
+        page.input.press(x, y, button, count),
+        page.input.release(x, y, button, count),
     )
 
 
-async def _drag(page: DrivenPage, start: tuple[float, float], end: tuple[float, float]) -> None:
-    async with page.dragging() as dragged:
-        await page.move_mouse(*start)
-        await page.mouse("mousePressed", *start, button="left", clickCount=1)
-        for step in (0.1, 0.5, 0.9, 1.0):
-            x = start[0] + (end[0] - start[0]) * step
-            y = start[1] + (end[1] - start[1]) * step
-            await page.move_mouse(x, y, button="left", buttons=1)
-        if await dragged():
-            await page.drop(*end)
-        await page.mouse("mouseReleased", *end, button="left", clickCount=1)
+async def _drag_on(page: DrivenPage, start: tuple[float, float], end: tuple[float, float]) -> None:
+    for step in (0.1, 0.5, 0.9, 1.0):
+        x = start[0] + (end[0] - start[0]) * step
+        y = start[1] + (end[1] - start[1]) * step
+        await page.input.move(x, y)
+    await page.input.up(*end, "left")
 
 
 async def _keyboard(pressing: Awaitable[None], key: str) -> None:
