@@ -104,7 +104,8 @@ def _told(
 
     async def told(request: Request) -> Response:
         try:
-            return await answer(desk, request)
+            with desk.connected():
+                return await answer(desk, request)
         except RequestError as error:
             return _json(error_data(error), STATUS[error.code])
         except _TooLongError:

@@ -41,7 +41,7 @@ class Desk:
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Count a WebSocket that stays open, with a session or yet without."""
+        """Count a request under way, and a WebSocket for as long as it is open."""
         if self._connections >= self.limits.connections:
             raise RequestError("CAPACITY_REACHED", "too many connections: try again later")
         self._connections += 1

@@ -16,6 +16,7 @@ import uvicorn
 from webdojo.envs.browser import BrowserOptions, Chromium
 from webdojo.envs.serving.app import build_app
 from webdojo.envs.serving.desk import Desk
+from webdojo.envs.serving.patience import PatientProtocol
 from webdojo.envs.serving.protocol import MAX_REQUEST
 from webdojo.envs.serving.session import Limits
 from webdojo.tasks.errors import UserError
@@ -83,14 +84,13 @@ async def _serve(options: ServerOptions, on_ready: Callable[[str], None]) -> Non
                 interface="asgi3",
                 lifespan="off",
                 loop="asyncio",
-                http="h11",
+                http=PatientProtocol,
                 ws="websockets-sansio",
                 ws_max_size=MAX_REQUEST,
                 ws_ping_interval=PING_S,
                 ws_ping_timeout=PING_S,
                 # What was packed could become any size once unpacked.
                 ws_per_message_deflate=False,
-                limit_concurrency=options.limits.connections,
                 timeout_graceful_shutdown=STOP_TIMEOUT_S,
                 proxy_headers=False,
                 server_header=False,

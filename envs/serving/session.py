@@ -35,7 +35,7 @@ class Limits:
 
     @property
     def connections(self) -> int:
-        """How many connections may be open at once: some to each session, and a few to ask."""
+        """Requests and WebSockets answered at once: some to each session, and a few to ask."""
         return max(16, 4 * self.sessions)
 
 
