@@ -1,7 +1,7 @@
 // How an action finds its way to an element: where to click, or in plain words why one cannot; fields,
 // options and files. An expression in snapshot.js, which hands it what it knows of the document.
 (({
-  attribute, boxOf, boxesOf, documentOf, elementOf, findAll, firstFound, hitIn, idOf,
+  attribute, boxOf, closest, documentOf, elementOf, extent, fieldOf, findAll, firstFound, hitIn, idOf,
   insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
 }) => {
   const describe = (element) => `element ${idOf(element)} (${tagOf(element).toLowerCase()})`;
@@ -9,7 +9,7 @@
 
   // Why nothing can be done with an element, in plain words; "" if something can.
   const offWords = (element) => {
-    const field = element;
+    const field = tagOf(element) === "LABEL" ? fieldOf(idOf(element)) : element;
     if (matches(field, ":disabled")) return `${describe(element)} is disabled`;
     for (let node = element; node; node = above(node))
       if (typeOf(node) === Node.ELEMENT_NODE && attribute(node, "inert") !== null)
@@ -90,9 +90,8 @@
     const inView = (r) => r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
     let cover = null, seen = false;
     for (const scroll of scrolls) {
-      if (scroll) scrollTo(element, { block: "center", inline: "center", behavior: "instant" });
-      for (const box of boxesOf(element)) {
-        if (box.width <= 0 || box.height <= 0) continue;
+      if (scroll) scrollTo(extent(element)[0]?.of ?? element, { block: "center", inline: "center", behavior: "instant" });
+      for (const { box } of extent(element)) {
         seen = true;
         if (!inView(box) && documentOf(element) === document) continue;
         for (const [fx, fy] of [[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75], [0.1, 0.1], [0.9, 0.9]]) {
@@ -228,7 +227,7 @@
   };
 
   const fileInput = (id, count) => {
-    const element = elementOf(id);
+    const element = fieldOf(id);
     if (!element) return { error: `no element ${id} on the page` };
     if (tagOf(element) !== "INPUT" || element.type !== "file") return { error: `${describe(element)} is not a file input` };
     if (count > 1 && !element.multiple) return { error: `${describe(element)} takes one file` };

@@ -19,6 +19,7 @@ ROLES = {
     **{"table": "table", "tr": "row", "td": "gridcell", "th": "columnheader", "form": "form"},
     **{"nav": "navigation", "main": "main", "header": "banner", "footer": "contentinfo"},
     **{"dialog": "dialog", "article": "article", "aside": "complementary", "pre": "Pre"},
+    **{"progress": "progressbar", "meter": "meter", "area": "link"},
     **{"fieldset": "group", "section": "region", "caption": "caption", "code": "code"},
 }
 INPUT_ROLES = {
@@ -69,8 +70,11 @@ def role_of(node: Node) -> str:
     given = node.attributes.get("role", "")
     if given:
         return given
+    kind = node.attributes.get("type", "")
     if node.tag == "input":
-        return INPUT_ROLES.get(node.attributes.get("type", ""), "textbox")
+        return INPUT_ROLES.get(kind, "textbox")
+    if node.tag == "label" and node.actionable and kind in INPUT_ROLES:  # it stands for its field
+        return INPUT_ROLES[kind]
     return ROLES.get(node.tag, "generic")
 
 

@@ -15,7 +15,7 @@ TOLD_ROLES = frozenset(
 )
 """Roles that tell what an element does besides being clicked."""
 DEFAULT_TYPES = frozenset((("input", "text"), ("button", "submit"), ("button", "button")))
-FLAGS = ("checked", "selected", "disabled", "readonly", "focused", "expanded")
+FLAGS = ("checked", "selected", "disabled", "inert", "readonly", "focused", "expanded")
 MAX_ATTRIBUTE = 32
 """Characters of an attribute that names something; those that hold words are never cut."""
 
@@ -45,7 +45,7 @@ def told_attributes(node: Node, spoken: bool) -> str:
             parts.append(f" title={quoted(given['title'])}")
         if not is_named(node) and not given.get("href", "#").startswith(("#", "javascript:")):
             parts.append(f" href={quoted(cut(given['href']))}")
-    if value and node.tag == "input":
+    if value and node.tag in ("input", "label"):
         parts.append(f" value={quoted(str(value))}")
     parts.extend(f" {flag}" for flag in FLAGS if state.get(flag) is True)
     return "".join(parts)

@@ -29,10 +29,11 @@ from webdojo.envs.snapshot import Node
 
 INLINE_TAGS = frozenset(
     (
-        *("a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn"),
-        *("em", "font", "i", "img", "input", "ins", "kbd", "label", "mark", "meter", "output"),
-        *("progress", "q", "s", "samp", "select", "small", "span", "strike", "strong", "sub"),
-        *("summary", "sup", "svg", "textarea", "time", "tt", "u", "var"),
+        *("a", "abbr", "area", "b", "bdi", "bdo", "big", "button", "cite", "code", "data"),
+        *("del", "dfn", "em", "font", "i", "img", "input", "ins", "kbd", "label", "mark"),
+        *("meter", "output", "progress", "q", "s", "samp", "select", "small", "span"),
+        *("strike", "strong", "sub", "summary", "sup", "svg", "textarea", "time", "tt"),
+        *("u", "var"),
     )
 )
 """Tags whose content goes on in the same line."""
@@ -43,7 +44,7 @@ STRUCTURE_TAGS = frozenset(
     )
 )
 """Tags that tell something of their content, and are kept without being actionable."""
-NO_CONTENT = frozenset(("input", "img", "br", "hr"))
+NO_CONTENT = frozenset(("area", "input", "img", "br", "hr"))
 NO_END = frozenset(("li", "tr", "td", "th", "option"))
 OUTSTANDING_ROLES = frozenset(("alert", "alertdialog", "dialog"))
 """Roles for which a wrapper is kept."""
@@ -249,6 +250,16 @@ class _Writer:
         if words and node.visible:
             self.say(f"<img alt={quoted(words)}>")
 
+    def gauge(self, node: Node) -> None:
+        """How far something has come, or what is measured."""
+        given = "".join(
+            f" {name}={quoted(str(node.state[name]))}"
+            for name in ("value", "max")
+            if node.state.get(name)
+        )
+        if given:
+            self.say(f"<{node.tag}{given}></{node.tag}>")
+
     def items(self, node: Node) -> None:
         """A list; just its lines where no item holds text besides what can be acted on."""
         self.new_line()
@@ -355,7 +366,18 @@ class _Writer:
         """The options of a select; the chosen ones are marked."""
         options = [inner for inner in node.walk() if inner.tag == "option"]
         many = len(options) if self.max_rows is None else 2 * self.max_rows
+        groups = {
+            id(inner): group.attributes["label"]
+            for group in node.walk()
+            if group.tag == "optgroup" and group.attributes.get("label")
+            for inner in group.walk()
+        }
+        told = ""
         for option in options[:many]:
+            group = groups.get(id(option), "")
+            if group != told:
+                self.out.append(f"<optgroup label={quoted(group)}>" if group else "</optgroup>")
+                told = group
             marks = "".join(f" {flag}" for flag in FLAGS if option.state.get(flag) is True)
             self.say(f"<option{marks}>{escaped(option.text())}")
         if len(options) > many:
@@ -395,4 +417,5 @@ _WRITERS: dict[str, Callable[[_Writer, Node], None]] = {
     **{"ul": _Writer.items, "ol": _Writer.items, "li": _Writer.item},
     **{"table": _Writer.table, "tr": _Writer.row, "td": _Writer.cell, "th": _Writer.cell},
     **{"label": _Writer.label, "img": _Writer.image},
+    **dict.fromkeys(("progress", "meter"), _Writer.gauge),
 }

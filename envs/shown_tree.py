@@ -36,7 +36,11 @@ def _prune(node: Node) -> list[Node | str]:
                 children.append(child)
         else:
             children.extend(_prune(child))
-    shown = node.visible and (node.actionable or (node.tag == "img" and "alt" in node.attributes))
+    shown = node.visible and (
+        node.actionable
+        or (node.tag == "img" and "alt" in node.attributes)
+        or (node.tag in ("progress", "meter") and "value" in node.state)
+    )
     if node.tag in ("option", "optgroup"):
         shown = True
     if shown:

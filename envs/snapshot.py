@@ -59,7 +59,8 @@ class Node:
     actionable: bool
     attributes: Mapping[str, str]
     state: Mapping[str, Any]
-    """Live form state: value, max, checked, selected, disabled, inert, readonly, focused, expanded."""
+    """Live form state: value, max, checked, selected, disabled, inert, readonly, focused,
+    expanded."""
     box: Box
     children: tuple[Node | str, ...] = ()
     label: str = ""

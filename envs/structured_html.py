@@ -11,7 +11,7 @@ from html import escape
 
 from webdojo.envs.snapshot import Node
 
-VOID_TAGS = frozenset(("input", "img", "br", "hr"))
+VOID_TAGS = frozenset(("area", "input", "img", "br", "hr"))
 ALWAYS_KEPT = (
     "id",
     "name",
