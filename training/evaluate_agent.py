@@ -85,6 +85,7 @@ def evaluate_agent(
         max_response_tokens=settings.policy.max_response_tokens,
         slots=1 if deterministic else settings.rollout.slots,
         engine_threads=settings.rollout.engine_threads,
+        precision=settings.learner.precision,
         deadline_s=settings.rollout.deadline_s,
         vision=settings.policy.vision,
     )
