@@ -83,7 +83,7 @@ def read_adapters(file: Path) -> Adapters | None:
     Raises SafetensorError if it is damaged, and ValueError if its header is.
     """
     from safetensors import safe_open
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     with safe_open(file, "pt") as opened:
         about = opened.metadata() or {}
@@ -91,6 +91,6 @@ def read_adapters(file: Path) -> Adapters | None:
         return None
     try:
         dtype = {"float32": torch.float32, "bfloat16": torch.bfloat16}[about["dtype"]]
-        return Adapters(Path(about["base"]), dtype, float(about["scale"]), load_file(file))
+        return Adapters(Path(about["base"]), dtype, float(about["scale"]), load(file.read_bytes()))
     except (KeyError, ValueError) as error:
         raise ValueError(f"the header of the adapters {file} is damaged: {error}") from error

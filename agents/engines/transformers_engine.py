@@ -20,6 +20,7 @@ import torch
 from webdojo.agents.architecture import end_tokens, load_model, text_config
 from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Request
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
+from webdojo.agents.engines.folders import is_published
 from webdojo.agents.engines.limits import response_limit
 from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.reply import Reply
@@ -158,13 +159,14 @@ class TransformersEngine:
 
         ``source`` is a state dict, not to be changed before this returns, or a safetensors file
         or a folder of them; a file of adapters is merged into its checkpoint. Raises ValueError,
-        and serves on with the old weights, if it does not fit the model, and FileNotFoundError if
-        there is none.
+        and serves on with the old weights, if it does not fit the model, is damaged or changes
+        while it is read, and FileNotFoundError if there is none.
         """
-        if isinstance(source, Path):
-            _, adapters = whole_files(source)
-            if adapters is not None:  # merging them takes longer than the decode thread may
-                source = await asyncio.to_thread(read_safetensors, source)
+        if isinstance(source, Path) and not (
+            is_published(source) and whole_files(source)[1] is None
+        ):
+            # Copying what somebody may write to, or merging, takes longer than that thread may.
+            source = await asyncio.to_thread(read_safetensors, source)
         reply: Reply[None] = Reply()
         with self._changed:
             self._check_alive()

@@ -154,6 +154,8 @@ class VllmConnection:
                         "load sound weights with update_weights"
                     )
                 )
+            elif kind == "refused":
+                reply.fail(ValueError(rest[1]))
             else:
                 reply.fail(ValueError(f"vLLM refuses the prompt: {rest[1]}"))
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from webdojo.agents.architecture import empty_model, end_tokens, placeholder_ids, text_config
 from webdojo.agents.engines.decoder import Counters, check_fit
 from webdojo.agents.engines.engine import Completion, Sampling
-from webdojo.agents.engines.folders import process_folder
+from webdojo.agents.engines.folders import is_published, process_folder
 from webdojo.agents.engines.limits import response_limit
 from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU
 from webdojo.agents.engines.prompt_images import PromptImages, blind_model
+from webdojo.agents.engines.unchanged import Stamp
 from webdojo.agents.engines.vllm_connection import VllmConnection
 from webdojo.agents.engines.vllm_python import find_python
-from webdojo.agents.engines.weights import Unchanged, shapes_in, size_of, whole_files
+from webdojo.agents.engines.weights import shapes_in, size_of, weight_files, whole_files
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -157,22 +158,21 @@ class VllmEngine:
 
         ``source`` is a state dict, not to be changed before this returns, or a safetensors file
         or a folder of them; a file of adapters is merged into its checkpoint by vLLM's process.
-        Raises ValueError, and serves on with the old weights, if it does not fit the model, and
-        FileNotFoundError if there is none.
+        Raises ValueError, and serves on with the old weights, if it does not fit the model, is
+        damaged or changes while it is read, and FileNotFoundError if there is none.
         """
         if isinstance(source, Broadcast):
-            await self._load([source.metadata], version)
+            await self._load([source.metadata], {}, version)
             return
         if not isinstance(source, Path):
             check_fit(self._skeleton, source)
             with process_folder("vllm", size_of(source)) as folder:
                 own = Path(folder) / "weights.safetensors"
                 await asyncio.to_thread(_write_weights, source, own)
-                await self._load([{"file": str(own)}], version)
+                await self._load([{"file": str(own), "mapped": True}], {}, version)
             return
-        updates, files = await asyncio.to_thread(self._checked, source)
-        await self._load(updates, version)
-        files.check()
+        updates, seen = await asyncio.to_thread(self._checked, source)
+        await self._load(updates, seen, version)
 
     async def checksum(self) -> int:
         """Sum over the weights now served, to be compared with the learner's."""
@@ -194,20 +194,29 @@ class VllmEngine:
         spans = found.spans if found is not None else ()
         return [(picture.reference, self._images.size(picture)) for _, picture in spans]
 
-    def _checked(self, source: Path) -> tuple[list[dict[str, Any]], Unchanged]:
-        """The updates that load files, which are known to fit, and the files."""
-        files, adapters = whole_files(source)
-        watched = Unchanged([*files, source])
+    def _checked(self, source: Path) -> tuple[list[dict[str, Any]], dict[str, Stamp]]:
+        """The updates that load files, which are known to fit, and what is to be as it was seen."""
+        files, adapters, watched = whole_files(source)
         shapes = shapes_in(files)
         check_fit(self._skeleton, shapes)
-        if adapters is None:
-            return [{"file": str(file.resolve())} for file in files], watched
-        adapters.check_fit(shapes)
-        added = str(source.resolve())
-        return [{"file": str(file.resolve()), "adapters": added} for file in files], watched
+        added = None
+        if adapters is not None:
+            adapters.check_fit(shapes)
+            added = str(weight_files(source)[0].resolve())
+        updates = [
+            {
+                "file": str(file.resolve()),
+                "mapped": is_published(file) or adapters is not None,
+                "adapters": added,
+            }
+            for file in files
+        ]
+        return updates, {str(Path(file).absolute()): seen for file, seen in watched.seen.items()}
 
-    async def _load(self, updates: Sequence[dict[str, Any]], version: int) -> None:
-        self._version = await self._process.ask("update", updates, version)[1].future
+    async def _load(
+        self, updates: Sequence[dict[str, Any]], seen: dict[str, Stamp], version: int
+    ) -> None:
+        self._version = await self._process.ask("update", updates, seen, version)[1].future
 
 
 def check_nccl() -> None:

@@ -1,9 +1,9 @@
 """The process that vLLM runs in: started by ``vllm_connection.py``, which it talks to over a pipe.
 
-It imports nothing of WebDojo but ``adapters.py`` beside it, so that vLLM may live in another
-environment than the trainer. One loop takes requests in, steps vLLM, and loads weights between two
-steps: a refresh stops nothing and drops nothing, and vLLM labels each token with the version that
-drew it.
+It imports nothing of WebDojo but ``adapters.py`` and ``unchanged.py`` beside it, so that vLLM may
+live in another environment than the trainer. One loop takes requests in, steps vLLM, and loads
+weights between two steps: a refresh stops nothing and drops nothing, and vLLM labels each token
+with the version that drew it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file
 from vllm import EngineArgs, SamplingParams
 from vllm.config.weight_transfer import WeightTransferConfig
 from vllm.distributed.weight_transfer.base import (
@@ -170,17 +171,35 @@ class Server:
         if self._drawing.pop(str(number), None) is not None:
             self._engine.abort_request([str(number)])
 
-    def _update(self, number: int, updates: list[dict[str, Any]], version: int) -> None:
-        """Load new weights; running responses go on under them over the keys that they have."""
+    def _update(
+        self,
+        number: int,
+        updates: list[dict[str, Any]],
+        seen: dict[str, tuple[int, ...]],
+        version: int,
+    ) -> None:
+        """Load new weights; running responses go on under them over the keys that they have.
+
+        Nothing is loaded before all files are read and known to be as they were ``seen``.
+        """
         began = time.perf_counter()
+        watched = _beside("unchanged").Unchanged([], seen)
+        try:
+            found = [read(**each) if "file" in each else each for each in updates]
+            watched.check()
+        except (OSError, ValueError) as error:
+            self._connection.send(("refused", number, str(error)))
+            return
         rpc = self._engine.collective_rpc
         rpc("start_weight_update")
-        for update in updates:
-            if self._own_transfer or "file" not in update:
+        for update in found:
+            if self._own_transfer or "weights" not in update:
                 rpc("update_weights", kwargs={"update_info": update})
             else:  # a checkpoint, where other weights come over NCCL
                 self._engine.apply_model(partial(load_into, UpdateInfo(**update)))
         rpc("finish_weight_update")
+        if any(each.get("adapters") for each in updates):
+            watched.check()  # their base is mapped: if it was not what it was, nothing may be drawn
         self._engine.set_weight_version(str(version))
         self._swaps += 1
         # Pictures as the old weights saw them.
@@ -242,10 +261,9 @@ class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
 
 @dataclass
 class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """A whole safetensors file, and a file of adapters to be merged into it."""
+    """Weights of a safetensors file."""
 
-    file: str
-    adapters: str | None = None
+    weights: Iterable[tuple[str, torch.Tensor]]
 
 
 class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
@@ -264,14 +282,14 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
         initialize_layerwise_reload(self.model)
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
-        """Load a file and wait until it is loaded."""
+        """Load weights and wait until they are loaded."""
         # vLLM's own waits for an accelerator, which there may not be.
         self.receive_weights(self.parse_update_info(update_info))
         if torch.cuda.is_available():
             torch.cuda.synchronize()
 
     def receive_weights(self, update_info: UpdateInfo) -> None:
-        """Load a file."""
+        """Load weights."""
         load_into(update_info, self.model)
 
     def finish_weight_update(self) -> None:
@@ -294,14 +312,22 @@ class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
         raise NotImplementedError
 
 
+def read(file: str, mapped: bool, adapters: str | None = None) -> dict[str, Any]:
+    """The update of a file, which is mapped or copied, with adapters merged in if they are given.
+
+    Raises ValueError if it is damaged.
+    """
+    try:
+        weights = load_file(file) if mapped else load(Path(file).read_bytes())
+        added = _beside("adapters").read_adapters(Path(adapters)) if adapters else None
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged ({error}); write the checkpoint anew") from error
+    return {"weights": weights.items() if added is None else added.merged(weights)}
+
+
 def load_into(update: UpdateInfo, model: Any) -> None:
-    """Load a file into vLLM's model."""
-    weights = load_file(update.file)
-    if update.adapters is None:
-        model.load_weights(weights.items())
-    else:
-        added = _beside("adapters").read_adapters(Path(update.adapters))
-        model.load_weights(added.merged(weights))
+    """Load weights into vLLM's model."""
+    model.load_weights(update.weights)
 
 
 def checksum(model: Any) -> int:

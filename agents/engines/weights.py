@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 import torch
 
 from webdojo.agents.engines.adapters import Adapters, read_adapters
+from webdojo.agents.engines.folders import is_published
+from webdojo.agents.engines.unchanged import RENAME, Unchanged
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,6 @@ WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 """File that names the parts of a checkpoint; it is written after them."""
 _PART = re.compile(r"-\d+-of-\d+\.safetensors$")
-_RENAME = "write a checkpoint into a folder beside, and rename that when it is whole"
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -37,39 +37,14 @@ def weight_files(path: Path) -> list[Path]:
         files = [path / name for name in _indexed(index)]
         gone = next((file for file in files if not file.is_file()), None)
         if gone is not None:
-            raise ValueError(f"{gone}, which {index} names, is missing: {_RENAME}")
+            raise ValueError(f"{gone}, which {index} names, is missing: {RENAME}")
     else:
         files = sorted(path.glob("*.safetensors"))
         if any(_PART.search(file.name) for file in files):
-            raise ValueError(f"{path} holds parts of a checkpoint and no {INDEX}: {_RENAME}")
+            raise ValueError(f"{path} holds parts of a checkpoint and no {INDEX}: {RENAME}")
     if not files or not files[0].is_file():
         raise FileNotFoundError(f"no safetensors at {path}; give a file or a checkpoint folder")
     return files
-
-
-class Unchanged:
-    """Files that are to be read as they are now."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._seen = {file: _stamp(file) for file in files}
-
-    def check(self) -> None:
-        """Raise ValueError if one of them is no longer what it was."""
-        for file, stamp in self._seen.items():
-            if _stamp(file) != stamp:
-                raise ValueError(
-                    f"{file} was changed while it was read: {_RENAME}, and load the weights again"
-                )
-
-
-def _stamp(file: Path) -> tuple[int, ...]:
-    try:
-        found = file.stat()
-    except OSError:
-        return ()
-    if S_ISDIR(found.st_mode):
-        return (found.st_dev, found.st_ino)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _indexed(index: Path) -> list[str]:
@@ -87,18 +62,18 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file, or all of those in a folder, onto the CPU.
 
     Of a file of adapters it gives the weights that they were trained beside, with them merged in.
+    A published file is mapped; of any other, to which somebody may write, the bytes are copied.
     Raises FileNotFoundError if there is none, ValueError if one is damaged, changes meanwhile, or
     does not fit.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
-    files, adapters = whole_files(path)
-    watched = Unchanged([*files, path])
+    files, adapters, watched = whole_files(path)
     weights: dict[str, Tensor] = {}
     for file in files:
         try:
-            weights |= load_file(file)
+            weights |= load_file(file) if is_published(file) else load(file.read_bytes())
         except SafetensorError as error:
             raise _damaged(file, error) from error
     watched.check()
@@ -108,19 +83,24 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     return dict(adapters.merged(weights))
 
 
-def whole_files(path: Path) -> tuple[list[Path], Adapters | None]:
+def whole_files(path: Path) -> tuple[list[Path], Adapters | None, Unchanged]:
     """The files of whole weights, and the adapters to be merged into them if ``path`` is such.
 
-    Raises FileNotFoundError if there is none, ValueError if the adapters are damaged.
+    With them, all that is to stay unchanged until they are read. Raises FileNotFoundError if there
+    is none, ValueError if the adapters are damaged.
     """
     from safetensors import SafetensorError
 
     files = weight_files(path)
+    watched = Unchanged([*files, path])
     try:
         adapters = read_adapters(files[0])
     except SafetensorError as error:
         raise _damaged(files[0], error) from error
-    return (files, None) if adapters is None else (weight_files(adapters.base), adapters)
+    if adapters is None:
+        return files, None, watched
+    files = weight_files(adapters.base)
+    return files, adapters, Unchanged([*files, adapters.base], watched.seen)
 
 
 def shapes_in(files: Iterable[Path]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
+from webdojo.agents.engines import weights as weights_module
 from webdojo.agents.engines.engine import ContextOverflowError, EngineDeadError, Sampling
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
+from webdojo.agents.engines.unchanged import Stamp, Unchanged
 from webdojo.agents.engines.vllm_engine import VllmEngine
 from webdojo.agents.engines.vllm_python import find_python
 from webdojo.agents.engines.weights import INDEX, checksum, weight_files
@@ -292,6 +294,71 @@ async def test_a_checkpoint_that_is_still_being_written_is_never_loaded(
     last.write_bytes(whole)
     await engine.update_weights(tmp_path, 1)
     assert (await engine.checksum(), engine.version) == (checksum(new.parameters()), 1)
+
+
+class WritesWhileOthersRead:
+    """Another writer of a file, who writes over half of it or empties it."""
+
+    def __init__(self, file: Path, how: str) -> None:
+        self.file, self.how = file, how
+
+    def write(self) -> None:
+        if self.how == "emptied":
+            self.file.write_bytes(b"")
+            return
+        whole = self.file.read_bytes()
+        with self.file.open("r+b") as opened:
+            opened.seek(len(whole) // 2)
+            opened.write(bytes(byte ^ 1 for byte in whole[len(whole) // 2 :]))
+
+
+@pytest.mark.parametrize("how", ["overwritten", "emptied"])
+async def test_weights_that_change_before_they_are_copied_are_never_served(
+    engine: AnyEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    new, file = tiny_model(seed=6), tmp_path / "model.safetensors"
+    new.save_pretrained(tmp_path)
+    writer, before = WritesWhileOthersRead(file, how), await engine.checksum()
+
+    class ChangedBeforeTheCopy(Unchanged):
+        def __init__(self, files: Iterable[Path], seen: dict[str, Stamp] | None = None) -> None:
+            super().__init__(files, seen)
+            writer.write()
+
+    running = asyncio.create_task(engine.generate(prompt_of(9), Sampling(1.0, 300, seed=1)))
+    await until_drawn(engine, 5)
+    with monkeypatch.context() as hook:
+        hook.setattr(weights_module, "Unchanged", ChangedBeforeTheCopy)
+        with pytest.raises(ValueError, match=r"was changed while it was read|is damaged"):
+            await engine.update_weights(tmp_path, 1)
+    assert (engine.version, await engine.checksum()) == (0, before)
+    prompt = prompt_of(5)
+    drawn = await engine.generate(prompt, Sampling(1.0, 20, seed=2))
+    assert drawn.versions == (0,) * 20
+    assert gap(drawn.logprobs, teacher_forced(tiny_model(), prompt, drawn.token_ids)) < 1e-3
+    assert set((await running).versions) == {0}
+    new.save_pretrained(tmp_path)
+    await engine.update_weights(tmp_path, 1)
+    assert (engine.version, await engine.checksum()) == (1, checksum(new.parameters()))
+
+
+@pytest.mark.parametrize("how", ["overwritten", "emptied"])
+async def test_weights_that_change_when_they_are_copied_are_served_as_they_were(
+    engine: AnyEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    new, file = tiny_model(seed=6), tmp_path / "model.safetensors"
+    new.save_pretrained(tmp_path)
+    writer = WritesWhileOthersRead(file, how)
+
+    class ChangedAfterTheCheck(Unchanged):
+        def check(self) -> None:
+            super().check()
+            writer.write()
+
+    # vLLM's process has a check of its own, after which nothing is written here.
+    monkeypatch.setattr(weights_module, "Unchanged", ChangedAfterTheCheck)
+    await engine.update_weights(tmp_path, 1)
+    assert (engine.version, await engine.checksum()) == (1, checksum(new.parameters()))
 
 
 async def test_nan_weights_fail_requests_and_sound_ones_heal(engine: AnyEngine) -> None:

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from webdojo.agents.engines import weights
-from webdojo.agents.engines.weights import INDEX, Unchanged, read_safetensors, weight_files
+from webdojo.agents.engines.unchanged import Unchanged
+from webdojo.agents.engines.weights import INDEX, read_safetensors, weight_files
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 
