@@ -1,7 +1,7 @@
 // How an action finds its way to an element: where to click, or in plain words why one cannot; fields,
 // options and files. An expression in snapshot.js, which hands it what it knows of the document.
 (({
-  attribute, boxOf, closest, documentOf, elementOf, extent, fieldOf, findAll, firstFound, hitIn, idOf,
+  attribute, boxOf, documentOf, elementOf, extent, fieldOf, findAll, firstFound, hitIn, idOf,
   insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
 }) => {
   const describe = (element) => `element ${idOf(element)} (${tagOf(element).toLowerCase()})`;

@@ -50,7 +50,7 @@
   const boxOf = method(Element, "getBoundingClientRect"), boxesOf = method(Element, "getClientRects");
   const scrollTo = method(Element, "scrollIntoView");
   const matches = method(Element, "matches"), firstFound = method(Element, "querySelector");
-  const findIn = method(Element, "querySelectorAll"), closest = method(Element, "closest");
+  const findIn = method(Element, "querySelectorAll");
   const bodyOf = getter(Document, "body"), titleOf = getter(Document, "title");
   const viewOf = getter(Document, "defaultView"), stateOf = getter(Document, "readyState");
   const activeOf = getter(Document, "activeElement");
@@ -490,7 +490,7 @@
     return element && tagOf(element) === "LABEL" ? fieldBehind(element) ?? element : element;
   };
   const acting = __ACTING__({
-    attribute, boxOf, closest, documentOf, elementOf, extent: reach.extent, fieldOf, findAll, firstFound, hitIn, idOf,
+    attribute, boxOf, documentOf, elementOf, extent: reach.extent, fieldOf, findAll, firstFound, hitIn, idOf,
     insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
   });
 
