@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from webdojo.agents.architecture import load_model, sees
-from webdojo.agents.layouts.layout import LAYOUTS, Layout, Vision, get_layout
+from webdojo.agents.layouts.layout import LAYOUTS, MOST_HISTORY, Layout, Vision, get_layout
 from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _PROCESSOR_FILES = (
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 ABOUT = "webdojo.json"
-"""File in a checkpoint that names its layout, and the screenshots that it shows if it shows any;
-without it the layout is ``chat``."""
+"""File in a checkpoint that names its layout, the history that its prompts tell of, and the
+screenshots that they show if they show any; without it the layout is ``chat``."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,8 @@ class Checkpoint:
                 if file.parent.resolve() != folder.resolve():
                     shutil.copyfile(file, folder / file.name)
         about: dict[str, Any] = {"layout": self.layout.name}
+        if self.layout.name != "outline":
+            about["history"] = self.layout.history
         if self.layout.vision is not None:
             about["screenshots"] = asdict(self.layout.vision)
         (folder / ABOUT).write_text(json.dumps(about) + "\n")
@@ -183,26 +185,33 @@ class Checkpoint:
 
 
 def find_checkpoint(
-    name: str, layout: str | None = None, vision: Vision | None = None
+    name: str,
+    layout: str | None = None,
+    vision: Vision | None = None,
+    history: int | None = None,
 ) -> Checkpoint:
     """The checkpoint of a shipped name, a folder, or a model hub's ``owner/name``.
 
-    ``layout`` and ``vision`` say what its prompts are like, where it does not say so itself or is
-    to do otherwise. Raises UserError if a folder is named that is not there or holds no model.
+    ``layout``, ``vision`` and ``history`` say what its prompts are like, where it does not say so
+    itself or is to do otherwise. Raises UserError if a folder is named that is not there or holds
+    no model.
     """
     shipped = SHIPPED.get(name)
     folder = shipped if shipped is not None else Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise UserError(f"{folder} holds no config.json: give {_checkpoint_in(folder)}")
-        own, seen = _layout_of(folder)
-        return Checkpoint(str(folder), get_layout(layout or own, vision or seen))
+        own = _layout_of(folder)
+        chosen = layout or own.name
+        if history is None and chosen != "outline":
+            history = own.history
+        return Checkpoint(str(folder), get_layout(chosen, vision or own.vision, history))
     if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
         raise UserError(
             f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
             f" {', '.join(SHIPPED)}"
         )
-    return Checkpoint(name, get_layout(layout or "chat", vision))
+    return Checkpoint(name, get_layout(layout or "chat", vision, history))
 
 
 def _checkpoint_in(folder: Path) -> str:
@@ -219,21 +228,36 @@ def _tokenizer_class(path: str) -> str:
         return ""  # not a folder, or unreadable: loading it will say so
 
 
-def _layout_of(folder: Path) -> tuple[str, Vision | None]:
+class _Own(NamedTuple):
+    """What a checkpoint says of its prompts."""
+
+    name: str
+    vision: Vision | None = None
+    history: int | None = None
+
+
+def _layout_of(folder: Path) -> _Own:
     about = folder / ABOUT
     if not about.is_file():
-        return "chat", None
+        return _Own("chat")
     vision = None
+    history = None
     try:
         said = json.loads(about.read_text(encoding="utf-8"))
         found = said["layout"]
         if "screenshots" in said:
             vision = Vision(**said["screenshots"])
-    except (ValueError, KeyError, TypeError):
+        history = said.get("history")
+        if "history" in said and not (type(history) is int and 0 <= history <= MOST_HISTORY):
+            found = None
+    except (ValueError, KeyError, TypeError, AttributeError):
         found = None
     if found not in LAYOUTS:
-        raise UserError(f"{about} is damaged: it should name a layout, one of {', '.join(LAYOUTS)}")
-    return str(found), vision
+        raise UserError(
+            f"{about} is damaged: it should name a layout, one of {', '.join(LAYOUTS)}, and with it"
+            f" at most screenshots, and a history of 0 to {MOST_HISTORY} steps"
+        )
+    return _Own(str(found), vision, history)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from webdojo.agents.agent import Decision
 from webdojo.agents.layouts.chat import STYLES, ChatLayout
-from webdojo.agents.layouts.layout import Shot, Vision
+from webdojo.agents.layouts.layout import HISTORY, Shot, Vision
 from webdojo.agents.pictures import Picture
 from webdojo.agents.posting import Answer, NoAnswerError, post
 from webdojo.envs.observation import Observation
@@ -197,9 +197,12 @@ def find_endpoint(name: str, **patience: Any) -> Endpoint:
     return Endpoint(model, url, key, **patience)
 
 
-def endpoint_layout(name: str | None, vision: Vision | None) -> ChatLayout:
+def endpoint_layout(
+    name: str | None, vision: Vision | None, history: int | None = None
+) -> ChatLayout:
     """The layout of that name, if it is a chat's, else ``chat``; UserError as ``ChatLayout``."""
-    return ChatLayout(name if name in STYLES else "chat", vision=vision)
+    chat = name if name in STYLES else "chat"
+    return ChatLayout(chat, HISTORY if history is None else history, vision)
 
 
 class EndpointAgent:
@@ -279,6 +282,7 @@ class EndpointAgents:
     max_tokens: int
     temperature: float
     vision: Vision | None = None
+    history: int | None = None
 
     @cached_property
     def _endpoint(self) -> Endpoint:
@@ -289,7 +293,7 @@ class EndpointAgents:
         """An agent whose answers are asked for with ``seed``."""
         return EndpointAgent(
             self._endpoint,
-            endpoint_layout(self.layout, self.vision),
+            endpoint_layout(self.layout, self.vision, self.history),
             temperature=self.temperature,
             max_tokens=self.max_tokens,
             seed=seed,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from webdojo.agents.layouts.layout import Vision
+from webdojo.agents.layouts.layout import MOST_HISTORY, Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
@@ -44,8 +44,8 @@ class ScreenshotsConfig(Section):
     """What prompts show of how pages look; mouse actions then count from 0 to 1000."""
 
     images: int = Field(1, gt=0)
-    """Screenshots of the last so many steps, the present page's among them; pages that look the
-    same are shown once."""
+    """Screenshots of the last so many steps, the present page's among them; of steps in a row
+    whose pages look the same only the last is shown."""
     marks: bool = False
     """Whether elements that can be acted on are framed and numbered (set of marks)."""
     text: bool = True
@@ -68,6 +68,9 @@ class PolicyConfig(Section):
     """Prompt layout; left out, the checkpoint's own."""
     screenshots: ScreenshotsConfig | None = Field(None, examples=[{"images": 3}])
     """For a policy that sees; left out, the checkpoint's own, which may be none."""
+    history: int | None = Field(None, ge=0, le=MOST_HISTORY, examples=[8])
+    """Earlier steps that a chat prompt tells of; left out, as many as the checkpoint's own, or 8.
+    Notes and progress are kept from steps before them too."""
     context_tokens: int = Field(1024, gt=0)
     """Longest prompt and response together."""
     max_response_tokens: int = Field(48, gt=0)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from webdojo.agents.endpoint import endpoint_layout, find_endpoint, is_endpoint
-from webdojo.agents.layouts.layout import Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import Split, get_split, split_names
-from webdojo.training.config import TrainConfig, load_config
+from webdojo.training.config import PolicyConfig, TrainConfig, load_config
 from webdojo.training.evaluation import (
     MODES,
     Mode,
@@ -73,7 +72,7 @@ def evaluate_agent(
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
     if not scripted:
-        _check_policy(agent, settings.policy.layout, settings.policy.vision)
+        _check_policy(agent, settings.policy)
     if not per_task:
         raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     worker = WorkerSettings(
@@ -88,6 +87,7 @@ def evaluate_agent(
         precision=settings.learner.precision,
         deadline_s=settings.rollout.deadline_s,
         vision=settings.policy.vision,
+        history=settings.policy.history,
     )
     if is_endpoint(agent):
         worker = replace(
@@ -189,10 +189,10 @@ def _play(
     }
 
 
-def _check_policy(name: str, layout: str | None, vision: Vision | None) -> None:
+def _check_policy(name: str, policy: PolicyConfig) -> None:
     if is_endpoint(name):
         find_endpoint(name)
-        endpoint_layout(layout, vision)
+        endpoint_layout(policy.layout, policy.vision, policy.history)
         return
     from webdojo.agents.checkpoint import SHIPPED, find_checkpoint
 
@@ -200,7 +200,7 @@ def _check_policy(name: str, layout: str | None, vision: Vision | None) -> None:
     near = get_close_matches(name, known, n=1)
     if near and name not in known and not Path(name).exists():
         raise UserError(f"no agent {name!r}: did you mean {near[0]!r}?")
-    find_checkpoint(name, layout, vision)
+    find_checkpoint(name, policy.layout, policy.vision, policy.history)
 
 
 def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:

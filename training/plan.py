@@ -34,7 +34,7 @@ def plan(config: TrainConfig, machine: Machine | None = None) -> list[str]:
     UserError for tasks and policies that there cannot be.
     """
     policy = config.policy
-    checkpoint = find_checkpoint(policy.checkpoint, policy.layout, policy.vision)
+    checkpoint = find_checkpoint(policy.checkpoint, policy.layout, policy.vision, policy.history)
     shape, download = find_shape(policy.checkpoint)
     check_roles(config)
     _check_context(config, shape)

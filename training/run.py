@@ -94,7 +94,7 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     policy = config.policy
     if policy.weight_transfer == "nccl":
         check_nccl()
-    base = find_checkpoint(policy.checkpoint, policy.layout, policy.vision)
+    base = find_checkpoint(policy.checkpoint, policy.layout, policy.vision, policy.history)
     base.check(config.policy.context_tokens)
     if config.learner.lora is not None:
         from webdojo.training.lora import check_targets
@@ -114,6 +114,7 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
         deterministic=config.rollout.deterministic,
         deadline_s=config.rollout.deadline_s,
         vision=base.layout.vision,
+        history=base.layout.history,
     )
     # What was broadcast to an engine in a process that is gone is nowhere to be had again.
     restarts = 0 if policy.weight_transfer == "nccl" else RESTARTS

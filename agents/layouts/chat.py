@@ -18,7 +18,7 @@ from itertools import zip_longest
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.layouts.layout import Prompt, Shot, Vision
+from webdojo.agents.layouts.layout import HISTORY, Prompt, Shot, Vision
 from webdojo.agents.layouts.prompt_files import read_prompt
 from webdojo.agents.layouts.response import read
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
@@ -39,8 +39,6 @@ STYLES = {
     "chat-compressive": "compressive",
 }
 """Layouts and their files in ``agents/prompts/``."""
-WINDOW = 8
-"""Earlier steps that a prompt tells of."""
 MAX_NOTES = 40
 """Notes that are kept; the oldest are dropped."""
 PLACEHOLDER = "<|image_pad|>"
@@ -62,7 +60,7 @@ def system_prompt(layout: str = "chat", vision: Vision | None = None) -> str:
 
 
 class ChatLayout:
-    """System prompt, then one user message with goal, page, notes and the last steps.
+    """System prompt, then one user message with goal, page, notes and the last ``history`` steps.
 
     Raises UserError if the system prompt cannot be read.
     """
@@ -70,11 +68,11 @@ class ChatLayout:
     modes: tuple[str, ...] = ("pruned_html",)
 
     def __init__(
-        self, name: str = "chat", window: int = WINDOW, vision: Vision | None = None
+        self, name: str = "chat", history: int = HISTORY, vision: Vision | None = None
     ) -> None:
         self.name = name
         self.vision = vision
-        self._window = window
+        self.history = history
         system_prompt(name, vision)  # a prompt that cannot be read is told of before a run begins
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -149,7 +147,7 @@ class ChatLayout:
         ]
 
     def window_of(self, shots: Sequence[Shot]) -> list[Shot]:
-        """The screenshots of the last steps, one where the page looked the same."""
+        """The screenshots of the last steps; of those in a row that look the same the last."""
         if self.vision is None:
             return []
         last = list(shots)[-self.vision.images :]
@@ -219,7 +217,7 @@ class ChatLayout:
             parts.append(_list("Your notes", kept[-MAX_NOTES:]))
         if progress := next((s["progress"] for s in reversed(steps) if s.get("progress")), ""):
             parts.append(f"Your progress: {progress}")
-        shown = list(enumerate(steps, 1))[-self._window :] if self._window else []
+        shown = list(enumerate(steps, 1))[-self.history :] if self.history else []
         if shown:
             told = [f"Step {i}: {step['action']} → {step['outcome']}" for i, step in shown]
             parts.append("Actions so far:\n" + "\n".join(told))

@@ -14,6 +14,10 @@ from webdojo.tasks.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+HISTORY = 8
+"""Earlier steps that chat prompts tell of unless told otherwise."""
+MOST_HISTORY = 1000
+"""More than any episode has steps: a slip of the pen."""
 LAYOUTS = ("outline", "chat", "chat-progress", "chat-memory", "chat-compressive")
 
 
@@ -22,8 +26,8 @@ class Vision:
     """What prompts show of how pages look."""
 
     images: int = 1
-    """Screenshots of the last so many steps, the present page's among them; pages that look the
-    same are shown once."""
+    """Screenshots of the last so many steps, the present page's among them; of steps in a row
+    whose pages look the same only the last is shown."""
     marks: bool = False
     """Whether elements that can be acted on are framed and numbered (set of marks)."""
     text: bool = True
@@ -54,6 +58,8 @@ class Layout(Protocol):
     """Observation modes that it reads."""
     vision: Vision | None
     """What it shows of how pages look; None for text alone."""
+    history: int
+    """Earlier steps that a prompt tells of."""
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """Why a tokenizer cannot write this layout and what to do, as "has no …"; or empty."""
@@ -94,18 +100,27 @@ class Layout(Protocol):
         ...
 
 
-def get_layout(name: str, vision: Vision | None = None) -> Layout:
-    """The layout of that name; raises UserError if there is none, or it cannot show pictures."""
+def get_layout(name: str, vision: Vision | None = None, history: int | None = None) -> Layout:
+    """The layout of that name; ``history`` is how many earlier steps its prompts tell of.
+
+    Raises UserError if there is none, or it shows no screenshots or another history.
+    """
     from webdojo.agents.layouts.chat import ChatLayout
     from webdojo.agents.layouts.outline import OutlineLayout
 
     if name not in LAYOUTS:
         raise UserError(f"unknown prompt layout {name!r}: choose one of {', '.join(LAYOUTS)}")
     if name != "outline":
-        return ChatLayout(name, vision=vision)
+        return ChatLayout(name, HISTORY if history is None else history, vision)
     if vision is not None:
         raise UserError(
             "the outline layout shows no screenshots: set policy.layout=chat, or take"
             " policy.screenshots out"
         )
-    return OutlineLayout()
+    found = OutlineLayout()
+    if history not in (None, found.history):
+        raise UserError(
+            f"the outline layout tells of the last {found.history} steps: set policy.layout=chat,"
+            " or take policy.history out"
+        )
+    return found

@@ -123,6 +123,7 @@ class OutlineLayout:
     name = "outline"
     modes: tuple[str, ...] = ("outline",)
     vision: Vision | None = None
+    history = MAX_HISTORY
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """It must know the layout's own tokens."""

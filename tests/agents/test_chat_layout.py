@@ -115,11 +115,11 @@ def test_history_tells_what_was_done_and_what_came_of_it() -> None:
     assert "The page has not changed since the last action." in text
 
 
-def test_a_prompt_tells_of_the_steps_in_its_window() -> None:
+def test_a_prompt_tells_of_the_steps_in_its_history() -> None:
     history = [LAYOUT.remember(f'click("{i}")', "") for i in range(12)]
-    text = shown(ChatLayout("chat", window=3), history)
+    text = shown(ChatLayout("chat", history=3), history)
     assert [f"Step {i}:" in text for i in range(1, 13)] == [False] * 9 + [True] * 3
-    assert "Step" not in shown(ChatLayout("chat", window=0), history)
+    assert "Step" not in shown(ChatLayout("chat", history=0), history)
 
 
 def said(memory: str, progress: str = '{"log in": "done"}') -> str:
@@ -133,7 +133,7 @@ def test_additive_memory_is_kept_for_ever_and_compressive_memory_replaces_itself
     answers = [said('["the order is no. 31"]'), said('["Bob ordered", "the order is no. 31"]')]
     texts = {}
     for name in ("chat-memory", "chat-compressive", "chat-progress", "chat"):
-        layout = ChatLayout(name, window=0)
+        layout = ChatLayout(name, history=0)
         assert layout.action(answers[0]) == 'click("3")'
         texts[name] = shown(layout, [layout.remember(answer, "") for answer in answers])
     notes = "Your notes:\n- the order is no. 31\n- Bob ordered\n"
@@ -229,6 +229,13 @@ def test_every_layout_is_there_by_name() -> None:
     assert [get_layout(name).name for name in LAYOUTS] == list(LAYOUTS)
     with pytest.raises(UserError, match="unknown prompt layout 'chatty'"):
         get_layout("chatty")
+
+
+def test_a_layout_has_a_history() -> None:
+    assert [get_layout(name).history for name in LAYOUTS] == [6, 8, 8, 8, 8]
+    assert [get_layout("chat", history=steps).history for steps in (0, 3, None)] == [0, 3, 8]
+    with pytest.raises(UserError, match=r"outline layout tells of the last 6 steps: set policy"):
+        get_layout("outline", history=8)
 
 
 def test_a_tokenizer_without_a_template_is_refused() -> None:

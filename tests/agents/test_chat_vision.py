@@ -55,7 +55,9 @@ def test_the_last_screenshots_stand_before_the_text(tokenizer: PreTrainedTokeniz
     assert '<button bid="3">OK</button>' in text
 
 
-def test_pages_that_look_the_same_are_shown_once(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_of_steps_in_a_row_that_look_the_same_the_last_is_shown(
+    tokenizer: PreTrainedTokenizerBase,
+) -> None:
     layout = ChatLayout(vision=Vision(images=4))
     prompt = layout.prompt(tokenizer, SEEN, [], 9999, shots("a", "b", "b", "a", "a"))
     assert prompt.images == ("b", "a")

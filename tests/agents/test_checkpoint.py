@@ -148,8 +148,16 @@ def test_damage_is_found_before_a_run_begins(
     assert str(copy) in sentence
 
 
-def test_a_damaged_layout_is_refused(copy: Path) -> None:
-    (copy / "webdojo.json").write_text('{"layout": 3}')
+@pytest.mark.parametrize(
+    "about",
+    ['{"layout": 3}', "[]"]
+    + [
+        f'{{"layout": "chat", "history": {value}}}'
+        for value in ("-1", "1001", '"x"', "8.5", "null")
+    ],
+)
+def test_a_damaged_layout_is_refused(copy: Path, about: str) -> None:
+    (copy / "webdojo.json").write_text(about)
     assert "webdojo.json is damaged" in refusal(lambda: find_checkpoint(str(copy)))
 
 

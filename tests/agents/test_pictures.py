@@ -242,10 +242,12 @@ def test_placeholders_and_images_must_match(pictures: Pictures) -> None:
 
 def test_a_checkpoint_that_sees_is_kept_whole(checkpoint: Checkpoint, tmp_path: Path) -> None:
     vision = Vision(images=3, marks=True, text=False)
-    found = find_checkpoint(checkpoint.path, vision=vision)
+    found = find_checkpoint(checkpoint.path, vision=vision, history=3)
     found.save(found.model(), found.tokenizer(), tmp_path / "again")
     again = find_checkpoint(str(tmp_path / "again"))
-    assert (again.layout.name, again.layout.vision) == ("chat", vision)
+    assert (again.layout.name, again.layout.vision, again.layout.history) == ("chat", vision, 3)
+    assert find_checkpoint(again.path, "chat-memory").layout.history == 3
+    assert find_checkpoint(again.path, history=5).layout.history == 5
     assert again.image_processor().size == checkpoint.image_processor().size
     before, after = checkpoint.model().state_dict(), again.model().state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -60,6 +60,8 @@ class WorkerSettings:
     deadline_s: float = 60.0
     vision: Vision | None = None
     """Screenshots in prompts; None takes what the checkpoint says of itself."""
+    history: int | None = None
+    """Earlier steps that prompts tell of; None as for ``vision``."""
 
 
 @dataclass
@@ -93,6 +95,7 @@ class Players:
                 settings.max_response_tokens,
                 temperature,
                 self.vision,
+                settings.history,
             )
         found = self._checkpoint()
         limits = (settings.context_tokens, settings.max_response_tokens)
@@ -135,7 +138,9 @@ class Players:
         from webdojo.agents.checkpoint import find_checkpoint
 
         settings = self.settings
-        found = find_checkpoint(settings.checkpoint, settings.layout, settings.vision)
+        found = find_checkpoint(
+            settings.checkpoint, settings.layout, settings.vision, settings.history
+        )
         self.vision = found.layout.vision
         if self.vision is not None and self.pictures is None:
             if self.screenshots is None:
