@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -18,6 +19,7 @@ MOST_ROWS = 10_000
 LONGEST_VALUE = 1 << 20
 """Bytes of a text or blob, and of the query itself."""
 LONGEST_PATTERN = 1_000
+_COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 _ALLOWED = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -31,6 +33,7 @@ class Database(Evaluator):
 
     ``path`` lies in the folder of the site's episode unless it is absolute. A result of one row and
     one column counts as its value, any other as a list of rows. ``?`` stands for ``parameters``.
+    More than ``MOST_ROWS`` rows match nothing.
     Example: ``Database(path="shop.db", query="select count(*) from orders", expected=1)``.
     """
 
@@ -55,7 +58,7 @@ class Database(Evaluator):
     @field_validator("query")
     @classmethod
     def _one_select(cls, query: str) -> str:
-        if not query.lstrip().lower().startswith(("select", "with", "values")):
+        if not _COMMENTS.sub("", query, count=1).lower().startswith(("select", "with", "values")):
             raise ValueError(f"only a single SELECT may be asked; this is {query[:60]!r}")
         if "\0" in query:
             raise ValueError("a query holds no NUL")
@@ -79,7 +82,7 @@ class Database(Evaluator):
         except sqlite3.Error as error:
             told = "took too long" if "interrupted" in str(error) else str(error)
             return Verdict(False, f"{self.query[:80]}: {told}")
-        except (ValueError, OSError) as error:  # the path is no file's
+        except (ValueError, OSError) as error:  # the path is no file's, or there are many rows
             return Verdict(False, f"{self.path[:80]!r}: {error}")
         reason = self.expected.mismatch(found)
         return Verdict(not reason, reason and f"{self.query[:80]}: {reason}")
@@ -94,7 +97,11 @@ class Database(Evaluator):
             connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, LONGEST_PATTERN)
             connection.set_authorizer(_authorise)
             cursor = connection.execute(self.query, self.parameters)
-            rows = [list(row) for row in cursor.fetchmany(MOST_ROWS)]
+            rows = [list(row) for row in cursor.fetchmany(MOST_ROWS + 1)]
+        if len(rows) > MOST_ROWS:
+            raise ValueError(
+                f"more than {MOST_ROWS:,} rows are found; ask for fewer, or count them"
+            )
         return rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else rows
 
 

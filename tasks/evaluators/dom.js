@@ -1,5 +1,6 @@
 // HTML of the page as it stands: forms as they are filled in, and marked what people cannot see.
-() => {
+// With `typed` every field has a `value`, one for a password too; else passwords stay in the page.
+(typed) => {
   const HIDDEN = "__HIDDEN__", UNREAD = "__UNREAD__";
   const sight = __SIGHT__;
   const root = document.documentElement, copy = root.cloneNode(true);
@@ -32,10 +33,11 @@
     else if (!read) twin.setAttribute(UNREAD, "");
     const kind = element.localName;
     if (kind === "input") {
-      if (element.type !== "password") twin.setAttribute("value", element.value);
+      if (typed || element.type !== "password") twin.setAttribute("value", element.value);
       twin.toggleAttribute("checked", element.checked);
     } else if (kind === "textarea") twin.textContent = element.value;
     else if (kind === "option") twin.toggleAttribute("selected", element.selected);
+    if (typed && (kind === "textarea" || kind === "select")) twin.setAttribute("value", element.value);
     else if (kind === "details" || kind === "dialog") twin.toggleAttribute("open", element.open);
   });
 

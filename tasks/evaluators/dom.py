@@ -30,9 +30,12 @@ _LIVE_HTML = (
 _STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 
 
-async def live_soup(page: Page) -> BeautifulSoup:
-    """The page as it stands, forms as they are filled in; what cannot be seen is marked."""
-    return BeautifulSoup(await page.evaluate(_LIVE_HTML), "lxml")
+async def live_soup(page: Page, *, typed: bool = False) -> BeautifulSoup:
+    """The page as it stands, forms as they are filled in; what cannot be seen is marked.
+
+    With ``typed`` every field has its ``value``; else what a password field holds is left out.
+    """
+    return BeautifulSoup(await page.evaluate(_LIVE_HTML, typed), "lxml")
 
 
 LONGEST_SELECTOR = 2000
@@ -45,7 +48,8 @@ class Dom(Evaluator):
     demands that none is, on a page that a server or a file has given: on one that was answered
     with an error, or is none (``about:blank``, what the browser shows of its own), nothing has been
     removed. ``text`` is matched against an element's text, or against
-    ``attribute``; ``value``, ``checked`` and ``selected`` are as they stand now. What people
+    ``attribute``; ``value``, ``checked`` and ``selected`` are as they stand now. A password is its
+    field's ``value`` too, and stands in no verdict. What people
     cannot see (``tasks/sight.js`` has the rule) does not count unless ``hidden``; a checkbox that
     its label is drawn for does, and what a ``noscript`` or ``template`` holds never counts.
     Example: ``Dom(selector="#thanks", text="Thank you!")``.
@@ -77,7 +81,7 @@ class Dom(Evaluator):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         """Read the page once and look."""
-        soup = await live_soup(evidence.page)
+        soup = await live_soup(evidence.page, typed=self.attribute == "value")
         found = [tag for tag in soup.select(self.selector) if self.hidden or _seen(tag)]
         reasons = [self._mismatch(tag) for tag in found]
         fit = sum(not reason for reason in reasons)
@@ -94,13 +98,19 @@ class Dom(Evaluator):
         return Verdict(False, f"{self.selector!r}: {reasons[0] if reasons else 'not on the page'}")
 
     def _mismatch(self, tag: Tag) -> str:
+        if self.text is not None and self.attribute is None:
+            reason = self.text.mismatch(_text(tag, self.hidden))
+            hint = '; what was typed into it is its attribute = "value"'
+            return reason + hint * bool(reason and tag.name == "input")
         if self.attribute is None:
-            return "" if self.text is None else self.text.mismatch(_text(tag, self.hidden))
+            return ""
         value = tag.get(self.attribute)
         if value is None:
             return f"it has no attribute {self.attribute!r}"
         text = " ".join(value) if isinstance(value, list) else value
-        return "" if self.text is None else self.text.mismatch(text)
+        reason = "" if self.text is None else self.text.mismatch(text)
+        secret = self.attribute == "value" and str(tag.get("type")).lower() == "password"
+        return "another password was typed into it" if reason and secret else reason
 
 
 async def _no_page(page: Page, soup: BeautifulSoup) -> str:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
 from pydantic import Field, field_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, ValueMatch, Verdict
@@ -19,7 +20,9 @@ MOST_COPIES = 10_000
 class State(Evaluator):
     """What ``GET /state`` of the site gives for a JMESPath expression.
 
-    ``expected`` is a JSON value, or a match such as ``{type = "number", value = 3}``.
+    ``expected`` is a JSON value, or a match such as ``{type = "number", value = 3}``. Null is found
+    only where null stands in the state: a path that leads nowhere, misspelt say, matches nothing,
+    and neither does its negation.
     Example: ``State(query="cart[?sku=='R1'].quantity | [0]", expected=2)``.
     """
 
@@ -54,11 +57,46 @@ class State(Evaluator):
         if evidence.site is None:
             return Verdict(False, "the task has no site of its own, so there is no state to ask")
         try:
-            found = jmespath.search(self.query, await evidence.site.state())
+            state = await evidence.site.state()
+            query = jmespath.compile(self.query)
+            found = query.search(state)
+            lost = (found is None or _negates(query.parsed)) and _at(query.parsed, state) is NOWHERE
         except (SiteStateError, JMESPathError, RecursionError) as error:
             return Verdict(False, f"{self.query}: {_line(error)}")
-        reason = self.expected.mismatch(found)
+        reason = self.expected.mismatch(found) or lost * (
+            "this leads nowhere in the state; null is found only where it stands; for what is not"
+            " in a list, compare it with []"
+        )
         return Verdict(not reason, reason and f"{self.query}: {reason}")
+
+
+NOWHERE = object()
+"""Where a path leads that is not there."""
+
+
+def _negates(parsed: Any) -> bool:
+    return bool(parsed["type"] == "not_expression")
+
+
+def _at(node: Any, value: Any) -> Any:
+    """What stands at the end of a path, null included, or ``NOWHERE``."""
+    kind, children = node["type"], node["children"]
+    if kind in ("subexpression", "index_expression", "pipe", "not_expression"):
+        for child in children:
+            value = NOWHERE if value is NOWHERE else _at(child, value)
+        return value
+    if kind == "field":
+        return value.get(node["value"], NOWHERE) if isinstance(value, dict) else NOWHERE
+    if kind == "index":
+        length = len(value) if isinstance(value, list) else 0
+        return value[node["value"]] if -length <= node["value"] < length else NOWHERE
+    if kind == "or_expression":
+        ends = [end for child in children if (end := _at(child, value)) is not NOWHERE]
+        return ends[-1] if ends else NOWHERE
+    if kind in ("current", "identity", "literal"):
+        return node.get("value", value)
+    found = TreeInterpreter().visit(node, value)
+    return NOWHERE if found is None else found
 
 
 def _copies(parsed: Any) -> int:

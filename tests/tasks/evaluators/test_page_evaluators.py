@@ -39,11 +39,13 @@ PAGE = """<!doctype html><title>Shop</title>
 <script>
   document.querySelector("#name").value = "Ada";
   document.querySelector("#note").value = "two\\nlines";
+  document.querySelector("#secret").value = "hunter2";
   document.querySelector("#gift").checked = false;
   document.querySelector("#size").selectedIndex = 0;
 </script>"""
 
-STATE = """{"cart": [{"sku": "R1", "quantity": 2}], "total": "24.00", "paid": true}"""
+STATE = """{"cart": [{"sku": "R1", "quantity": 2, "note": null}], "gift": null,
+    "total": "24.00", "paid": true}"""
 
 
 def make_shop(folder: Path) -> Any:
@@ -120,7 +122,8 @@ def database(query: str, expected: Any, **fields: Any) -> dict[str, Any]:
     return {"type": "database", "query": query, "expected": expected, **fields}
 
 
-ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+COUNTING = "with recursive n(i) as (select 1 union all select i + 1 from n)"
+ENDLESS = f"{COUNTING} select count(*) from n"
 
 PASS: list[dict[str, Any]] = [
     dom("h1", text="red mug"),
@@ -134,6 +137,10 @@ PASS: list[dict[str, Any]] = [
     dom("#ghost", hidden=True, text="Order placed"),
     dom("#name", attribute="value", text="Ada"),
     dom("#note", text={"type": "exact", "value": "two\nlines"}),
+    dom("#note", attribute="value", text={"type": "exact", "value": "two\nlines"}),
+    dom("#size", attribute="value", text="S"),
+    dom("#secret", attribute="value", text="hunter2"),
+    dom("#secret:not([value])"),  # which stays in the page where it is not asked for
     dom("#gift:not([checked])"),
     dom("#size option[selected]", text="S"),
     {"type": "page_url", "is_at": "http://shop.localhost/item?a=1&b=2"},
@@ -153,6 +160,16 @@ PASS: list[dict[str, Any]] = [
     database("select count(*) from orders", 2),
     database("select sku, quantity from orders order by sku", [["B2", 1], ["R1", 2]]),
     database("select quantity from orders where sku = ?", 2, parameters=["R1"]),
+    database("-- how many?\n /* all; */ select count(*) from orders", 2),
+    database(f"{COUNTING} select * from n limit 10000", [[n] for n in range(1, 10_001)]),
+    state("gift", None),
+    state("cart[0].note", None),
+    state("nothing || gift", None),
+    state("cart[?sku=='R1'] | [0].note", None),
+    state("`null`", None),
+    state("cart[?sku=='B2']", []),
+    state("!gift", True),
+    state("!paid", False),
     {"type": "python", "function": "tests.answered"},
     {"type": "python", "function": "tests.answered-later"},
     {"type": "all_of", "evaluators": [dom("h1"), {"type": "text", "value": "red mug"}]},
@@ -169,6 +186,8 @@ FAIL: list[tuple[dict[str, Any], str]] = [
     (dom("#faded", text="Order placed"), "not on the page"),
     (dom("#commented"), "not on the page"),
     (dom("#name", attribute="value", text="before"), "'Ada' is not 'before'"),
+    (dom("#secret", attribute="value", text="hunter1"), "'#secret': another password was typed"),
+    (dom("#name", text="Ada"), 'what was typed into it is its attribute = "value"'),
     (dom("#name", attribute="href"), "no attribute 'href'"),
     ({"type": "page_url", "is_at": "/item"}, "is not '/item'"),
     (request("/api/cart", json_body={"sku": "R1"}), "its body was"),
@@ -184,8 +203,29 @@ FAIL: list[tuple[dict[str, Any], str]] = [
     (state("cart[0].quantity", "2"), "2 is not '2'"),
     (state("cart[0].colour", "red"), "None is not 'red'"),
     (state("length(paid)", 1), "invalid type"),
+    *(
+        (state(query, None), "leads nowhere")
+        for query in (
+            "nope.nope",
+            "cart.note",
+            "cart[1].note",
+            "cart[0].nope",
+            "cart[?sku=='B2'] | [0]",
+            "carts[?sku=='R1'].note",
+            "nope || nothing",
+            "max(`[]`)",
+        )
+    ),
+    (state("!nope", True), "leads nowhere"),
+    (state("!(nope.nope)", True), "leads nowhere"),
     (database("select count(*) from payments", 0), "no such table"),
     (database("select 1; drop table orders", 1), "one statement"),
+    (database("-- a\nselect 1; drop table orders", 1), "one statement"),
+    (database("/**/ with a as (select 1) delete from orders", 1), "not authorized"),
+    (
+        database(f"{COUNTING} select * from n limit 10001", [[n] for n in range(1, 10_001)]),
+        "more than 10,000 rows are found",
+    ),
     (database("with a as (select 1) insert into orders select 'X', 1", 1), "not authorized"),
     (database("select load_extension('evil')", 1), "not authorized"),
     (database(ENDLESS, 1, limit_s=0.2), "took too long"),
