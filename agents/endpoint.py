@@ -24,8 +24,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from webdojo.agents.agent import Decision
-from webdojo.agents.layouts.chat import STYLES, ChatLayout
+from webdojo.agents.layouts.chat import ChatLayout
 from webdojo.agents.layouts.layout import HISTORY, Shot, Vision
+from webdojo.agents.layouts.prompt_files import STYLES
 from webdojo.agents.pictures import Picture
 from webdojo.agents.posting import Answer, NoAnswerError, post
 from webdojo.envs.observation import Observation

@@ -126,7 +126,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerBase:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from webdojo.agents.layouts.chat import STYLES, system_prompt
+    from webdojo.agents.layouts.chat import system_prompt
+    from webdojo.agents.layouts.prompt_files import STYLES
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -19,7 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from webdojo.agents.layouts.layout import HISTORY, Prompt, Shot, Vision
-from webdojo.agents.layouts.prompt_files import read_prompt
+from webdojo.agents.layouts.prompt_files import STYLES, read_prompt
 from webdojo.agents.layouts.response import read
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import ACTIONS, parse_action
@@ -32,13 +32,6 @@ from webdojo.tasks.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-STYLES = {
-    "chat": "vanilla",
-    "chat-progress": "progress",
-    "chat-memory": "memory",
-    "chat-compressive": "compressive",
-}
-"""Layouts and their files in ``agents/prompts/``."""
 MAX_NOTES = 40
 """Notes that are kept; the oldest are dropped."""
 PLACEHOLDER = "<|image_pad|>"

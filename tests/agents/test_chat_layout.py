@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -223,6 +224,49 @@ def test_a_folder_of_prompts_that_is_not_there_is_refused(
     system_prompt.cache_clear()
     with pytest.raises(UserError, match=r"WEBDOJO_PROMPTS names .*typo, which is no folder"):
         get_layout("chat")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("chat.md", r"did you mean vanilla\.md"),
+        ("chat-memory.md", r"did you mean memory\.md"),
+        ("vanila.md", r"did you mean vanilla\.md"),
+        ("vanilla.txt", r"did you mean vanilla\.md"),
+        ("mine.txt", r"prompts are compressive\.md, memory\.md"),
+    ],
+)
+def test_a_file_that_replaces_no_prompt_is_refused(
+    name: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_text("{actions}")
+    (tmp_path / "README.md").write_text("What these are for.")
+    (tmp_path / ".git").mkdir()
+    monkeypatch.setenv("WEBDOJO_PROMPTS", str(tmp_path))
+    system_prompt.cache_clear()
+    with pytest.raises(UserError, match=rf"{name} replaces no prompt: {told}"):
+        get_layout("chat")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nothing")])
+def test_what_has_the_name_of_a_prompt_and_cannot_be_read_is_refused(
+    make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "vanilla.md")
+    monkeypatch.setenv("WEBDOJO_PROMPTS", str(tmp_path))
+    system_prompt.cache_clear()
+    with pytest.raises(UserError, match=r"vanilla\.md cannot be read as a prompt"):
+        get_layout("chat")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vanilla.md").write_text("Only these:\n{actions}", encoding="utf-8-sig")
+    monkeypatch.setenv("WEBDOJO_PROMPTS", str(tmp_path))
+    system_prompt.cache_clear()
+    assert system_prompt().startswith("Only these:")
+    system_prompt.cache_clear()
 
 
 def test_every_layout_is_there_by_name() -> None:
