@@ -80,6 +80,25 @@ def test_screenshots_take_half_of_the_room_and_the_page_is_cut_to_the_rest(
     assert layout.prompt(tokenizer, long, [], rest, shots("a", tokens=300)).images == ("a",)
 
 
+@pytest.mark.parametrize("page", ["<p>short</p>", "<p>many words</p>" * 3000])
+def test_earlier_screenshots_take_no_more_than_half_even_if_the_page_could_give_way(
+    tokenizer: PreTrainedTokenizerBase, page: str
+) -> None:
+    layout = ChatLayout(vision=Vision(images=4))
+    rest = len(layout.prompt(tokenizer, replace(SEEN, pruned_html=page[:100]), [], 9999).token_ids)
+    each = 2 * rest
+    four = shots("a", "b", "c", "d", tokens=each)
+    for room, images in (
+        (6 * each, "bcd"),
+        (6 * each - 1, "cd"),
+        (4 * each, "cd"),
+        (3 * each, "d"),
+    ):
+        prompt = layout.prompt(tokenizer, replace(SEEN, pruned_html=page), [], room, four)
+        assert len(prompt.token_ids) <= room
+        assert prompt.images == tuple(images)
+
+
 def test_the_page_can_be_left_to_the_screenshot(tokenizer: PreTrainedTokenizerBase) -> None:
     layout = ChatLayout(vision=Vision(text=False, marks=True))
     text = text_of(tokenizer, layout.prompt(tokenizer, SEEN, [], 9999, shots("a")).token_ids)
