@@ -158,7 +158,9 @@ async def _play_all(
             pruned.append(seen.pruned_html)
 
         began = time.perf_counter()
-        found.oracle = run = await play_oracle(env, task, seed, watch, solver=entry.task())
+        found.oracle = run = await play_oracle(
+            env, task, seed, watch, solver=entry.task(), source=entry.source
+        )
         found.seconds = time.perf_counter() - began
         # An action that raised was seen and not done.
         for action, view, shown in zip(run.actions, views, pruned, strict=False):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import traceback
 from http import HTTPStatus
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from webdojo.envs.certification.overdue import Overdue, in_time
 from webdojo.envs.certification.place import place_of
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Outcome, Task
@@ -46,7 +48,7 @@ def guarded(task: Task, source: str) -> Task:
 
         page.on("response", hear)
         try:
-            goal: Any = await whole_setup(page, seed)
+            goal: Any = await in_time(whole_setup(page, seed), task, f"{place}: setup")
         except Exception as error:
             raise _told(error, task, source, f"{place}: setup") from error
         finally:
@@ -62,7 +64,8 @@ def guarded(task: Task, source: str) -> Task:
 
     async def evaluate(page: Page, answer: str | None) -> Outcome:
         try:
-            outcome = _checked(await whole_evaluate(page, answer), f"{place}: evaluate")
+            found = await in_time(whole_evaluate(page, answer), task, f"{place}: evaluate")
+            outcome = _checked(found, f"{place}: evaluate")
         except Exception as error:
             raise _told(error, task, source, f"{place}: evaluate") from error
         if outcome.blocked:
@@ -71,7 +74,9 @@ def guarded(task: Task, source: str) -> Task:
 
     def judge(value: Any, answer: str | None) -> Outcome:
         try:
-            return _checked(whole_judge(value, answer), f"{place}: judge")
+            with Overdue(task, f"{place}: judge"):
+                found = whole_judge(value, answer)
+            return _checked(found, f"{place}: judge")
         except Exception as error:
             raise _told(error, task, source, f"{place}: judge") from error
 
@@ -83,8 +88,12 @@ def guarded(task: Task, source: str) -> Task:
 def _checked(outcome: Any, place: str) -> Outcome:
     if not isinstance(outcome, Outcome):
         raise UserError(f"{place} must return an Outcome; it returned {outcome!r}")
-    if not 0 <= outcome.reward <= 1:
-        raise UserError(f"{place}: reward must lie in 0 … 1; it is {outcome.reward!r}")
+    reward: Any = outcome.reward
+    done: Any = outcome.done
+    if not isinstance(reward, Real) or not 0 <= float(reward) <= 1:
+        raise UserError(f"{place}: reward must be a number in 0 … 1; it is {reward!r}")
+    if done is None or isinstance(done, str):
+        raise UserError(f"{place}: done must be True or False; it is {done!r}")
     return outcome
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
-from webdojo.envs.certification.place import place_of
+from webdojo.envs.certification.overdue import Overdue
+from webdojo.envs.certification.place import place_of, place_of_frame
 from webdojo.envs.core import WebEnv
 from webdojo.envs.layout import look
 from webdojo.envs.spec import EnvSpec
@@ -47,12 +49,13 @@ async def play_oracle(
     seed: int,
     watch: Watch = lambda seen, view: None,
     solver: Task | None = None,
+    source: str = "",
 ) -> OracleRun:
     """Let the oracle of ``task`` act until the episode is over.
 
     The oracle is that of ``solver`` if one is given: an object of the same task that never saw
     ``setup``, and so knows nothing that agents do not. ``watch`` is told before each action what
-    an agent is shown and what the oracle reads.
+    an agent is shown and what the oracle reads. ``source`` is the task's file, for people.
 
     Raises BrowserDiedError if the browser or the page was lost.
     """
@@ -62,12 +65,10 @@ async def play_oracle(
     try:
         view = await look(env, observation)
         oracle = (solver or task).oracle(view)
-        if not isinstance(oracle, Generator):
+        if not isinstance(oracle, GeneratorType):
             raise TypeError(f"oracle must yield actions; it returned {oracle!r}")
-        text = next(oracle)
+        text = _next_action(oracle, None, task, source)
         while True:
-            if not isinstance(text, str):
-                raise TypeError(f"the oracle yielded {text!r}, which is no action")
             watch(observation, view)
             step = await env.step(text)
             actions.append(text)
@@ -80,15 +81,38 @@ async def play_oracle(
                     trouble = trouble or step.message or ended
                 break
             view = await look(env, observation)
-            text = oracle.send(view)
+            text = _next_action(oracle, view, task, source)
     except StopIteration:
         trouble = trouble or _stopped(said)
+    except NoActionError as error:
+        trouble = str(error)
     except (BrowserDiedError, UserError):
         raise
     except Exception as error:  # noqa: BLE001  # an oracle may raise anything; the others go on
         where = place_of(error, task)
         trouble = f"{where}{': ' if where else ''}{type(error).__name__}: {error}"
     return OracleRun(task.id, seed, reward, len(actions), tuple(actions), trouble)
+
+
+class NoActionError(Exception):
+    """An oracle yielded what is no text."""
+
+
+def _next_action(
+    oracle: GeneratorType[Any, Any, None], view: PageView | None, task: Task, source: str
+) -> str:
+    place = f"{source}: {task.id}" if source else task.id
+    with Overdue(task, f"{place}: oracle"):
+        text = oracle.send(view)
+    if isinstance(text, str):
+        return text
+    while isinstance(oracle.gi_yieldfrom, GeneratorType):
+        oracle = oracle.gi_yieldfrom
+    where = f"{place_of_frame(oracle.gi_frame, task)}: " if oracle.gi_frame else ""
+    raise NoActionError(
+        f"{where}the oracle yielded {text!r}, which is no action; yield a call, such as"
+        ' `yield click(view.bid("button"))`'
+    )
 
 
 def _stopped(said: str) -> str:

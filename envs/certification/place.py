@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from webdojo.tasks.files import loaded_files
@@ -13,15 +14,29 @@ if TYPE_CHECKING:
     from webdojo.tasks.task import Task
 
 
-def place_of(error: Exception, task: Task) -> str:
+def place_of(error: BaseException, task: Task) -> str:
     """The last line of the user's own files on the way to an error: ``path:line: code``.
 
     Their own are the files of the task's classes and those given with ``--tasks``. Empty if the
     error has not come by there.
     """
+    return _last(traceback.extract_tb(error.__traceback__), task)
+
+
+def place_of_frame(frame: FrameType, task: Task) -> str:
+    """The same for code that runs: the last line of the user's own, or else the last of all."""
+    stack = traceback.extract_stack(frame)
+    return _last(stack, task) or _written(stack[-1])
+
+
+def _last(frames: traceback.StackSummary, task: Task) -> str:
     own = {*_files(task), *loaded_files()}
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in own]
-    return f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+    found = [frame for frame in frames if frame.filename in own]
+    return _written(found[-1]) if found else ""
+
+
+def _written(frame: traceback.FrameSummary) -> str:
+    return f"{frame.filename}:{frame.lineno}: {frame.line}"
 
 
 def _files(task: Task) -> Iterator[str]:

@@ -62,6 +62,23 @@ class Python(Evaluator):
             )
         return _named[value]
 
+    @field_validator("function")
+    @classmethod
+    def _takes_evidence(cls, function: Condition) -> Condition:
+        try:
+            inspect.signature(function).bind(None)
+        except TypeError:
+            code = getattr(function, "__code__", None)
+            where = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
+            name = getattr(function, "__name__", "the condition")
+            raise ValueError(
+                f"{where}a condition takes the evidence: `def {name}(evidence)`; it is"
+                f" {name}{inspect.signature(function)}"
+            ) from None
+        except ValueError:  # of a built-in one nothing is known
+            pass
+        return function
+
     @property
     def reads_answer(self) -> bool:
         """As ``answers`` says."""

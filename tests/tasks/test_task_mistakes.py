@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import socket
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 from press_task import QUICK, Press, checked
 
-from webdojo.envs.certification import certify
+from webdojo.envs.certification import certify, overdue
 from webdojo.tasks import Outcome, Task
 from webdojo.tasks.calls import click
-from webdojo.tasks.evaluators import Database, EvaluatedTask
+from webdojo.tasks.evaluators import Database, EvaluatedTask, Python
 from webdojo.tasks.registry import Entry
 
 
@@ -70,7 +71,7 @@ async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
         "unknown action 'clik'",
         ".py:",
         "must yield actions",
-        "yielded None",
+        ": yield None: the oracle yielded None, which is no action; yield a call",
         "reward 0 at click",
     )
     for one, words in zip(found[:-1], told, strict=True):
@@ -173,6 +174,31 @@ class Overreaching(Press):
         return Outcome(float(json.loads("{")), done=True)
 
 
+class Wordy(Press):
+    async def evaluate(self, page, answer):
+        return Outcome("1", True)
+
+
+class Undecided(Press):
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, "no")
+
+
+def blind():
+    return True
+
+
+class Blind(EvaluatedTask):
+    id = "check.press"
+
+    async def start(self, page, seed):
+        self.checks = Python(function=blind)
+        return "Go"
+
+    def oracle(self, view):
+        yield "noop()"
+
+
 class Lavish(Press):
     async def evaluate(self, page, answer):
         return Outcome(2.0, done=True)
@@ -194,7 +220,10 @@ class Unsolved(Press):
         (Overreaching, ("evaluate: ", "test_task_mistakes.py:", "done=True): JSONDecodeError")),
         (Speechless, ("setup must return the goal as a text; it returned None",)),
         (Careless, ("evaluate must return an Outcome; it returned 1.0",)),
-        (Lavish, ("evaluate: reward must lie in 0 … 1; it is 2.0",)),
+        (Lavish, ("evaluate: reward must be a number in 0 … 1; it is 2.0",)),
+        (Wordy, ("evaluate: reward must be a number in 0 … 1; it is '1'",)),
+        (Undecided, ("evaluate: done must be True or False; it is 'no'",)),
+        (Blind, ("test_task_mistakes.py:", "takes the evidence: `def blind(evidence)`")),
         (Unsolved, ("oracle missing; add `def oracle(self, view)`",)),
     ],
 )
@@ -207,3 +236,38 @@ async def test_mistakes_in_a_tasks_code_are_told_with_their_place(
     assert "check.press" in problem
     for words in said:
         assert words in problem
+
+
+class Waiting(Press):
+    async def evaluate(self, page, answer):
+        await asyncio.Event().wait()
+
+
+class WaitingAtFirst(Press):
+    async def setup(self, page, seed):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("task", "method"), [(Waiting, "evaluate"), (WaitingAtFirst, "setup")])
+async def test_code_that_waits_for_ever_is_ended_and_told(
+    task: type[Task], method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overdue, "CODE_S", 0.5)
+    (problem,) = (await checked(task)).problems
+    assert problem.startswith(
+        f"here: check.press: {method} has not returned within 0.5 s; it waits"
+    )
+    assert "test_task_mistakes.py:" in problem
+    assert problem.endswith("await asyncio.Event().wait()")
+
+
+def test_code_that_never_lets_go_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(overdue, "GRACE_S", 0.0)
+    told = ""
+    with overdue.Overdue(Press(), "here: check.press: evaluate", 0.01):
+        while not told:
+            told = capsys.readouterr().err
+    assert told.startswith("here: check.press: evaluate has not returned within 0.01 s; it is at ")
+    assert "and only Ctrl-C ends it" in told

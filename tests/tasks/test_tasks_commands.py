@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,60 @@ def test_a_task_that_fails_ends_in_status_one_and_says_why(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "0 of 1 certified" in done.stdout
     assert "my-shop.add-to-cart fails: doing nothing is rewarded on 100%" in done.stdout
+
+
+HANGS = """
+from pathlib import Path
+
+from webdojo.tasks import Outcome, Task
+
+
+class Idle(Task):
+    id = "hangs.a-fine"
+    caveats = {"oracle": "none is needed"}
+
+    async def setup(self, page, seed):
+        return f"Do {seed}."
+
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+
+
+class Spins(Idle):
+    id = "hangs.b-spins"
+
+    async def evaluate(self, page, answer):
+        Path("spinning").touch()
+        while True:
+            pass
+"""
+
+
+def test_ctrl_c_shows_what_was_finished_even_if_a_task_spins(tmp_path: Path) -> None:
+    (tmp_path / "hangs.py").write_text(HANGS)
+    command = [sys.executable, "-m", "webdojo", "tasks", "check", "hangs.py"]
+    with subprocess.Popen(
+        [*command, "--seeds", "2", "--episodes", "0", "--jobs", "1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        while not (tmp_path / "spinning").exists() and running.poll() is None:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate()
+    assert running.returncode == 130
+    assert "hangs.a-fine" in out
+    assert "hangs.b-spins" not in out
+    assert "Traceback" not in err
+    assert err.endswith("webdojo: interrupted.\n")
+
+
+def test_a_task_that_fails_has_its_other_faults_excused(tmp_path: Path) -> None:
+    (tmp_path / "hangs.py").write_text(HANGS.replace("Outcome(0.0", "Outcome(1.0"))
+    done = run("check", "hangs.a-fine", "--tasks", "hangs.py", "--episodes", "0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "hangs.a-fine fails: doing nothing is rewarded on 100%" in done.stdout
+    assert "hangs.a-fine is excused: what an oracle solves could not be measured" in done.stdout
+    assert "passes although" not in done.stdout
 
 
 def test_new_refuses_to_overwrite_and_bad_names(tmp_path: Path) -> None:

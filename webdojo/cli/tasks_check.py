@@ -58,28 +58,37 @@ def check(
     places = _certificates(entries) if write else {}
     effort = Effort(seeds=seeds, random=episodes)
     passed = 0
-    done = 0
+    finished: dict[str, TaskReport] = {}
     with Progress(Console(stderr=True)) as progress:
         progress.phase("check", total=len(entries), unit="tasks" if len(entries) != 1 else "task")
 
         def note(found: TaskReport) -> None:
-            nonlocal passed, done
-            done += 1
+            nonlocal passed
+            finished[found.id] = found
             passed += not found.problems
-            progress.update(done, certified=passed)
+            progress.update(len(finished), certified=passed)
 
         contexts = jobs or min(MOST_JOBS, 2 * (os.cpu_count() or 1))
-        reports = asyncio.run(certify(entries, effort, contexts, note))
+        try:
+            reports = asyncio.run(certify(entries, effort, contexts, note))
+        except KeyboardInterrupt:
+            progress.end(f"{len(finished)} of {len(entries)} were checked")
+            _show([finished[e.task.id] for e in entries if e.task.id in finished], as_json=json)
+            raise
         progress.end(f"{passed} of {len(entries)} certified")
     for place, suite in places.items():
         _write(place, suite, reports)
-    if json:
+    _show(reports, as_json=json)
+    if passed < len(reports):
+        raise typer.Exit(1)
+
+
+def _show(reports: Sequence[TaskReport], *, as_json: bool) -> None:
+    if as_json:
         typer.echo(json_format.dumps({"tasks": [found.to_json() for found in reports]}, indent=2))
     else:
         _print_table(reports)
-    _print_reasons(reports, to_stderr=json)
-    if passed < len(reports):
-        raise typer.Exit(1)
+    _print_reasons(reports, to_stderr=as_json)
 
 
 def _entries(names: Sequence[str], files: Iterable[Path]) -> list[Entry]:
@@ -168,7 +177,8 @@ def _print_reasons(reports: Iterable[TaskReport], *, to_stderr: bool) -> None:
             said = problem if _verdict(found) == "not measured" else f"fails: {problem}"
             typer.echo(f"{found.id} {said}", err=to_stderr)
         for excuse in found.excuses:
-            typer.echo(f"{found.id} passes although {excuse}", err=to_stderr)
+            said = "is excused:" if found.problems else "passes although"
+            typer.echo(f"{found.id} {said} {excuse}", err=to_stderr)
         for note in found.notes:
             typer.echo(f"{found.id}: note: {note}", err=to_stderr)
 
