@@ -42,18 +42,12 @@ def apply_rules(tree: Node, rules: Iterable[Rule]) -> Node | None:
                 f"pruning rule {name}{_place(error, rule)}: {type(error).__name__}: {error};"
                 " mend the rule, which is given a beautifulsoup4 soup of the page"
             ) from error
-    tops = [tag for tag in soup.children if isinstance(tag, Tag)]
+    tops = _children(soup, sources)
     if not tops:
         return None
-    if len(tops) == 1:
-        return _node(tops[0], sources)
-    return replace(
-        tree,
-        tag="body",
-        actionable=False,
-        bid="",
-        children=tuple(_node(top, sources) for top in tops),
-    )
+    if len(tops) == 1 and isinstance(tops[0], Node):
+        return tops[0]
+    return replace(tree, tag="body", actionable=False, bid="", children=tops)
 
 
 def _place(error: Exception, rule: Rule) -> str:
@@ -78,12 +72,16 @@ def _tag(node: Node, soup: BeautifulSoup, sources: dict[int, tuple[Tag, Node]]) 
     return tag
 
 
-def _node(tag: Tag, sources: dict[int, tuple[Tag, Node]]) -> Node:
-    children = tuple(
+def _children(tag: Tag, sources: dict[int, tuple[Tag, Node]]) -> tuple[Node | str, ...]:
+    return tuple(
         _node(child, sources) if isinstance(child, Tag) else str(child)
         for child in tag.children
         if isinstance(child, Tag | NavigableString)
     )
+
+
+def _node(tag: Tag, sources: dict[int, tuple[Tag, Node]]) -> Node:
+    children = _children(tag, sources)
     given = {
         name: " ".join(value) if isinstance(value, list) else str(value)
         for name, value in tag.attrs.items()
