@@ -86,16 +86,20 @@ class ChatLayout:
 
         Of a page too long for ``max_tokens`` the viewport comes first, and what is left out of it
         is said. Screenshots take half of the room at most, and less where the rest needs it even
-        without the page; the present page's is always there.
+        without the page; the present page's is always there. Earlier steps go next, oldest first.
         """
         shown = self.window_of(shots)
         while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:
             del shown[0]
+        told = min(self.history, len(history))
         while True:
-            ids = self._fitting(tokenizer, observation, history, max_tokens, shown)
-            if len(ids) <= max_tokens or len(shown) < 2:
+            ids = self._fitting(tokenizer, observation, history, max_tokens, shown, told)
+            if len(ids) <= max_tokens or (len(shown) < 2 and not told):
                 return Prompt(ids, tuple(shot.picture.reference for shot in shown))
-            del shown[0]
+            if len(shown) > 1:
+                del shown[0]
+            else:
+                told //= 2
 
     def _fitting(
         self,
@@ -104,12 +108,13 @@ class ChatLayout:
         history: Sequence[str],
         max_tokens: int,
         shown: Sequence[Shot],
+        told: int,
     ) -> list[int]:
         """Prompt tokens with as much of the page as there is room for."""
         images = _image_tokens(shown)
         page = observation.pruned_html if self.vision is None or self.vision.text else ""
         while True:
-            messages = self.messages(observation, page, history, shown)
+            messages = self.messages(observation, page, history, shown, told)
             ids = _encode(tokenizer, messages, shown)
             if len(ids) <= max_tokens or not page:
                 return ids
@@ -122,12 +127,16 @@ class ChatLayout:
         page: str,
         history: Sequence[str],
         shots: Sequence[Shot] = (),
+        told: int | None = None,
     ) -> list[dict[str, Any]]:
         """The conversation as chat templates and endpoints take it, about ``page``.
 
+        It tells of the last ``told`` steps, or of as many as the layout does.
+
         With screenshots the user's message is a list of parts, of which images say nothing else.
         """
-        text = self._user_message(observation, page, history)
+        steps = self.history if told is None else told
+        text = self._user_message(observation, page, history, steps)
         content: str | list[dict[str, str]] = text
         if shots:
             content = []
@@ -196,7 +205,9 @@ class ChatLayout:
             step["memory"] = None if is_lost else said.memory
         return json.dumps(step, ensure_ascii=False)
 
-    def _user_message(self, observation: Observation, page: str, history: Sequence[str]) -> str:
+    def _user_message(
+        self, observation: Observation, page: str, history: Sequence[str], told: int
+    ) -> str:
         parts = [f"Goal: {observation.goal}", f"URL: {observation.url}"]
         if self.vision is None or self.vision.text:
             parts.append(f"Page:\n{page}")
@@ -210,10 +221,9 @@ class ChatLayout:
             parts.append(_list("Your notes", kept[-MAX_NOTES:]))
         if progress := next((s["progress"] for s in reversed(steps) if s.get("progress")), ""):
             parts.append(f"Your progress: {progress}")
-        shown = list(enumerate(steps, 1))[-self.history :] if self.history else []
-        if shown:
-            told = [f"Step {i}: {step['action']} → {step['outcome']}" for i, step in shown]
-            parts.append("Actions so far:\n" + "\n".join(told))
+        if last := list(enumerate(steps, 1))[-told:] if told else []:
+            lines = [f"Step {i}: {step['action']} → {step['outcome']}" for i, step in last]
+            parts.append("Actions so far:\n" + "\n".join(lines))
         if observation.last_action:
             changed = "changed" if observation.page_changed else "not changed"
             parts.append(f"The page has {changed} since the last action.")

@@ -123,6 +123,17 @@ def test_a_prompt_tells_of_the_steps_in_its_history() -> None:
     assert "Step" not in shown(ChatLayout("chat", history=0), history)
 
 
+def test_of_more_steps_than_there_is_room_for_the_last_are_told() -> None:
+    tokenizer, layout = characters(), ChatLayout("chat", history=100)
+    history = [layout.remember(f'click("{i}")', "") for i in range(100)]
+    room = len(layout.prompt(tokenizer, observation(""), [], 99_999).token_ids) + 300
+    ids = layout.prompt(tokenizer, observation("<p>word</p>" * 50), history, room).token_ids
+    assert len(ids) <= room
+    text = read(ids, tokenizer)
+    assert 'Step 100: click("99") → changed' in text
+    assert "Step 1:" not in text
+
+
 def said(memory: str, progress: str = '{"log in": "done"}') -> str:
     return (
         f"Memory: {memory}\nProgress: {progress}\nIntention: to press (it)\n"
