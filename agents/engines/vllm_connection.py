@@ -11,6 +11,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import Pipe
@@ -24,6 +25,8 @@ from webdojo.agents.engines.reply import Reply
 
 STOP_S = 10.0
 """Seconds the process may take to end before it is killed."""
+START_S = 3600.0
+"""Seconds the process may take to load its checkpoint, which it may have to download first."""
 CPU_CACHE_GIB = 1
 """Room for keys and values where there is no GPU."""
 
@@ -32,8 +35,9 @@ class VllmConnection:
     """A process of ``python`` that serves with vLLM as ``settings`` say.
 
     ``threads`` bounds the CPU threads of a forward pass, and ``hang_s`` is how long the process,
-    once it serves, may say nothing while it is waited for; then it is killed. When it dies, whoever
-    waits for an answer gets EngineDeadError with its last words, and so does whoever asks later.
+    once it serves, may say nothing after it was asked, even if nobody waits for the answer any
+    more; then it is killed. When it dies, whoever waits for an answer gets EngineDeadError with its
+    last words, and so does whoever asks later.
     """
 
     def __init__(
@@ -43,8 +47,10 @@ class VllmConnection:
         self._counters = Counters()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        # Guarded by _lock: who waits for what, and why nothing more can be asked.
+        # Guarded by _lock: who waits for what, since when the process has owed a word, and why
+        # nothing more can be asked.
         self._replies: dict[int, Reply[Any]] = {}
+        self._owing_since: float | None = time.monotonic()  # that it is ready
         self._failure = ""
         self._closed = False
         self._started = False
@@ -96,6 +102,8 @@ class VllmConnection:
             if self._closed:
                 raise EngineDeadError("the engine is closed; start a new one")
             self._replies[number] = reply
+            if self._owing_since is None:
+                self._owing_since = time.monotonic()
         self._outbox.put((what, number, *arguments))
         return number, reply
 
@@ -125,19 +133,20 @@ class VllmConnection:
 
     def _read(self) -> None:
         try:
-            silent_s = 0.0
             while True:
-                if not self._connection.poll(1.0):
+                if self._connection.poll(1.0):
+                    self._handle(*self._connection.recv())
                     with self._lock:
-                        waited_for = self._started and self._replies
-                    silent_s = silent_s + 1.0 if waited_for else 0.0
-                    if silent_s >= self._hang_s:
-                        self._process.kill()
-                    continue
-                silent_s = 0.0
-                self._handle(*self._connection.recv())
+                        self._owing_since = time.monotonic() if self._replies else None
+                elif self._silent_s() >= (self._hang_s if self._started else START_S):
+                    self._process.kill()
         except (EOFError, OSError):
             self._bury()
+
+    def _silent_s(self) -> float:
+        """Seconds for which the process has owed a word. It has one for what was cancelled too."""
+        with self._lock:
+            return 0.0 if self._owing_since is None else time.monotonic() - self._owing_since
 
     def _handle(self, kind: str, *rest: Any) -> None:
         if kind == "ready":

@@ -53,7 +53,7 @@ class VllmEngine:
     checkpoint's generation config) and are part of it; ``banned_token_ids`` are never drawn.
     ``context_tokens`` defaults to the model's positions, ``dtype`` to the checkpoint's, and
     ``python`` to ``find_python()``. ``threads`` bounds the CPU threads of a forward pass.
-    ``hang_s`` is how long the process, once it serves, may say nothing while it is waited for.
+    ``hang_s`` is how long the process, once it serves, may say nothing after it was asked.
     ``pictures`` is where a model that sees finds the images of its prompts, of which there are
     ``images`` at most. Their files are read by the process itself: the pipe carries references.
     Tokens that stand for images are never drawn. With ``transfer`` "nccl" the process can also

@@ -170,6 +170,7 @@ class Server:
     def _cancel(self, number: int) -> None:
         if self._drawing.pop(str(number), None) is not None:
             self._engine.abort_request([str(number)])
+        self._connection.send(("counters", tuple(self._counters)))  # a word: it does not hang
 
     def _update(
         self,

@@ -1,0 +1,112 @@
+"""A process that hangs is noticed, whoever waits; one that has nothing to do is let be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from webdojo.agents.engines import vllm_connection
+from webdojo.agents.engines.engine import EngineDeadError, Sampling
+from webdojo.agents.engines.vllm_connection import VllmConnection
+from webdojo.agents.engines.vllm_engine import VllmEngine
+from webdojo.agents.engines.vllm_python import find_python
+from webdojo.tasks.errors import UserError
+
+STANDS_IN_FOR_VLLM = """#!{python}
+import sys, time
+from multiprocessing.connection import Connection
+connection = Connection(int(sys.argv[-1]))
+connection.recv()
+{does}
+time.sleep(1000)
+"""
+ANSWERS_AND_HANGS = """
+connection.send(("ready",))
+for _ in range(3):
+    what, number, *_ = connection.recv()
+    connection.send(("answer", number, 5) if what == "checksum" else ("counters", (0, 0, 0, 0, 0)))
+"""
+
+
+def without_vllm() -> str:
+    try:
+        find_python()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def connected(folder: Path, does: str, hang_s: float) -> VllmConnection:
+    """To a process that is not vLLM's and hangs after it has done some things."""
+    python = folder / "python"
+    python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=does))
+    python.chmod(0o700)
+    return VllmConnection(str(python), {}, 1, hang_s)
+
+
+async def until_dead(connection: VllmConnection) -> None:
+    """Ask for something, and wait no longer for it, until the process is known to be dead."""
+    async with asyncio.timeout(60):
+        while True:
+            connection.cancel(connection.ask("generate", [1])[0])
+            await asyncio.sleep(0.3)
+
+
+async def test_a_hang_is_noticed_though_nobody_waits_for_long(tmp_path: Path) -> None:
+    connection = connected(tmp_path, 'connection.send(("ready",))', hang_s=2.0)
+    with pytest.raises(EngineDeadError, match="ended with status -9"):
+        await until_dead(connection)
+    await connection.close()
+
+
+async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_connection, "START_S", 1.0)
+    connection = connected(tmp_path, "", hang_s=600.0)
+    _, reply = connection.ask("checksum")
+    with pytest.raises(EngineDeadError, match="ended with status -9"):
+        await asyncio.wait_for(reply.future, 60)
+    await connection.close()
+
+
+async def test_one_that_has_answered_may_be_silent_until_it_is_asked(tmp_path: Path) -> None:
+    connection = connected(tmp_path, ANSWERS_AND_HANGS, hang_s=1.0)
+    assert await connection.ask("checksum")[1].future == 5
+    connection.cancel(connection.ask("generate", [1])[0])
+    await asyncio.sleep(3)
+    _, reply = connection.ask("checksum")  # it lives, and hangs now
+    with pytest.raises(EngineDeadError, match="ended with status -9"):
+        await asyncio.wait_for(reply.future, 60)
+    await connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(without_vllm()), reason=without_vllm())
+async def test_a_stopped_vllm_is_noticed_and_an_idle_one_is_let_be(tmp_path: Path) -> None:
+    config = Qwen2Config(
+        vocab_size=64, hidden_size=64, intermediate_size=48, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
+    )  # fmt: skip
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    engine = VllmEngine(tmp_path, slots=2, threads=1, eos_token_ids=(), hang_s=5.0)
+    await engine.generate([5], Sampling(max_tokens=3))
+    cancelled = asyncio.create_task(engine.generate([5], Sampling(max_tokens=60)))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await asyncio.sleep(8)
+    await engine.generate([5], Sampling(max_tokens=3))
+    os.kill(engine.process_id, signal.SIGSTOP)
+    with pytest.raises(EngineDeadError, match="ended with status -9"):
+        async with asyncio.timeout(120):
+            while True:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(engine.generate([5], Sampling(max_tokens=3)), 0.5)
+                await asyncio.sleep(1)
+    await engine.close()
