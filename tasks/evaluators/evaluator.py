@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from webdojo.tasks.evaluators.normalise import shown
 
@@ -47,12 +47,30 @@ class Evidence:
     """The task's own site, if it has one; needed for its state."""
 
 
+class EvaluatorError(ValueError):
+    """An evaluator is built wrongly; ``told`` says what is wrong with which field."""
+
+    def __init__(self, name: str, told: str) -> None:
+        super().__init__(f"{name}: {told}")
+        self.told = told
+
+
 class Evaluator(BaseModel, ABC):
     """Base of all evaluators. A subclass names its ``kind`` and writes ``judge``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
     kind: ClassVar[str]
     """What ``type`` says in a task file."""
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            told = first_problem(error, type(self).model_fields)
+            raise EvaluatorError(type(self).__name__, told) from None
+
+    # Said to pydantic, so that what stands in a file is validated without a call of it.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @abstractmethod
     async def judge(self, evidence: Evidence) -> Verdict:
@@ -191,8 +209,23 @@ def first_problem(error: ValidationError, fields: Iterable[str] = ()) -> str:
         return f"{field}: there is no such field{hint or known}"
     if first["type"] == "missing":
         return f"{field} is missing: add it"
-    message = first["msg"].removeprefix("Value error, ")
+    message = _said_of(first)
     return f"{field}: {message}" if field else message
+
+
+def _said_of(problem: ErrorDetails) -> str:
+    """What is wrong with a value, in the words of task files, and what it is."""
+    kind, given = problem["type"], shown(problem["input"])
+    if kind in ("tuple_type", "list_type"):
+        return f"it must be a list, such as [{given}]; it is {given}"
+    if kind in ("dict_type", "model_type", "model_attributes_type"):
+        return f"it must be a table, {{…}}; it is {given}"
+    if kind in ("too_short", "too_long"):
+        bound = problem["ctx"].get("min_length", problem["ctx"].get("max_length"))
+        most = "at least" if kind == "too_short" else "at most"
+        return f"{most} {bound} must be listed, not {problem['ctx']['actual_length']}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{message}; it is {given}" if message.startswith("Input should") else message
 
 
 def _match(evaluator: Evaluator) -> Match:

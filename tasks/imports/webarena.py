@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.combining import AllOf
-from webdojo.tasks.evaluators.evaluator import Evaluator, first_problem
+from webdojo.tasks.evaluators.evaluator import Evaluator, EvaluatorError, first_problem
 from webdojo.tasks.evaluators.network import Method
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.imports.addresses import web_address
@@ -182,6 +182,8 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
             addresses = tuple(web_address(_placed(url, served)) for url in row.start_urls)
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
+        except EvaluatorError as error:
+            raise UserError(f"{place}: {error.told}") from None
         except UnservedError as error:
             name = str(error)
             known = f", which names {', '.join(served)}" if served else ""

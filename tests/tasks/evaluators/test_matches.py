@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from webdojo.tasks.evaluators import parse_evaluator
+from webdojo.tasks.evaluators import AllOf, Dom, Evaluator, Number, parse_evaluator
 from webdojo.tasks.evaluators.evaluator import KINDS, Evidence, Match
 
 HUGE = "red mug " * 20_000
@@ -548,7 +549,16 @@ def nested(depth: int) -> dict[str, Any]:
             "vale: there is no such field; did you mean 'value'?",
         ),
         ({"type": "text", "value": "a", "qqq": 1}, "there are value, alternatives"),
-        ({"type": "number", "value": "many"}, "value:"),
+        ({"type": "number", "value": "many"}, "valid decimal; it is 'many'"),
+        (
+            {"type": "list", "items": "red"},
+            "items: it must be a list, such as ['red']; it is 'red'",
+        ),
+        (
+            {"type": "request", "url": "/", "headers": "a"},
+            "headers: it must be a table, {…}; it is 'a'",
+        ),
+        ({"type": "all_of", "evaluators": []}, "evaluators: at least 1 must be listed, not 0"),
         (
             {"type": "currency", "value": 1, "currency": "EURO"},
             "no code of ISO 4217; did you mean 'EUR'",
@@ -598,7 +608,7 @@ def nested(depth: int) -> dict[str, Any]:
         ({"type": "request", "url": "/", "headers": {"": "a"}}, "headers"),
         ({"type": "rubric", "facts": [""]}, "facts: fact 0 says nothing"),
         ({"type": "rubric", "facts": ["a"], "reference_answer": " "}, "reference_answer: it says"),
-        ({"type": "rubric", "facts": ["a"] * 101}, "facts: Tuple should have at most 100 items"),
+        ({"type": "rubric", "facts": ["a"] * 101}, "facts: at most 100 must be listed, not 101"),
         ({"type": "exact", "value": " "}, "value: must hold something that can be read"),
         (
             {"type": "contains", "value": "red", "but_not": ["blue", "red"]},
@@ -628,6 +638,38 @@ def test_mistakes_name_the_field(data: Any, said: str) -> None:
     with pytest.raises(ValueError) as raised:
         parse_evaluator(data)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (
+            lambda: Dom(selectr="h1"),  # type: ignore[call-arg]
+            "Dom: selectr: there is no such field; did you mean 'selector'?",
+        ),
+        (
+            lambda: Dom(selector="h1", txt="a"),  # type: ignore[call-arg]
+            "Dom: txt: there is no such field; did you mean 'text'?",
+        ),
+        (
+            lambda: AllOf(evaluators=()),
+            "AllOf: evaluators: at least 1 must be listed, not 0",
+        ),
+        (
+            lambda: AllOf(evaluators=(Dom(selector="a["),)),
+            "Dom: selector: 'a[' is no CSS selector: Malformed attribute selector at position 1"
+            " line 1: a[ ^",
+        ),
+        (
+            lambda: Number(value="many"),
+            "Number: value: Input should be a valid decimal; it is 'many'",
+        ),
+    ],
+)
+def test_mistakes_in_python_are_one_sentence(build: Callable[[], Evaluator], said: str) -> None:
+    with pytest.raises(ValueError) as raised:
+        build()
+    assert str(raised.value) == said
 
 
 def test_every_kind_has_a_name_and_a_description() -> None:
