@@ -124,9 +124,8 @@ def _read(file: Path) -> bytes:
 
 
 def _execute(file: Path, source: bytes) -> ModuleType:
-    name = (
-        f"webdojo_tasks_{sha256(str(file).encode()).hexdigest()[:8]}_{file.stem.replace('-', '_')}"
-    )
+    digest = sha256(str(file).encode()).hexdigest()[:8]
+    name = f"{registry.FILE_MODULE}{digest}_{file.stem.replace('-', '_')}"
     spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
     assert spec is not None
     module = importlib.util.module_from_spec(spec)

@@ -13,9 +13,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import TypeVar
 
 from webdojo.tasks.errors import UserError
@@ -24,6 +26,8 @@ from webdojo.tasks.task import ID, ID_RULE, Task
 
 TaskClass = TypeVar("TaskClass", bound=type[Task])
 
+FILE_MODULE = "webdojo_tasks_"
+"""How the names of modules begin that are made of users' files."""
 ENTRY_POINT_GROUP = "webdojo.tasks"
 BUILT_IN = {
     "miniwob": "webdojo.tasks.miniwob.suite",
@@ -56,14 +60,17 @@ def register(task: TaskClass, source: str | None = None) -> TaskClass:
     place = source or _place(task)
     problem = _problem(task)
     if problem:
-        raise UserError(f"{place.removesuffix(f', class {task.__name__}')}: {problem}")
+        name = getattr(task, "__name__", "")
+        raise UserError(f"{place.removesuffix(f', class {name}')}: {problem}")
     known = _entries.get(task.id)
     suite = task.id.split(".", 1)[0]
     if known is None and suite in BUILT_IN and not _is_built_in(task):
         raise UserError(
             f"{place}: id {task.id!r}: suite {suite!r} is WebDojo's own; choose another"
         )
-    if known is not None and known.task is not task:
+    if known is not None and _is_source_of(known.task, task):
+        return task  # the package's own file was given, which may have changed since
+    if known is not None and known.task is not task and not _is_source_of(task, known.task):
         raise UserError(
             f"{place}: id {task.id!r} is taken by {known.source}; give one of them another id"
         )
@@ -173,14 +180,48 @@ def _load_packages() -> None:
         try:
             offered = point.load()
             found = offered() if _is_function(offered) else offered
-            tasks = list(found) if not inspect.ismodule(found) else classes_of(found.__name__)
+            tasks = classes_of(found.__name__) if inspect.ismodule(found) else _listed(found)
         except Exception as error:
+            where = _line_of(error, point.module.split(".", 1)[0])
             raise UserError(
-                f"{source} cannot be loaded: {type(error).__name__}: {error};"
+                f"{source} cannot be loaded: {where}{type(error).__name__}: {error};"
                 f" mend or uninstall {package}"
             ) from error
         for task in tasks:
+            if not (inspect.isclass(task) and issubclass(task, Task)):
+                raise UserError(
+                    f"{source} must give a list of task classes; it gives {found!r}:"
+                    f" mend or uninstall {package}"
+                )
             register(task, source=source)
+
+
+def _listed(found: object) -> list[object]:
+    """What a list holds; of anything else itself, which is no task class."""
+    several = isinstance(found, Iterable) and not isinstance(found, str | type)
+    return list(found) if several else [None]  # type: ignore[call-overload]
+
+
+def _line_of(error: Exception, package: str) -> str:
+    """The last line of a package on the way to an error: ``path, line 3: ``."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: "
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if package in PurePath(frame.filename).with_suffix("").parts
+    ]
+    return f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
+
+
+def _is_source_of(own: type[Task], installed: type[Task]) -> bool:
+    """Whether a class of a user's file is the same as an installed package's, in its source."""
+    if own.__name__ != installed.__name__ or not own.__module__.startswith(FILE_MODULE):
+        return False
+    path = PurePath(getattr(sys.modules.get(own.__module__), "__file__", None) or "")
+    parts = [part for part in path.with_suffix("").parts if part != "__init__"]
+    wanted = installed.__module__.split(".")
+    return parts[-len(wanted) :] == wanted
 
 
 def classes_of(module_name: str) -> list[type[Task]]:

@@ -75,6 +75,77 @@ def test_tasks_of_an_installed_package_are_found(tmp_path: Path) -> None:
     assert "mend or uninstall shop-tasks" in done.stderr
 
 
+def installed(tmp_path: Path, value: str, text: str) -> Path:
+    """An installed package whose entry point is ``value``."""
+    folder = tmp_path / "shop_tasks-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-tasks\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(f"[webdojo.tasks]\nmy-shop = {value}\n")
+    (tmp_path / "shop_tasks").mkdir()
+    file = tmp_path / "shop_tasks" / "__init__.py"
+    file.write_text(text)
+    return file
+
+
+OFFERS = """
+from webdojo.tasks import Outcome, Task
+
+class Buy(Task):
+    id = "my-shop.buy"
+    async def setup(self, page, seed):
+        return "Buy."
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+
+def instances():
+    return [Buy()]
+
+def texts():
+    return ["my-shop.buy"]
+
+def text():
+    return "my-shop.buy"
+
+def nothing():
+    return None
+"""
+
+
+@pytest.mark.parametrize("function", ["instances", "texts", "text", "nothing"])
+def test_a_package_gives_task_classes(tmp_path: Path, function: str) -> None:
+    installed(tmp_path, f"shop_tasks:{function}", OFFERS)
+    done = run("list", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "must give a list of task classes; it gives " in done.stderr
+    assert "mend or uninstall shop-tasks" in done.stderr
+
+
+@pytest.mark.parametrize(("text", "line"), [("\n\nNUMBER = 1 / 0\n", 3), ("import os\nclass\n", 2)])
+def test_what_a_package_raises_is_told_with_its_line(tmp_path: Path, text: str, line: int) -> None:
+    file = installed(tmp_path, "shop_tasks", text)
+    done = run("list", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert f"cannot be loaded: {file}, line {line}: " in done.stderr
+
+
+def test_the_source_of_an_installed_package_is_checked_as_it_is(tmp_path: Path) -> None:
+    installed(tmp_path, "shop_tasks", OFFERS)
+    source = tmp_path / "source" / "shop_tasks"
+    source.mkdir(parents=True)
+    file = source / "__init__.py"
+    file.write_text(OFFERS + "\n\nBuy.horizon = 7\n")
+    arguments = ("show", "my-shop.buy", "--json", "--tasks", str(file))
+    done = run(*arguments, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert (facts["horizon"], facts["source"]) == (7, f"{file}, class Buy")
+    other = tmp_path / "other.py"
+    other.write_text(OFFERS)
+    done = run("list", "--tasks", str(other), cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "is taken by" in done.stderr
+
+
 @pytest.mark.slow
 def test_each_suite_of_a_folder_has_its_certificate(tmp_path: Path) -> None:
     for suite in ("my-shop", "my-bank"):
