@@ -229,6 +229,10 @@ async def test_weights_are_swapped_while_a_response_is_drawn(engine: AnyEngine) 
         rest = new(input_ids=ids[:, split:-1], past_key_values=cache).logits[0]
     logits = torch.cat([first, rest])[len(prompt) - 1 :]
     assert gap(completion.logprobs, of_response(logits, completion.token_ids)) < 1e-3
+    # Prompts that go on from there are read anew.
+    prompt += completion.token_ids[:100]
+    fresh = await engine.generate(prompt, Sampling(1.0, 20, seed=4))
+    assert gap(fresh.logprobs, teacher_forced(new, prompt, fresh.token_ids)) < 1e-3
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
@@ -392,11 +396,17 @@ async def test_more_requests_than_places_wait_their_turn_and_a_cancelled_one_fre
     assert [len(completion.token_ids) for completion in others] == [390] * len(others)
 
 
-async def test_a_time_out_frees_its_place(engine: AnyEngine) -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await engine.generate([5], Sampling(max_tokens=390))
+async def test_time_outs_free_their_places(engine: AnyEngine) -> None:
+    async def cut_short(number: int) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await engine.generate([5 + number], Sampling(max_tokens=390))
+
+    before = engine.counters.drawn_tokens
+    await asyncio.gather(*map(cut_short, range(SLOTS)))
     assert len((await engine.generate([5], Sampling(max_tokens=3))).token_ids) == 3
+    # They were not drawn to their ends to make room.
+    assert engine.counters.drawn_tokens - before < SLOTS * 390
 
 
 async def test_context_limits(engine: AnyEngine) -> None:

@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from webdojo.agents.architecture import placeholder_ids
 from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.agents.engines import looking
 from webdojo.agents.engines.engine import Completion, ContextOverflowError, Sampling
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine
@@ -244,3 +245,25 @@ async def test_weights_are_swapped_while_a_response_to_images_is_drawn(
             past_key_values=cache,
         ).logits[0]  # fmt: skip
     assert gap(completion, torch.cat([first, rest])[len(asked.ids) - 1 :]) < 1e-3
+
+
+async def test_what_was_seen_longest_ago_is_forgotten_and_seen_again(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [Asked(pictures, seeds) for seeds in ([0], [1], [0], [2, 0], [1, 2])]
+    tokens = asked[0].shown[0].tokens
+    monkeypatch.setattr(looking, "KEPT_IMAGE_TOKENS", 2 * tokens - 1)
+    # No kept prefixes: what is drawn shows what was seen for this prompt.
+    engine = TransformersEngine(
+        tiny_model(), pictures=pictures, slots=2, kept=0, threads=1, eos_token_ids=()
+    )
+    looks = []
+    for each in asked:
+        drawn = await each.answered(engine, Sampling(1.0, 8, seed=1))
+        assert gap(drawn, each.logits(tiny_model(), drawn.token_ids)) < 1e-3
+        seen = engine._decoder._looking
+        assert seen is not None
+        looks.append(seen.looks)
+        assert len(seen._seen) == 1
+    await engine.close()
+    assert looks == [1, 2, 3, 4, 6]
