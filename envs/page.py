@@ -36,7 +36,6 @@ STYLED = ("LayoutCount", "RecalcStyleCount")
 FRAME_MS = 17
 """Page time in which a page has noticed where the mouse is: one frame."""
 PLAYWRIGHT_KNOWS = (
-    "Page.downloadWillBegin",
     "Page.frameDetached",
     "Page.frameNavigated",
     "Page.navigatedWithinDocument",

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 NO_CONTENT = (204, 205)
 """Statuses of answers that leave the page as it is."""
+NAVIGATION = ("networkId", "redirectedRequestId")
+"""What is known of the request for a document, if it is no download: or it leads on from one."""
 HERE = ("file:", "data:", "blob:")
 """What these hold is there at once, whatever Chromium says of images."""
 
@@ -35,6 +37,7 @@ class Requests:
         cdp.on("Network.responseReceived", self._was_answered)
         cdp.on("Network.loadingFinished", self._ended)
         cdp.on("Network.loadingFailed", self._ended)
+        cdp.on("Page.downloadWillBegin", lambda _: tabs.download_begins())
         cdp.on(
             "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
         )
@@ -79,6 +82,8 @@ class Requests:
         tabs = self._tabs
         try:
             if tabs.origins.allows(url):
+                if navigates and event.keys().isdisjoint(NAVIGATION):
+                    tabs.expect_download()
                 await self._cdp.send("Fetch.continueRequest", request)
                 return
             tabs.refused.append(url)

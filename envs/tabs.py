@@ -67,9 +67,13 @@ class Tabs:
         self._gate: Gate | None = None
         self._folder: Path | None = None
         self._expected = 0
-        """Downloads that Chromium has still to tell of."""
+        """Downloads that are known of and have still to be taken."""
+        self._foretold = 0
+        """Those of them that Chromium has still to tell of."""
         self._begun = asyncio.Event()
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._arriving: list[asyncio.Task[str]] = []
+        self._told = 0
+        """Files that the agent has been told of."""
         self._on_lost = on_lost
         self._notices: list[str] = []
         self._coming: dict[Session, _Coming] = {}
@@ -237,30 +241,40 @@ class Tabs:
         return self._folder
 
     def expect_download(self) -> None:
-        """An address that was to be opened is a download: the next observation waits for it."""
+        """A download has been asked for: the next observation waits for it."""
         self._expected += 1
+        self._foretold += 1
         self._begun.clear()
+
+    def download_begins(self) -> None:
+        """Chromium tells of a download, asked for or made by the page itself."""
+        if not self._foretold:
+            self.expect_download()
+        self._foretold -= 1
 
     def download(self, download: Download) -> None:
         """Take what the page gives into the episode's folder."""
         self._expected = max(0, self._expected - 1)
         if not self._expected:
             self._begun.set()
-        task = asyncio.create_task(self._keep(download))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        self._arriving.append(asyncio.create_task(self._keep(download)))
 
     async def downloaded(self) -> None:
-        """Wait for downloads under way."""
+        """Wait for downloads under way, and tell of them by name: which was first is chance."""
         if self._expected:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DOWNLOAD_BEGIN_S):
                     await self._begun.wait()
-            self._expected = 0
+            self._expected = self._foretold = 0
+        notices = []
         while self._arriving:
-            await asyncio.wait(self._arriving)
+            notices.append(await self._arriving.pop(0))
+        if notices:
+            self._notices += sorted(notices)
+            self.downloads[self._told :] = sorted(self.downloads[self._told :])
+            self._told = len(self.downloads)
 
-    async def _keep(self, download: Download) -> None:
+    async def _keep(self, download: Download) -> str:
         from playwright.async_api import Error
 
         name = Path(download.suggested_filename).name or "download"
@@ -274,11 +288,10 @@ class Tabs:
                 await download.save_as(place)
         except (Error, TimeoutError):
             self.downloads.remove(place)
-            self.say(f"the download {name!r} failed")
             with suppress(Error):
                 await download.cancel()
-            return
-        self.say(f"the page gave the file {place.name!r} of {place.stat().st_size} bytes")
+            return f"the download {name!r} failed"
+        return f"the page gave the file {place.name!r} of {place.stat().st_size} bytes"
 
     def _lets_out(self, host: str, port: int) -> bool:
         near = is_near(host) or self._chromium.options.network == "open"
