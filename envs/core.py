@@ -204,16 +204,23 @@ class WebEnv:
         if tabs is not None:
             reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
             self._reuses += 1
-            if reusable and tabs.alive() and self._reuses < MAX_REUSES:
-                if self._cut_short:
-                    await tabs.active.leave(self._begun_url)
-                await tabs.active.restart(seed)
+            reusable = reusable and tabs.alive() and self._reuses < MAX_REUSES
+            if reusable and await self._begins_again(tabs, seed):
                 return tabs
             await self.close()
         self._lost, self._reuses = "", 0
         origins = Origins(task.allowed_origins)
         self._tabs = await Tabs.open(self._chromium, task.viewport, seed, origins, self._lose)
         return self._tabs
+
+    async def _begins_again(self, tabs: Tabs, seed: int) -> bool:
+        """Begin another episode on the same page, unless the last one has stored anything there."""
+        if self._cut_short:
+            if await tabs.keep_anything():  # before the page left can be there anew and read it
+                return False
+            await tabs.active.leave(self._begun_url)
+        kept, _ = await asyncio.gather(tabs.keep_anything(), tabs.active.restart(seed))
+        return not kept
 
     async def _step(self, task: Task, text: str) -> Step:
         tabs = self.tabs
