@@ -18,7 +18,7 @@ _NEGATION = re.compile(
     r"|n't\b|\b(?:ai|is|are|was|were|do|does|did|has|have|had|ca|wo|would|could|should|must)nt\b"
     r"|\bno\b(?!\s*[,.])"  # but "No, it is 5" and "No. 5"
     r"|(?:\b(?:is|are|was|were|be) |[(\[,:…-]\W*)(?:wrong|incorrect|false|untrue|mistaken)\b"
-    r"|\b(?:wrong|incorrect|false|untrue|mistaken)\s*:"
+    r"|\b(?:wrong|incorrect|false|untrue|mistaken)(?:\s*:|\s+-\s)"
 )
 _CONDITION = re.compile(
     r"\b(?:might|could|would|should|maybe|perhaps|possibly|probably|presumably|supposedly"
@@ -54,7 +54,7 @@ _LIMIT_BEFORE = re.compile(
     rf"|week(?:end)? of|month of|eve of){_BETWEEN}[\s\"'(:$*]*$"
 )
 _LIMIT_AFTER = re.compile(
-    r"^\W*(?:minus|less|fewer|times (?:as|more|the|that))\b"
+    r"^\W*(?:minus|less|fewer|times (?:as|more|the|that))\b|^-\W*$"
     r"|^\W*(?:\w+\W+){0,2}?(?:and (?:up|over|above|beyond|counting|later|earlier|before|after"
     r"|a (?:half|quarter|third))\b|upwards?\b|onwards?\b|(?:min|max)imum\b|max\b|ish\b"
     r"|squared\b|cubed\b|doubled\b|halved\b)"
@@ -127,8 +127,12 @@ def claims_no_quantity(before: str, after: str) -> str:
 
 
 def signed_away(before: str, after: str) -> str:
-    """Why a text is not what is meant, by the signs around it: ``¬``, ``!``, ``~~``, ``∨``."""
-    struck = "~~" if "~~" in before else _calculation(before, after.replace("=", " "))
+    """Why a text is not what is meant, by the signs around it: ``¬``, ``!``, ``~~``, ``∨``.
+
+    What adds, equates, or leads to it (``Home > Mugs``) takes nothing back.
+    """
+    before, after = (re.sub(r"(?<!!)=|\+|(?<= )>(?= )", " ", part) for part in (before, after))
+    struck = "~~" if "~~" in before else _calculation(before, after)
     return f"the sign {struck!r} stands beside it" if struck else ""
 
 

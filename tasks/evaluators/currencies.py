@@ -33,7 +33,7 @@ _WRITTEN = {
     "EUR": "€ euro euros",
     "GBP": "£ pound pounds sterling quid",
     "JPY": "¥ 円 yen",
-    "CNY": "元 yuan renminbi rmb",
+    "CNY": "元 ¥ yuan renminbi rmb",
     "INR": "₹ rupee rupees rs",
     "KRW": "₩ 원 won",
     "ILS": "₪ shekel shekels",

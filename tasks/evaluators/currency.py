@@ -32,8 +32,10 @@ _ELSEWHERE = (
     r"(?:canadian|australian|aussie|new zealand|kiwi|hong kong|singapore(?:an)?|taiwan(?:ese)?"
     r"|jamaican|bahamian|barbadian|bermudian|belize|namibian|liberian|fijian|guyanese|zimbabwean"
     r"|trinidad(?:ian)?|egyptian|lebanese|syrian|sudanese|pakistani|nepalese|sri lankan|mauritian"
-    r"|canada|australia|singapore|jamaica)"
+    r"|canada|australia|singapore|jamaica|cdn|aus|nz|hk)"
 )
+_SIGNED_CODE = re.compile(rf"(?<!\w)(?:{'|'.join(CODES)})(?=[$€£¥₹₩]\s?[-+.\d])")
+"""``USD$``, which is no sign of its own."""
 _OF_ELSEWHERE = re.compile(
     r"(?<![^\W\d_])(?<![^\W\d_]\.)(?!(?:in|of|us|u\.s\.|american|british|swiss|indian)\s)"
     rf"[^\W\d_][\w.]{{0,40}}\s+{_SHARED}\b|(?:\d|\b{_SHARED})[\s(,]*(?:in )?{_ELSEWHERE}\b",
@@ -99,7 +101,7 @@ class Currency(Match):
         """No sum, several, another one, or another currency."""
         if reason := unreadable(found):
             return reason
-        text = signed(visible(str(found)))
+        text = _SIGNED_CODE.sub(r"\g<0> ", signed(visible(str(found))))
         return self._other_currency(text) or self._other_amount(text)
 
     def _other_currency(self, text: str) -> str:

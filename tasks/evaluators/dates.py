@@ -41,10 +41,12 @@ _ORDERS: dict[Order, re.Pattern[str]] = {
     "day-first": re.compile(
         r"\bd{1,2}[\W_]m{1,2}\b|\bdd?mm?yy|\bday[- ](?:first|month)\b"
         r"|\b(?:europe(?:an)?|british|uk) (?:date|format|notation|order|style)"
+        r"|\((?:in )?(?:europe(?:an)?|british|uk|eu)\b"
     ),
     "month-first": re.compile(
         r"\bm{1,2}[\W_]d{1,2}\b|\bmm?dd?yy|\bmonth[- ](?:first|day)\b"
         r"|\b(?:america(?:n)?|us|u\.s\.) (?:date|format|notation|order|style)"
+        r"|\((?:in )?(?:american|us)\b"
     ),
 }
 """Words that say how a day in figures is meant."""
@@ -66,7 +68,10 @@ _ANOTHER = re.compile(
 )
 """Words that name a day in part; "the first order" does not."""
 _UNTIL = re.compile(r"\b(?:by|through|thru|following|preceding)(?: the| \w+day,?)*\s*$")
-_SPAN = re.compile(r"^\W*(?:to|through|thru|until|till|plus|minus)\b")
+_SPAN = re.compile(
+    r"^\W*(?:to|through|thru|until|till|plus|minus|add)\b"
+    r"|^\W*(?:\w+\W+){1,2}?(?:days?|weeks?|months?|years?) (?:later|earlier|after|before|on|ago)\b"
+)
 
 
 class Date(Match):

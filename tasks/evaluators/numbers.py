@@ -16,9 +16,9 @@ TOKEN = re.compile(r"(?:(?<!\w)[-+])?(?:(?<![\w.,])[.,])?\d(?:[\d,.' ]*\d)?")
 """Anything that is written like a number, however badly."""
 _ENGLISH = re.compile(r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)")
 MAGNITUDE = re.compile(
-    r"\b(?:tens|hundreds?|thousands?|millions?|billions?|trillions?|dozens?|lakhs?|crores?|grand)\b"
+    r"\b(?:tens|hundreds?|thousands?|millions?|billions?|trillions?|doz(?:ens?)?|lakhs?|crores?|grand)\b"
     r"|(?:(?<=\d)|\b)(?:bn|mio|mn|mil|mrd|tn|trn|thou)\b|(?<=\d)[kmbt]\b|(?<=\d )[kb]\b"
-    r"|(?-i:(?<=\d)MM\b|(?<=\d )(?:MM?|T)\b(?![-&']))",
+    r"|(?-i:(?<=\d)MM\b|(?<=\d )(?:MM?|T)\b(?![-&'])|(?<=\d \()(?:[KMBT]|MM)\))",
     re.IGNORECASE,
 )
 """Words that make a number another one; ``5 m`` and ``5 mm`` are lengths."""
