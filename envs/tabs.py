@@ -18,6 +18,7 @@ from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.gate import Gate
 from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import main_world_script
+from webdojo.envs.storage import Storage
 from webdojo.tasks.network import is_near
 from webdojo.tasks.sites.server import DOMAIN, site_server
 
@@ -64,6 +65,7 @@ class Tabs:
         """Name by which the two in-page scripts find each other; no page can guess it."""
         self._chromium = chromium
         self._viewport = viewport
+        self._storage = Storage()
         self._gate: Gate | None = None
         self._folder: Path | None = None
         self._expected = 0
@@ -178,6 +180,10 @@ class Tabs:
             await self.ready()
             if not self.alive():
                 raise
+
+    async def keep_anything(self) -> bool:
+        """Whether the pages have stored what the next episode would find."""
+        return await self._storage.holds_anything(self.active.frame_id)
 
     def alive(self) -> bool:
         """Whether the browser and at least one tab are still there."""
@@ -316,15 +322,17 @@ class Tabs:
 
     def _hold(self, session: Session) -> None:
         driven = DrivenPage(session, self)
-        self._coming[session] = _Coming(driven, asyncio.create_task(self._take_over(driven)))
+        self._coming[session] = _Coming(
+            driven, asyncio.create_task(self._take_over(session, driven))
+        )
 
-    async def _take_over(self, driven: DrivenPage) -> None:
+    async def _take_over(self, session: Session, driven: DrivenPage) -> None:
         if not self.pages:
-            await driven.hold()
+            await asyncio.gather(self._storage.watch(session), driven.hold())
             return
         # A popup may share its opener's process and clock: two must not set it at once.
         async with self.active.clock.standing():
-            await driven.hold()
+            await asyncio.gather(self._storage.watch(session), driven.hold())
 
     async def _appear(self, page: Page) -> None:
         from playwright.async_api import Error
