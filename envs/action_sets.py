@@ -9,6 +9,7 @@ from typing import Any
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
 from webdojo.envs.actions import ACTIONS, ActionSpec
+from webdojo.envs.spec import Coordinates
 from webdojo.tasks.errors import UserError
 
 SUBSETS: dict[str, tuple[str, ...]] = {
@@ -53,19 +54,29 @@ def action_set(names: Iterable[str]) -> frozenset[str]:
     return frozenset(chosen)
 
 
-def prompt_text(names: Iterable[str] | None = None) -> str:
-    """What a prompt says of the vocabulary: a line and an example a verb."""
-    return "\n".join(f"{spec.describe()} Example: {spec.example}" for spec in _specs(names))
+def prompt_text(names: Iterable[str] | None = None, coordinates: Coordinates = "pixels") -> str:
+    """What a prompt says of the vocabulary: a line and an example a verb.
+
+    ``coordinates`` is what places count, as ``EnvSpec`` has it.
+    """
+    return "\n".join(
+        f"{spec.describe(coordinates)} Example: {spec.example}" for spec in _specs(names)
+    )
 
 
-def tool_schemas(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """The vocabulary as tools with JSON schemas, as chat endpoints take them."""
+def tool_schemas(
+    names: Iterable[str] | None = None, coordinates: Coordinates = "pixels"
+) -> list[dict[str, Any]]:
+    """The vocabulary as tools with JSON schemas, as chat endpoints take them.
+
+    ``coordinates`` is what places count, as ``EnvSpec`` has it.
+    """
     return [
         {
             "type": "function",
             "function": {
                 "name": spec.name,
-                "description": spec.doc,
+                "description": spec.told(coordinates),
                 "parameters": _parameters(spec),
             },
         }

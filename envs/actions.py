@@ -21,6 +21,10 @@ MAX_TEXT = 20_000
 MAX_DEPTH = 50
 """Brackets within brackets that an action may hold."""
 MAX_NUMBER = 1e6
+COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
+"""Arguments that are places in the viewport."""
+UNITS = {"pixels": "in pixels", "thousandths": "in thousandths of its width and height"}
+"""What they may count."""
 
 
 class ActionError(Exception):
@@ -39,10 +43,16 @@ class ActionSpec:
     perform: Callable[..., Awaitable[None]] | None
     """None for verbs that end in the environment rather than the page."""
 
-    def describe(self) -> str:
-        """One line for a prompt: the call and what it does."""
+    def describe(self, coordinates: str = "pixels") -> str:
+        """One line for a prompt: the call and what it does; places count ``coordinates``."""
         parameters = map(self._parameter, self.signature.parameters.values())
-        return f"{self.name}({', '.join(parameters)}): {self.doc}"
+        return f"{self.name}({', '.join(parameters)}): {self.told(coordinates)}"
+
+    def told(self, coordinates: str = "pixels") -> str:
+        """What it does, with what its places count: ``pixels`` or ``thousandths``."""
+        if COORDINATES.isdisjoint(self.signature.parameters):
+            return self.doc
+        return f"{self.doc.removesuffix('.')}, {UNITS[coordinates]}."
 
     def _parameter(self, parameter: inspect.Parameter) -> str:
         wanted = self.types[parameter.name]

@@ -38,6 +38,15 @@ def within(
     return f"{kept}\n{note.format(len(shown) - len(kept))}"[:max_characters]
 
 
+def beginning(document: str, max_characters: int | None) -> str:
+    """As much of a document as fits into ``max_characters``, with a line that tells what is cut."""
+    if max_characters is None or len(document) <= max_characters:
+        return document
+    note = "\n… cut: {} more characters; pruned_html begins with what is in view"
+    kept = document[: max(0, max_characters - len(note) - 10)]
+    return f"{kept}{note.format(len(document) - len(kept))}".lstrip()[:max_characters]
+
+
 def in_view(node: Node, viewport: tuple[int, int]) -> Node | None:
     """The tree of what lies in the viewport at least in part; None if nothing does."""
     kept: tuple[Node | str, ...] = ()

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from webdojo.envs.actions import ACTIONS, Action, ActionError, parse_action
+from webdojo.envs.actions import ACTIONS, COORDINATES, Action, ActionError, parse_action
 from webdojo.envs.axtree import to_axtree
 from webdojo.envs.browser import BrowserDiedError, Chromium
-from webdojo.envs.budget import within
+from webdojo.envs.budget import beginning, within
 from webdojo.envs.marks import draw_marks
 from webdojo.envs.observation import Observation
 from webdojo.envs.origins import Origins
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-COORDINATES = frozenset({"x", "y", "from_x", "from_y", "to_x", "to_y"})
-"""Arguments that are places in the viewport."""
 SETTLE_STEP_MS = 250
 """Page time between two looks at a page that is not at rest."""
 MAX_REUSES = 50
@@ -336,7 +334,7 @@ class WebEnv:
             mode: self._text(mode, tree, snapshot) for mode in self.spec.modes if mode != "html"
         }
         if "html" in self.spec.modes:
-            texts["html"] = await page.html()
+            texts["html"] = beginning(await page.html(), self.spec.max_characters)
         last = self._last
         changed = (
             last is None

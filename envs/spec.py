@@ -37,7 +37,7 @@ class EnvSpec:
     coordinates: Coordinates = "pixels"
     """What x and y of mouse actions count: CSS pixels, or thousandths of the viewport's size."""
     max_characters: int | None = None
-    """Bound on each text form of the page but ``html``; None shows the whole page."""
+    """Bound on each text form of the page; None shows the whole page."""
     rules: tuple[Rule, ...] = ()
     """Pruning rules of one's own, for ``pruned_html`` and its differences."""
     settle_ms: int = 500

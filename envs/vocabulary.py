@@ -201,21 +201,21 @@ async def tab_focus(page: DrivenPage, index: int) -> None:
 
 @action("mouse_move(100, 50)")
 async def mouse_move(page: DrivenPage, x: float, y: float) -> None:
-    """Move the mouse to a point of the viewport, in pixels."""
+    """Move the mouse to a point of the viewport."""
     _inside(page, x, y)
     await page.input.move(x, y)
 
 
 @action("mouse_click(100, 50)")
 async def mouse_click(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
-    """Click at a point of the viewport, in pixels."""
+    """Click at a point of the viewport."""
     _inside(page, x, y)
     await _click_at(page, x, y, button, 1)
 
 
 @action("mouse_dblclick(100, 50)")
 async def mouse_dblclick(page: DrivenPage, x: float, y: float, button: Button = "left") -> None:
-    """Double-click at a point of the viewport, in pixels."""
+    """Double-click at a point of the viewport."""
     _inside(page, x, y)
     await _click_at(page, x, y, button, 1)
     await _click_at(page, x, y, button, 2)

@@ -22,8 +22,7 @@ from webdojo.agents.layouts.layout import HISTORY, Prompt, Shot, Vision
 from webdojo.agents.layouts.prompt_files import STYLES, read_prompt
 from webdojo.agents.layouts.response import read
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
-from webdojo.envs.actions import ACTIONS, parse_action
-from webdojo.envs.core import COORDINATES
+from webdojo.envs.actions import ACTIONS, COORDINATES, parse_action
 from webdojo.envs.observation import Observation
 from webdojo.envs.pruning import prune_html
 from webdojo.tasks.calls import call
@@ -42,7 +41,10 @@ CUT = "\n… the rest of the page is cut …"
 @lru_cache(maxsize=8)
 def system_prompt(layout: str = "chat", vision: Vision | None = None) -> str:
     """What the model is told once; UserError if its file has gone or is malformed."""
-    actions = "\n".join(f"- {spec.describe()} Example: {spec.example}" for spec in ACTIONS.values())
+    counted = "pixels" if vision is None else "thousandths"
+    actions = "\n".join(
+        f"- {spec.describe(counted)} Example: {spec.example}" for spec in ACTIONS.values()
+    )
     shown = {
         "see-text": vision is None or vision.text,
         "see-screenshots": vision is not None,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from webdojo.envs.action_sets import action_set
 from webdojo.envs.screenshots import ScreenshotSpec
-from webdojo.envs.spec import EnvSpec
+from webdojo.envs.spec import FEWEST, EnvSpec
 
 MAX_REQUEST = 1 << 20
 """Bytes of the longest request that is read."""
@@ -62,7 +62,7 @@ class EpisodeRequest(BaseModel):
     marks: bool = False
     actions: tuple[Annotated[str, Field(max_length=40)], ...] | None = Field(None, max_length=100)
     coordinates: Literal["pixels", "thousandths"] = "pixels"
-    max_characters: int | None = Field(None, ge=1)
+    max_characters: int | None = Field(None, ge=FEWEST)
     settle_ms: int = Field(500, ge=0, le=60_000)
     settle_cap_ms: int = Field(2000, ge=0, le=60_000)
     step_timeout_s: float = Field(15.0, gt=0, allow_inf_nan=False)

@@ -177,3 +177,15 @@ def test_tool_schemas_describe_the_arguments() -> None:
         "additionalProperties": False,
     }
     assert [tool["function"]["name"] for tool in tool_schemas(["chat"])] == ["send_msg_to_user"]
+
+
+def test_what_places_count_is_told_as_the_environment_has_it() -> None:
+    moved = "Move the mouse to a point of the viewport, in {}."
+    thousandths = "thousandths of its width and height"
+    assert moved.format("pixels") in prompt_text(["mouse_move"])
+    assert moved.format(thousandths) in prompt_text(["mouse_move"], "thousandths")
+    (tool,) = tool_schemas(["mouse_move"], "thousandths")
+    assert tool["function"]["description"] == moved.format(thousandths)
+    told = prompt_text(coordinates="thousandths")
+    assert "in pixels" not in told
+    assert told.count(thousandths) == sum(name.startswith("mouse_") for name in ACTIONS)

@@ -157,6 +157,17 @@ async def test_a_budget_shows_the_viewport_first_and_tells_what_is_cut(open_page
     assert len(scrolled.pruned_html) <= 1500
 
 
+async def test_raw_html_has_a_budget_too_and_tells_what_is_cut(open_page) -> None:
+    page = await open_page("<p>words</p>" * 500, modes=("html",), max_characters=1500)
+    document = await page.js("document.documentElement.outerHTML")
+    kept, _, told = page.first.html.rpartition("\n")
+    assert len(page.first.html) <= 1500
+    assert len(kept) > 1400
+    assert document.startswith(kept)
+    left = len(document) - len(kept)
+    assert told == f"… cut: {left} more characters; pruned_html begins with what is in view"
+
+
 async def test_an_oracle_reads_the_page_s_structure_whatever_forms_were_asked_for(
     open_page,
 ) -> None:

@@ -142,6 +142,11 @@ def test_schemas_hold_for_what_is_said(server: Served) -> None:
         ({"modes": ["smell"]}, 422, "modes.0: "),
         ({"actions": ["fly"]}, 422, "no action or action subset 'fly'"),
         ({"settle_ms": 10**9}, 422, "settle_ms: "),
+        (
+            {"max_characters": 99},
+            422,
+            "max_characters: Input should be greater than or equal to 100",
+        ),
         ({"step_timeout_s": 1e9}, 422, "at most 60"),
         ({"tasks_files": ["/etc/passwd"]}, 422, "tasks_files: Extra inputs are not permitted"),
         ({"session_id": "guessed"}, 409, "no such session"),
