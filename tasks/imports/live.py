@@ -16,6 +16,8 @@ from webdojo.tasks.task import Check, Outcome
 if TYPE_CHECKING:
     from playwright.async_api import CDPSession, Page
 
+GONE = frozenset({404, 410})
+"""Statuses that say that there is no page at an address, or none any more."""
 AGAIN_S = 8.0
 """Real time that a site has to answer when it is asked once more."""
 LONGEST_ANSWER = 1 << 18
@@ -33,8 +35,9 @@ class LiveTask(EvaluatedTask):
     """A task whose episode ends as blocked when its site will not have the agent.
 
     What the agent can bring about by itself proves nothing: it may search for "access denied", or
-    open a page that is forbidden or not there. So an episode is blocked in two cases only:
+    open a page that is forbidden or not there. So an episode is blocked in three cases only:
 
+    * the page that it begins on is not there (any more);
     * the page that it begins on refuses, before the agent has done anything, and still does when
       its first action is judged;
     * the page shown refuses later, and the address that the episode began on, which did not refuse
@@ -48,7 +51,7 @@ class LiveTask(EvaluatedTask):
         """Go to where the task begins."""
         from playwright.async_api import Error
 
-        self._begins, self._refused, self._plainly = url, "", ""
+        self._begins, self._gone, self._refused, self._plainly = url, "", "", ""
         self._asked_after = -1
         try:
             response = await page.goto(url)
@@ -57,6 +60,8 @@ class LiveTask(EvaluatedTask):
                 raise
             self._refused = AWAY
         else:
+            if response is not None and response.status in GONE:
+                self._gone = f"{url} answers {response.status}: the page to begin on is not there"
             with suppress(Error):  # the page has sent itself elsewhere meanwhile
                 self._refused = (await document_of(page)).refusal
                 if response is not None:
@@ -65,7 +70,7 @@ class LiveTask(EvaluatedTask):
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Judge as usual, unless the site will not have the agent."""
-        reason = await self._refusal(page)
+        reason = self._gone or await self._refusal(page)
         if reason:
             return Outcome(0.0, done=True, message=f"blocked: {reason}", blocked=True)
         return await super().evaluate(page, answer)

@@ -40,6 +40,7 @@ HONEST = {
     "framed": (200, "<h1>Mugs</h1><iframe src='forbidden'></iframe>"),
     "parts": (200, "<h1>Mugs</h1><img src='forbidden'><script>fetch('forbidden')</script>"),
     "missing": (404, "<h1>Not found</h1>"),
+    "gone": (410, "<h1>Gone</h1>"),
     "login": (
         200,
         "<title>Sign in</title><form><label>User <input name=u></label>"
@@ -214,6 +215,7 @@ async def play(env: WebEnv, web: str, begins: str, *goes: str) -> Step:
         (),
         ("honest/forbidden",),
         ("honest/search?q=access+denied",),
+        ("honest/missing",),
         ("honest/framed",),
         ("honest/parts",),
         ("honest/quoting",),
@@ -241,7 +243,9 @@ async def test_an_honest_page_to_begin_on_blocks_nobody(env: WebEnv, web: str, b
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("begins", [*(f"{wall}/" for wall in WALLS), NOWHERE])
+@pytest.mark.parametrize(
+    "begins", [*(f"{wall}/" for wall in WALLS), NOWHERE, "honest/missing", "honest/gone"]
+)
 async def test_a_site_that_lets_nobody_in_is_blocked(env: WebEnv, web: str, begins: str) -> None:
     step = await play(env, web, begins)
     assert (step.blocked, step.terminated) == (True, True)
@@ -315,15 +319,20 @@ def test_blocked_episodes_are_counted_apart(
 
 
 async def test_a_row_whose_site_is_away_is_not_certified(
-    write: Write, shop: str, endpoint: ScriptedEndpoint
+    write: Write, shop: str, web: str, endpoint: ScriptedEndpoint
 ) -> None:
-    rows = [
-        webgym_row(shop, task_id="there"),
-        webgym_row("http://127.0.0.1:9/", task_id="away"),
-    ]
+    away = {
+        "nobody": "http://127.0.0.1:9/",
+        "broken": f"{web}/gateway/",
+        "refusing": f"{web}/honest/forbidden",
+        "missing": f"{web}/honest/missing",
+    }
+    rows = [webgym_row(url, task_id=name) for name, url in {"there": shop, **away}.items()]
     ids = load_tasks_file(write_lines(write, *rows, name="gym-certified.jsonl"))
     entries = [registry.entry(task_id) for task_id in ids]
-    there, away = await certify(entries, Effort(seeds=2, random=1, twice=1), 1)
+    there, *others = await certify(entries, Effort(seeds=2, random=1, twice=1), 1)
     assert there.lost == there.fault == ""
-    (problem,) = away.problems
-    assert problem.startswith("could not be measured: blocked: ")
+    for found in others:
+        (problem,) = found.problems
+        assert problem.startswith("could not be measured: blocked: ")
+    assert "/honest/missing answers 404: the page to begin on is not there" in problem
