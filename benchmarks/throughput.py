@@ -15,7 +15,6 @@ import asyncio
 import json
 import platform
 import random
-import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.engine import Sampling
+from webdojo.agents.engines.folders import WEIGHTS, process_folder
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine
 from webdojo.agents.pictures import Picture, Pictures
@@ -58,7 +58,8 @@ def main() -> None:
     for kind in arguments.kinds:
         found["kinds"][kind] = {}
         for name in arguments.engines:
-            with tempfile.TemporaryDirectory() as folder:
+            # Files of weights lie in it as a learner publishes them.
+            with process_folder(WEIGHTS) as folder:
                 bench = Bench(kind, Path(folder), arguments)
                 found["kinds"][kind][name] = asyncio.run(bench.measure(name))
     print(json.dumps(found) if arguments.json else shown(found))
