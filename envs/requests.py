@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 NO_CONTENT = (204, 205)
 """Statuses of answers that leave the page as it is."""
-NAVIGATION = ("networkId", "redirectedRequestId")
-"""What is known of the request for a document, if it is no download: or it leads on from one."""
 HERE = ("file:", "data:", "blob:")
 """What these hold is there at once, whatever Chromium says of images."""
 
@@ -29,17 +27,20 @@ class Requests:
         """The last document that the page asked for and was not let open."""
         self._cdp = cdp
         self._tabs = tabs
-        self._answered: set[str] = set()
-        """Documents that have been answered and that no frame shows yet."""
+        self._answered: dict[str, str] = {}
+        """Addresses of documents that have been answered and that no frame shows yet."""
+        self._downloads: dict[str, str] = {}
+        """Addresses that were asked for to be kept as files."""
         self._busy: set[asyncio.Task[None]] = set()
         cdp.on("Fetch.requestPaused", self._paused)
         cdp.on("Network.requestWillBeSent", self._began)
         cdp.on("Network.responseReceived", self._was_answered)
         cdp.on("Network.loadingFinished", self._ended)
         cdp.on("Network.loadingFailed", self._ended)
-        cdp.on("Page.downloadWillBegin", lambda _: tabs.download_begins())
+        cdp.on("Page.downloadWillBegin", lambda event: tabs.download_begins(event["url"]))
         cdp.on(
-            "Page.frameNavigated", lambda event: self._answered.discard(event["frame"]["loaderId"])
+            "Page.frameNavigated",
+            lambda event: self._answered.pop(event["frame"]["loaderId"], None),
         )
 
     async def open(self) -> None:
@@ -56,7 +57,7 @@ class Requests:
 
     def _was_answered(self, event: dict[str, Any]) -> None:
         if event["type"] == "Document" and event["response"]["status"] not in NO_CONTENT:
-            self._answered.add(event["requestId"])
+            self._answered[event["requestId"]] = event["response"]["url"]
 
     def _ended(self, event: dict[str, Any]) -> None:
         request: str = event["requestId"]
@@ -64,9 +65,9 @@ class Requests:
         self.loading.discard(request)
         # A document that was answered, and given up before any frame showed it, is a download.
         # Chromium tells of that itself, but only after the page's clock has gone on.
-        if request in self._answered and event.get("canceled"):
-            self._tabs.expect_download()
-        self._answered.discard(request)
+        url = self._answered.pop(request, None)
+        if url is not None and event.get("canceled"):
+            self._tabs.expect_download(url)
 
     def _paused(self, event: dict[str, Any]) -> None:
         task = asyncio.create_task(self._guard(event))
@@ -82,8 +83,10 @@ class Requests:
         tabs = self._tabs
         try:
             if tabs.origins.allows(url):
-                if navigates and event.keys().isdisjoint(NAVIGATION):
-                    tabs.expect_download()
+                if navigates and "networkId" not in event:  # no frame is to show it
+                    led_here = self._downloads.pop(event.get("redirectedRequestId", ""), "")
+                    tabs.expect_download(url, led_here)
+                    self._downloads[event["requestId"]] = url
                 await self._cdp.send("Fetch.continueRequest", request)
                 return
             tabs.refused.append(url)

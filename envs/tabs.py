@@ -70,8 +70,8 @@ class Tabs:
         self._folder: Path | None = None
         self._expected = 0
         """Downloads that are known of and have still to be taken."""
-        self._foretold = 0
-        """Those of them that Chromium has still to tell of."""
+        self._foretold: list[str] = []
+        """Addresses of those of them that Chromium has still to tell of."""
         self._begun = asyncio.Event()
         self._arriving: list[asyncio.Task[str]] = []
         self._told = 0
@@ -246,17 +246,24 @@ class Tabs:
             weakref.finalize(self, _remove, self._folder, os.getpid())
         return self._folder
 
-    def expect_download(self) -> None:
-        """A download has been asked for: the next observation waits for it."""
-        self._expected += 1
-        self._foretold += 1
+    def expect_download(self, url: str, instead_of: str = "") -> None:
+        """A download has been asked for: the next observation waits for it.
+
+        It is one that was expected already where it was led on ``instead_of`` an address.
+        """
+        if instead_of in self._foretold:
+            self._foretold.remove(instead_of)
+        else:
+            self._expected += 1
+        self._foretold.append(url)
         self._begun.clear()
 
-    def download_begins(self) -> None:
+    def download_begins(self, url: str) -> None:
         """Chromium tells of a download, asked for or made by the page itself."""
-        if not self._foretold:
-            self.expect_download()
-        self._foretold -= 1
+        url = url.partition("#")[0]
+        if url not in self._foretold:
+            self.expect_download(url)
+        self._foretold.remove(url)
 
     def download(self, download: Download) -> None:
         """Take what the page gives into the episode's folder."""
@@ -271,7 +278,7 @@ class Tabs:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DOWNLOAD_BEGIN_S):
                     await self._begun.wait()
-            self._expected = self._foretold = 0
+            self._expected, self._foretold = 0, []
         notices = []
         while self._arriving:
             notices.append(await self._arriving.pop(0))
