@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from webdojo.agents.engines.adapters import Adapters, read_adapters
-from webdojo.agents.engines.folders import is_published
+from webdojo.agents.engines.folders import is_published, process_folder
 from webdojo.agents.engines.unchanged import RENAME, Unchanged
 
 if TYPE_CHECKING:
@@ -62,25 +64,37 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file, or all of those in a folder, onto the CPU.
 
     Of a file of adapters it gives the weights that they were trained beside, with them merged in.
-    A published file is mapped; of any other, to which somebody may write, the bytes are copied.
+    A published file is mapped; any other, to which somebody may write, is copied first.
     Raises FileNotFoundError if there is none, ValueError if one is damaged, changes meanwhile, or
     does not fit.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load, load_file
+    from safetensors.torch import load_file
 
     files, adapters, watched = whole_files(path)
     weights: dict[str, Tensor] = {}
-    for file in files:
-        try:
-            weights |= load_file(file) if is_published(file) else load(file.read_bytes())
-        except SafetensorError as error:
-            raise _damaged(file, error) from error
+    with ExitStack() as folder:
+        still = files if all(map(is_published, files)) else _copies(files, folder)
+        for file, place in zip(files, still, strict=True):
+            try:
+                weights |= load_file(place)
+            except SafetensorError as error:
+                raise _damaged(file, error) from error
     watched.check()
     if adapters is None:
         return weights
     adapters.check_fit(weights)
     return dict(adapters.merged(weights))
+
+
+def _copies(files: Collection[Path], until: ExitStack) -> list[Path]:
+    size = sum(file.stat().st_size for file in files)
+    folder = until.enter_context(process_folder("copies", size))
+    copies = [Path(folder) / f"{number}.safetensors" for number, _ in enumerate(files)]
+    for file, copy in zip(files, copies, strict=True):
+        # Other threads go on meanwhile, as they would not if Python read it.
+        shutil.copyfile(file, copy)
+    return copies
 
 
 def whole_files(path: Path) -> tuple[list[Path], Adapters | None, Unchanged]:
