@@ -6,11 +6,6 @@
 (() => {
   if (window.webdojo) return;
 
-  const INTERACTIVE_TAGS = new Set(["A", "BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY"]);
-  const INTERACTIVE_ROLES = new Set([
-    "button", "link", "checkbox", "radio", "textbox", "searchbox", "combobox", "listbox", "option",
-    "menuitem", "menuitemcheckbox", "menuitemradio", "tab", "switch", "slider", "spinbutton", "treeitem", "gridcell",
-  ]);
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
   const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick", "oncontextmenu",
     "ontouchstart", "onmouseenter"];
@@ -103,6 +98,10 @@
         (listeningToKeys.has(element) || handles(element, KEY_HANDLERS)));
   };
 
+  const { fieldBehind, isActionable, labelOf, roleOf, state, INTERACTIVE_ROLES } = __ACTIONABLE__({
+    attribute, boxOf, fieldNamedBy, hasAttribute, matches, tagOf, FORM_TAGS,
+  });
+
   // What stands in these is shown only where they themselves cannot be.
   const FALLBACK_TAGS = new Set(["CANVAS", "VIDEO", "AUDIO", "IFRAME", "METER", "PROGRESS"]);
 
@@ -173,69 +172,6 @@
     const element = elements.get(id)?.deref();
     return element && isConnected(element) ? element : null;
   };
-
-  // Of several roles the first counts that the browser knows: those that cannot be acted on are
-  // looked over, so that nothing that can be is lost.
-  const roleOf = (element) => {
-    const role = attribute(element, "role");
-    if (role === null || INTERACTIVE_ROLES.has(role)) return role;
-    return role.toLowerCase().split(/\s+/).find((one) => INTERACTIVE_ROLES.has(one)) ?? role;
-  };
-
-  // The field that a label stands for: one without a box, which a click on the label works.
-  const WORKED_INPUTS = new Set(["checkbox", "radio", "file", "button", "submit", "reset", "image", "color"]);
-  const fieldBehind = (label) => {
-    const field = fieldNamedBy(label);
-    if (!field || tagOf(field) !== "INPUT" || !WORKED_INPUTS.has(field.type)) return null;
-    const box = boxOf(field);
-    return box.width > 0 && box.height > 0 && getComputedStyle(field).visibility === "visible" ? null : field;
-  };
-
-  // Anything with a listener, a pointer cursor of its own, or a native or ARIA role.
-  const isActionable = (element, tag, style, parentPointer, script, role, field) =>
-    tag !== "OPTION" && tag !== "BODY" && (
-    INTERACTIVE_TAGS.has(tag) || field !== null ||
-    INTERACTIVE_ROLES.has(role) ||
-    ((tag === "VIDEO" || tag === "AUDIO") && hasAttribute(element, "controls")) ||
-    element.isContentEditable === true ||
-    script.listens(element) ||
-    attribute(element, "draggable") === "true" ||
-    (style.cursor === "pointer" && !parentPointer));
-
-  const state = (element, tag, field) => {
-    const found = {};
-    if (field) {
-      if (field.checked) found.checked = true;
-      if (field.type === "file" && field.value) found.value = field.value;
-      if (matches(field, ":disabled")) found.disabled = true;
-    } else if (tag === "INPUT" && (element.type === "checkbox" || element.type === "radio")) {
-      if (element.checked) found.checked = true;
-    } else if (tag === "INPUT" || tag === "TEXTAREA") {
-      found.value = element.type === "password" ? "•".repeat(element.value.length) : element.value;
-    } else if (tag === "SELECT") {
-      found.value = element.selectedOptions[0]?.label ?? "";
-    } else if (tag === "OPTION" && element.selected) {
-      found.selected = true;
-    } else if (tag === "METER" || (tag === "PROGRESS" && hasAttribute(element, "value"))) {
-      found.value = String(element.value);
-      if (element.max !== 1) found.max = String(element.max);
-    }
-    if (FORM_TAGS.has(tag)) {
-      if (matches(element, ":disabled")) found.disabled = true;
-      if (element.readOnly) found.readonly = true;
-    }
-    if (element === focused) found.focused = true;
-    for (const name of ["aria-checked", "aria-selected", "aria-expanded", "aria-disabled"]) {
-      const value = attribute(element, name);
-      if (value === "true" || value === "false") found[name.slice(5)] = value === "true";
-    }
-    return found;
-  };
-
-  const labelOf = (element) =>
-    element.labels?.length
-      ? Array.from(element.labels, (l) => l.innerText.trim()).filter(Boolean).join(" ")
-      : "";
 
   // A space that stands alone parts words only between what lies in one line.
   const FLOWING_TAGS = new Set([
@@ -308,7 +244,7 @@
     for (const area of reach.areasOf(image)) {
       const box = reach.areaBox(area, image);
       if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
-        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null), boxAt(box, offset), [], ""]);
+        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, offset), [], ""]);
     }
   };
   const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
@@ -391,7 +327,7 @@
         frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
       }
     }
-    const live = control || given || field || node === focused ? state(node, tag, field) : {};
+    const live = control || given || field || node === focused ? state(node, tag, field, node === focused) : {};
     if (field) attributes.type = field.type;
     if (actionable && mine.inert) live.inert = true;
     if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
