@@ -17,7 +17,7 @@ _NEGATION = re.compile(
     r"\b(?:not|never|none|neither|nor|nothing|nobody|nowhere|cannot|hardly|scarcely)\b"
     r"|n't\b|\b(?:ai|is|are|was|were|do|does|did|has|have|had|ca|wo|would|could|should|must)nt\b"
     r"|\bno\b(?!\s*[,.])"  # but "No, it is 5" and "No. 5"
-    r"|(?:\b(?:is|are|was|were|be) |[(\[,:…-]\W*)(?:wrong|incorrect|false|untrue|mistaken)\b"
+    r"|(?:\b(?:is|are|was|were|be) |[(\[,:…-]\W{0,4})(?:wrong|incorrect|false|untrue|mistaken)\b"
     r"|\b(?:wrong|incorrect|false|untrue|mistaken)(?:\s*:|\s+-\s)"
 )
 _CONDITION = re.compile(

@@ -44,7 +44,7 @@ _OF_ELSEWHERE = re.compile(
 """Such as Canadian dollars, which are no dollars."""
 _OF_MILLIONS = re.compile(r"(?<=\d)\s?(?:mm?|t)\b(?![-&'])", re.IGNORECASE)
 """Beside money no lengths."""
-_IN_BRACKETS = re.compile(r"(?:^|:)[^\w(]*\(\s*[$\s]*[\d.,]+[$\s]*\)[\s$.]*$")
+_IN_BRACKETS = re.compile(r"(?:^|:)[^\w(:]*\([$\s]*[\d.,]+[$\s]*\)[\s$.]*$")
 """``($5.00)``, which is a debt to whoever keeps books."""
 _COSTS = (
     r"(?:(?:extra|additional|further|added|hidden|sales|the|all|any)\s+)*(?:tax(?:es)?|vat|shipping"
