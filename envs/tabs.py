@@ -183,7 +183,12 @@ class Tabs:
 
     async def keep_anything(self) -> bool:
         """Whether the pages have stored what the next episode would find."""
-        return await self._storage.holds_anything(self.active.frame_id)
+        page = self.active
+        stored, name = await asyncio.gather(
+            self._storage.holds_anything(page.frame_id),
+            page.worlds.evaluate(page.frame_id, "self.name"),  # which outlasts the document
+        )
+        return stored or bool(name)
 
     def alive(self) -> bool:
         """Whether the browser and at least one tab are still there."""

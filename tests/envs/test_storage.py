@@ -19,12 +19,13 @@ STORES = {
     "database": "indexedDB.open('a')",
     "cache": "caches.open('a').then((cache) => cache.put('/a', new Response('1')))",
     "file": "navigator.storage.getDirectory().then((d) => d.getFileHandle('a', {create: true}))",
+    "name": "window.name = 'a'",
     "in a frame": "{ const f = document.createElement('iframe'); f.src = '/frame';"
     " document.body.append(f) }",
     "in a tab that is closed": "open('/closing')",
     "when it is left": "addEventListener('pagehide', () => { localStorage.a = 1 })",
 }
-FINDS = """JSON.stringify([document.cookie, localStorage.length, sessionStorage.length])"""
+FINDS = """JSON.stringify([document.cookie, localStorage.length, sessionStorage.length, name])"""
 
 
 def page(stores: str) -> str:
@@ -46,7 +47,7 @@ async def test_what_an_episode_stores_goes_with_it(open_page, site, way, goes_ag
     await opened.look("noop(300)")
     await opened.env.reset(opened.task, 1)
     assert opened.env.page is not first
-    assert await opened.js(FINDS) == '["",0,0]'
+    assert await opened.js(FINDS) == '["",0,0,""]'
     second = opened.env.page
     await opened.look("noop(1)")
     await opened.env.reset(opened.task, 1)
@@ -71,7 +72,7 @@ async def test_a_site_may_store_what_page_scripts_cannot_see(open_page, site) ->
     assert opened.env.page is not first
 
 
-@pytest.mark.parametrize("way", ["local storage", "session storage", "database"])
+@pytest.mark.parametrize("way", ["local storage", "session storage", "database", "name"])
 async def test_pages_of_folders_too(chromium, page_task, tmp_path: Path, way) -> None:
     file = tmp_path / "index.html"
     file.write_text(page(STORES[way]))
@@ -85,4 +86,4 @@ async def test_pages_of_folders_too(chromium, page_task, tmp_path: Path, way) ->
         await env.step(call("click", seen.view().bid("button")))
         await env.reset(task, 1)
         assert env.page is not first
-        assert await env.page.evaluate(FINDS.replace("document.cookie", "''")) == '["",0,0]'
+        assert await env.page.evaluate(FINDS.replace("document.cookie", "''")) == '["",0,0,""]'
