@@ -144,10 +144,7 @@ class Declaration(BaseModel):
                         f"oracle.{place}: {{{name}}}: the goal names nothing of it, so no agent"
                         f" can know what was chosen; write {{{name}}} in the goal"
                     )
-        # Every kind of choice is tried once, so that a wrong evaluator shows when it is read.
-        most = max(map(len, self.choices.values()), default=1)
-        for index in range(most):
-            chosen = {name: options[index % len(options)] for name, options in self.choices.items()}
+        for chosen in self._each():
             self.checks(chosen)
             for place, call in enumerate(fill_in(list(self.oracle), chosen)):
                 try:
@@ -155,6 +152,16 @@ class Declaration(BaseModel):
                 except ValueError as error:
                     raise ValueError(f"oracle.{place}: {error}") from None
         return self
+
+    def urls(self) -> set[str]:
+        """Where the task may begin: every choice is tried once."""
+        return {fill_in(self.url, chosen) for chosen in self._each()}
+
+    def _each(self) -> Iterator[dict[str, Any]]:
+        """Every kind of choice once, so that what is wrong with it shows when it is read."""
+        most = max(map(len, self.choices.values()), default=1)
+        for index in range(most):
+            yield {name: options[index % len(options)] for name, options in self.choices.items()}
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -284,6 +291,11 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
             site = sites.get(declared.site) or shared_site(declared.site)
         except UserError as error:
             raise UserError(f"{file}, {place}: site: {error}") from None
+        try:
+            for url in declared.urls():
+                site.url(url)
+        except UserError as error:
+            raise UserError(f"{file}, {place}: url: {error}") from None
     fields = {
         # Not of this module, whose tasks are WebDojo's own.
         "__module__": f"webdojo_tasks_of.{file.stem}",

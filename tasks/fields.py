@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -115,7 +115,7 @@ def _caveats(task: type[Task]) -> str:
 
 def _methods(task: type[Task]) -> str:
     oracle: Any = task.oracle
-    if not callable(oracle) or not _takes_a_view(oracle):
+    if not callable(oracle) or not takes(oracle, 2):
         told = inspect.signature(oracle) if callable(oracle) else f" = {oracle!r}"
         return (
             "oracle must be `def oracle(self, view)`, which yields the actions of a solution;"
@@ -138,9 +138,10 @@ def _methods(task: type[Task]) -> str:
     return ""
 
 
-def _takes_a_view(oracle: Any) -> bool:
+def takes(function: Callable[..., object], count: int) -> bool:
+    """Whether a function can be called with so many arguments, ``self`` among them."""
     try:
-        inspect.signature(oracle).bind(None, None)
+        inspect.signature(function).bind(*[None] * count)
     except (TypeError, ValueError):
         return False
     return True

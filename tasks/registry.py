@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.fields import wrong_field
+from webdojo.tasks.fields import takes, wrong_field
 from webdojo.tasks.task import ID, ID_RULE, Task
 
 TaskClass = TypeVar("TaskClass", bound=type[Task])
@@ -92,6 +92,11 @@ def entry(task_id: str) -> Entry:
     found = _entries.get(task_id)
     if found is not None:
         return found
+    if not dot and suite in suites():
+        raise UserError(
+            f"{task_id!r} is a suite, and one task is asked for: name it, such as"
+            f" {task_ids(suite)[0]!r}"
+        )
     if not dot or suite not in suites():
         _unknown_suite(task_id, suite)
     ids = task_ids(suite)
@@ -265,8 +270,10 @@ def _problem(task: type[Task]) -> str:
     if missing:
         return f"{name} ({task_id}): {' and '.join(missing)} missing; add {_SIGNATURES[missing[0]]}"
     for method in ("setup", "evaluate"):
-        if not inspect.iscoroutinefunction(getattr(task, method)):
-            return f"{name} ({task_id}): {method} must be {_SIGNATURES[method]}"
+        own = getattr(task, method)
+        if not inspect.iscoroutinefunction(own) or not takes(own, 3):
+            told = f"; it is {method}{inspect.signature(own)}" if callable(own) else ""
+            return f"{name} ({task_id}): {method} must be {_SIGNATURES[method]}{told}"
     if hasattr(task, "serves") and not hasattr(task, "start"):
         return (
             f"{name} ({task_id}): serves is for subclasses of EvaluatedTask, whose `start` finds"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
@@ -21,15 +22,17 @@ from webdojo.training.config import ALL_SEEDS, MANIFEST, TRAINED_ON, TrainConfig
 from webdojo.training.trained_on import tasks_trained_on
 
 
-def with_whole_suites(config: TrainConfig) -> TrainConfig:
+def with_whole_suites(config: TrainConfig, place: str = "") -> TrainConfig:
     """Suites and splits spelled out as their tasks; raises UserError for an unknown one.
+
+    ``place`` is where the configuration stands, for people.
 
     What is trained on must share nothing with what is held out: not with a split under ``unseen``
     or ``held_out``, in the sense of what is new in it, and no task with the rest of ``unseen``. A
     split that is trained on gives its tasks and the seeds of all training; of one that is evaluated
     the tasks are taken.
     """
-    place = f"configuration {config.name!r}"
+    place = place or f"configuration {config.name!r}"
     named: dict[str, tuple[str, ...]] = {}
     splits: dict[str, list[Split]] = {}
     for field in ("demonstrated", "reinforced", "unseen", "held_out"):
@@ -86,8 +89,13 @@ def _spelled_out(names: Sequence[str]) -> tuple[tuple[str, ...], list[Split]]:
             splits.append(get_split(name))
             check_tasks(splits[-1], f"split {name!r}")
             found += splits[-1].task_ids
-        else:
+        elif "." in name or name in registry.suites():
             found.append(name)
+        else:
+            known = [*registry.suites(), *split_names()]
+            near = get_close_matches(bare, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise UserError(f"no suite or split {name!r}: {hint}")
     return registry.select(found), splits
 
 

@@ -51,14 +51,16 @@ def train(
     config: TrainConfig,
     runs: Path = RUNS,
     on_folder: Callable[[Path], object] = lambda folder: None,
+    place: str = "",
 ) -> Path:
     """Do a whole run in a new folder below ``runs``; returns the folder.
 
     The folder is made, and ``on_folder`` told of it, when nothing stands in the way any more: the
-    tasks, the policy, the browser and the disk. Raises UserError for whatever does.
+    tasks, the policy, the browser and the disk. Raises UserError for whatever does, naming
+    ``place``, where the configuration stands.
     """
     load_files(map(str, config.tasks.files))
-    config = _with_whole_paths(with_whole_suites(config))
+    config = _with_whole_paths(with_whole_suites(config, place))
     check_room(runs)
 
     with ExitStack() as until_the_end:
@@ -81,7 +83,9 @@ def resume(path: Path) -> Path:
     with folder.held():
         config = folder.config()
         load_files(map(str, config.tasks.files))
-        with_whole_suites(config)  # what is held out may have changed since, or the configuration
+        with_whole_suites(
+            config, str(folder.path / "config.toml")
+        )  # what is held out may have changed since, or the configuration
         return _go(config, lambda: folder)
 
 

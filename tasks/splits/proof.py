@@ -34,10 +34,16 @@ def prove(splits: Iterable[Split]) -> list[Proof]:
     new to that training split. A training split that none of the held-out ones names in ``against``
     is held to what is new in every one of them; one that another names, and this one does not,
     may share that with it, and then it is told as unproven. Raises UserError if there is no pair to
-    compare, if a task is not registered, or if a held-out split names a training split that is not
-    given.
+    compare, if two splits have one name, if a task is not registered, or if a held-out split names
+    a training split that is not given.
     """
     given = list(splits)
+    names = [split.name for split in given]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(
+            f"two splits are named {twice!r}, and `against` goes by name; rename one of them"
+        )
     for split in given:
         check_tasks(split, f"split {split.name!r}")
     trained = [split for split in given if split.trainable]
@@ -64,6 +70,9 @@ def check_tasks(split: Split, place: str) -> None:
     """Raise UserError beginning with ``place`` if the split names a task that is not registered."""
     for task_id in split.task_ids:
         try:
+            if "." not in task_id and task_id in registry.suites():
+                like = f"such as {registry.task_ids(task_id)[0]!r}"
+                raise UserError(f"{task_id!r} is a suite; a manifest names task ids, {like}")
             registry.entry(task_id)
         except UserError as error:
             raise UserError(f"{place}: tasks: {error}") from None

@@ -290,6 +290,11 @@ def failure(path: Path) -> str:
             "line 31 (declared-tests.buy): id 'declared-tests.buy' is taken by line 8",
         ),
         ('url = "/index.html"', 'url = "index.html"', "on a site it is a path"),
+        (
+            'url = "/index.html"',
+            'url = "/indx.html"',
+            "url: site 'declared-shop': there is no page '/indx.html'",
+        ),
         ('site = "declared-shop"\nurl = "/"', 'url = "/"', "give a whole address, such as"),
         ('site = "declared-shop"\nurl = "/"', 'site = "shp"\nurl = "/"', "no site 'shp'"),
         ('folder = "shop"', 'folder = "shp"', "there is no folder"),

@@ -118,6 +118,11 @@ def test_a_file_imports_its_neighbours(write) -> None:
             "evaluate missing; add `async def eval",
         ),
         (("    async def setup", "    def setup"), "setup must be `async def setup"),
+        (("(self, page, seed)", "(self, page)"), "which returns the goal; it is setup(self, page)"),
+        (
+            ("(self, page, answer)", "(self, page)"),
+            "evaluate must be `async def evaluate(self, page, answer)`",
+        ),
         (("shop-x.buy", "Shop.buy"), 'id must be "suite.name"'),
         (("shop-x.buy", "buy"), 'id must be "suite.name"'),
         (("shop-x.buy", "miniwob.buy"), "suite 'miniwob' is WebDojo's own"),

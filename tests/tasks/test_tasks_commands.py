@@ -251,6 +251,9 @@ def test_new_refuses_to_overwrite_and_bad_names(tmp_path: Path) -> None:
     assert "suite 'miniwob' is WebDojo's own" in refused("new", "miniwob.mine", cwd=tmp_path)
     said = refused("new", "my-shop.pay", "--file", "nowhere/pay.py", cwd=tmp_path)
     assert "there is no folder nowhere; make it first" in said
+    said = refused("new", "my-shop.pay", "--file", "pay.txt", cwd=tmp_path)
+    assert "a task is a Python file; name it pay.py" in said
+    assert not (tmp_path / "pay.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -304,6 +307,27 @@ def test_a_leak_ends_in_status_one(tmp_path: Path) -> None:
 def manifest(name: str, first: int, tasks: list[str], **more: object) -> str:
     fields = {"name": name, "version": 1, "seeds": [first, first + 9], "tasks": tasks, **more}
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items())
+
+
+def test_names_of_splits_and_tasks_are_told_apart(tmp_path: Path) -> None:
+    click = ["miniwob.click-test"]
+    for file, text in {
+        "mine.toml": manifest("mine", 0, click),
+        "again.toml": manifest("mine", 10**9, ["miniwob.click-link"]),
+        "shipped.toml": manifest("miniwob-train", 0, click),
+        "suite.toml": manifest("suite", 0, ["miniwob"]),
+        "held.toml": manifest("held", 10**9, click),
+    }.items():
+        (tmp_path / file).write_text(text)
+    said = refused("splits", "check", "mine.toml", "again.toml", cwd=tmp_path)
+    assert "mine.toml and again.toml are both named 'mine', and `against` goes by name" in said
+    said = refused("splits", "check", "shipped.toml", "miniwob-test", cwd=tmp_path)
+    assert "shipped.toml: name 'miniwob-train' is that of a split that comes with WebDojo" in said
+    said = refused("splits", "check", "suite.toml", "held.toml", cwd=tmp_path)
+    assert "suite.toml: tasks: 'miniwob' is a suite; a manifest names task ids, such as " in said
+    (tmp_path / "none.py").write_text("")
+    said = refused("splits", "list", "mine.toml", "--tasks", "none.py", cwd=tmp_path)
+    assert "none.py: no task in it" in said
 
 
 def test_leaks_of_a_kind_are_one_line_and_programs_get_them_all(tmp_path: Path) -> None:

@@ -257,6 +257,15 @@ def test_only_held_out_splits_are_held_out(tmp_path: Path) -> None:
     assert "split 'mine' is held out" in refused(reinforced=[held])
 
 
+def test_a_name_is_looked_for_among_splits_and_told_with_its_file() -> None:
+    config = parse_config({"tasks": {"held_out": ["miniwob-tset"]}}, "test")
+    said = (
+        r"^mine\.toml: tasks\.held_out: no suite or split 'miniwob-tset': did you mean 'miniwob-t"
+    )
+    with pytest.raises(UserError, match=said):
+        with_whole_suites(config, "mine.toml")
+
+
 def test_a_manifest_of_ones_own_stands_beside_the_file_that_names_it(tmp_path: Path) -> None:
     manifest(tmp_path / "held.toml", "miniwob.click-link")
     (tmp_path / "train.toml").write_text(

@@ -61,6 +61,10 @@ def new(
 
     registry.check_new_id(task_id)
     suite, name = task_id.split(".")
+    if file is not None and file.suffix != ".py":
+        raise UserError(
+            f"--file {file}: a task is a Python file; name it {file.with_suffix('.py')}"
+        )
     place = file or Path(f"{name.replace('-', '_')}.py")
     class_name = "".join(part.capitalize() for part in name.split("-"))
     text = TEMPLATE.format(

@@ -27,11 +27,14 @@ def list_splits(
         list[str] | None,
         typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
     ] = None,
+    tasks: TaskFiles = None,
     json: AsJson = False,
 ) -> None:
     """List splits: those that come with WebDojo, or manifests of one's own."""
+    from webdojo.tasks.files import load_files
     from webdojo.tasks.splits import get_split, split_names
 
+    load_files(map(str, tasks or ()))
     splits = [get_split(name) for name in names or split_names()]
     if json:
         typer.echo(json_format.dumps({"splits": [_facts(split) for split in splits]}, indent=2))
@@ -54,6 +57,7 @@ def check(
 
     load_files(map(str, tasks or ()))
     splits = {name: get_split(name) for name in names or split_names()}
+    _check_names(splits)
     for name, split in splits.items():
         check_tasks(split, name)
     _check_sides(splits)
@@ -83,6 +87,26 @@ def check(
                 typer.echo(f"unproven  {pair} {common}")
     if not holds:
         raise typer.Exit(1)
+
+
+def _check_names(splits: Mapping[str, Split]) -> None:
+    """Raise UserError if a split's name says nothing, being another's as well."""
+    from webdojo.tasks.errors import UserError
+    from webdojo.tasks.splits import split_names
+
+    seen: dict[str, str] = {}
+    for given, split in splits.items():
+        if given.endswith(".toml") and split.name in split_names():
+            raise UserError(
+                f"{given}: name {split.name!r} is that of a split that comes with WebDojo, and"
+                " `against` goes by name; give it a name of its own"
+            )
+        if split.name in seen:
+            raise UserError(
+                f"{seen[split.name]} and {given} are both named {split.name!r}, and `against` goes"
+                " by name; rename one of them"
+            )
+        seen[split.name] = given
 
 
 def _check_sides(splits: Mapping[str, Split]) -> None:

@@ -72,15 +72,17 @@ def train(
         loaded = quickstart_on(tasks or (), settings or ())
     else:
         loaded = load_config(config, settings or (), task_files=tasks or ())
+    # A preset is known by its name.
+    place = config if config is not None and Path(config).is_file() else ""
     if dry_run:
-        typer.echo(_dry_run(loaded), nl=False)
+        typer.echo(_dry_run(loaded, place), nl=False)
         return
     from webdojo.training.run import train as start
 
-    start(loaded, on_folder=run_folder.set)
+    start(loaded, on_folder=run_folder.set, place=place)
 
 
-def _dry_run(config: TrainConfig) -> str:
+def _dry_run(config: TrainConfig, place: str) -> str:
     """The plan as comments, and below it the configuration, which can be kept as a file."""
     from webdojo.tasks.files import load_files
     from webdojo.training.config import config_to_toml
@@ -88,5 +90,5 @@ def _dry_run(config: TrainConfig) -> str:
     from webdojo.training.plan import plan
 
     load_files(map(str, config.tasks.files))
-    lines = plan(with_whole_suites(config))
+    lines = plan(with_whole_suites(config, place))
     return "".join(f"# {line}\n" for line in lines) + "\n" + config_to_toml(config)
