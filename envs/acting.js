@@ -226,12 +226,18 @@
     return {};
   };
 
+  // Whether an element is a file input itself; another may ask for files when it is clicked.
+  const CLICKED_INPUTS = new Set(["button", "image", "reset", "submit"]);
   const fileInput = (id, count) => {
     const element = fieldOf(id);
     if (!element) return { error: `no element ${id} on the page` };
-    if (tagOf(element) !== "INPUT" || element.type !== "file") return { error: `${describe(element)} is not a file input` };
-    if (count > 1 && !element.multiple) return { error: `${describe(element)} takes one file` };
-    return {};
+    const off = offWords(element);
+    if (off) return { error: off };
+    const tag = tagOf(element), isFile = tag === "INPUT" && element.type === "file";
+    if (!isFile && (tag === "SELECT" || tag === "TEXTAREA" || (tag === "INPUT" && !CLICKED_INPUTS.has(element.type))))
+      return { error: `${describe(element)} is not a file input` };
+    if (isFile && count > 1 && !element.multiple) return { error: `${describe(element)} takes one file` };
+    return { isFile, name: describe(element) };
   };
 
   const focus = (id) => {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.clock import PageClock
+from webdojo.envs.file_choosers import FileChoosers
 from webdojo.envs.input import HOME, Input
 from webdojo.envs.requests import Requests
 from webdojo.envs.snapshot import (
@@ -78,6 +79,7 @@ class DrivenPage:
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched))
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
         self.input = Input(cdp, self._patiently)
+        self.choosers = FileChoosers(cdp, tabs.say)
         self._cdp = cdp
         self.title = ""
         """Title when the page was last looked at."""
@@ -99,6 +101,7 @@ class DrivenPage:
                 self._cdp.send("Performance.enable"),
                 self.worlds.open(),
                 self.requests.open(),
+                self.choosers.open(),
                 # Where the page has no process yet, nothing of this is answered before.
                 self._cdp.resume(),
             )

@@ -22,7 +22,7 @@ MAX_TYPED = 500
 LIFT_PX = 6
 """By how much something is dragged before what it is dragged to is scrolled to."""
 SWITCH_MS = 250
-"""Page time in which a box that was clicked has changed."""
+"""Page time in which a box that was clicked has changed, or a file been asked for."""
 
 
 @action("noop()")
@@ -80,7 +80,7 @@ async def select_option(page: DrivenPage, bid: str, options: str | list[str]) ->
 
 @action('upload_file("4", "/folder/of/the/task/picture.png")')
 async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None:
-    """Put one or several files into a file input; a downloaded one goes by its name."""
+    """Give files to a file input or to what asks for them; a downloaded one goes by its name."""
     names = [file] if isinstance(file, str) else file
     given = {path.name: path for path in page.tabs.downloads}
     paths = [given.get(name, Path(name)) for name in names]
@@ -91,8 +91,20 @@ async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None
             raise ActionError(f"upload_file: {path} is not a file of this task")
         if not path.is_file():
             raise ActionError(f"upload_file: there is no file {path}")
-    await _ask(page, "fileInput", bid, len(paths))
-    await page.set_files(bid, [str(path) for path in paths])
+    files = [str(path) for path in paths]
+    found = await _ask(page, "fileInput", bid, len(files))
+    if found["isFile"]:
+        await page.set_files(bid, files)
+        return
+    asked = await page.choosers.opened_by(click(page, bid), lambda: page.clock.run(SWITCH_MS))
+    if asked is None:
+        raise ActionError(
+            f"{found['name']} is not a file input, and asked for no file when clicked"
+        )
+    if len(files) > 1 and not asked.several:
+        raise ActionError(f"{found['name']} asks for one file")
+    if not await page.choosers.answer(asked, files):
+        raise ActionError(f"{found['name']} asked for a file and did not wait for it")
 
 
 @action('check("5")')
