@@ -15,7 +15,7 @@ from webdojo.agents.endpoint import endpoint_layout, find_endpoint, is_endpoint
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.tasks.splits import Split, get_split, split_names
+from webdojo.tasks.splits import TRAIN_SEEDS, Split, get_split, split_names
 from webdojo.training.config import PolicyConfig, TrainConfig, load_config
 from webdojo.training.evaluation import (
     MODES,
@@ -56,8 +56,9 @@ def evaluate_agent(
     OpenAI-compatible endpoint as ``openai:MODEL@URL``. A split's name is looked
     up in ``config``, in the run that the checkpoint lies in, in the quick start, and among the
     published splits. The same checkpoint, split, seeds and mode repeat the figures of the run's
-    report. ``trained_on`` tells which of the tasks played the policy was trained on. Raises
-    UserError for whatever is not there.
+    report. ``trained_on`` tells which of the tasks played the policy was trained on, ``seeds`` the
+    first and the last seed and whether they are held out or for training. Raises UserError for
+    whatever is not there.
     """
     if mode not in (*MODES, "both"):
         raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
@@ -104,6 +105,7 @@ def evaluate_agent(
         "split": chosen.name,
         "defined_by": source if split in own else split if split.endswith(".toml") else "published",
         "content_hash": chosen.content_hash,
+        "seeds": seeds_played(chosen, settings.evaluation.seed_offset, per_task),
         "trained_on": None if scripted else trained_on(agent, chosen),
         "episodes_per_task": per_task,
         "modes": {},
@@ -134,7 +136,7 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    title = f"{found['split']} ({found['defined_by']})"
+    title = f"{found['split']} ({found['defined_by']}){_of_training(found['seeds'])}"
     for mode, result in found["modes"].items():
         table = Table("task", "success", "95 %", "episodes", title=f"{title}, {mode}")
         for name, rate in (*result["tasks"].items(), ("all", result["all"])):
@@ -151,6 +153,24 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
         Console().print(told, soft_wrap=True, highlight=False)
 
 
+def seeds_played(split: Split, skip: int, per_task: int) -> dict[str, Any]:
+    """The first and the last seed that an evaluation plays of every task, and what they are for."""
+    seeds = split.seeds[skip : skip + per_task]
+    training = bool(seeds) and seeds.start < TRAIN_SEEDS.stop
+    return {
+        "first": seeds[0] if seeds else None,
+        "last": seeds[-1] if seeds else None,
+        "for": "training" if training else "held out",
+    }
+
+
+def _of_training(seeds: Mapping[str, Any]) -> str:
+    """Which seeds they are, for people, where training may have drawn on them."""
+    if seeds["for"] != "training":
+        return ""
+    return f", seeds {seeds['first']:,} … {seeds['last']:,}, for training"
+
+
 def _play(
     rollouts: RolloutProcess,
     split: Split,
@@ -164,7 +184,9 @@ def _play(
     tally = Tally()
     with nullcontext() if quiet else Progress() as progress:
         if progress:
-            progress.phase(f"{split.name}, {mode}", count_episodes([split], per_task), "episodes")
+            seeds = seeds_played(split, config.evaluation.seed_offset, per_task)
+            name = f"{split.name}{_of_training(seeds)}, {mode}"
+            progress.phase(name, count_episodes([split], per_task), "episodes")
 
         def count(trajectory: Trajectory) -> None:
             tally.add(trajectory)

@@ -13,7 +13,7 @@ from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
 from webdojo.training.config import parse_config
-from webdojo.training.evaluate_agent import show
+from webdojo.training.evaluate_agent import seeds_played, show
 from webdojo.training.intervals import rate
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.plan import plan
@@ -114,6 +114,7 @@ def test_it_stands_below_the_rates(checkpoint: Any, capsys: pytest.CaptureFixtur
     rates = {task: rate(1, 2) for task in (CLICK, TEST)}
     result = {"all": rate(2, 4), "tasks": rates, "blocked": 0}
     found = {"split": "played", "defined_by": "mine", "modes": {"greedy": result}}
+    found["seeds"] = seeds_played(played(CLICK), 0, 2)
     seen = {"agent": final, "trained_on": trained_on(final, played(CLICK, TEST))}
     show(found | seen)
     assert capsys.readouterr().out.endswith(
@@ -121,6 +122,21 @@ def test_it_stands_below_the_rates(checkpoint: Any, capsys: pytest.CaptureFixtur
     )
     show(found | {"agent": "oracle", "trained_on": None})
     assert "trained on" not in capsys.readouterr().out
+
+
+def test_seeds_for_training_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    seeds = seeds_played(played(CLICK, seeds=range(100)), 5, 40)
+    assert seeds == {"first": 5, "last": 44, "for": "training"}
+    held_out = seeds_played(played(CLICK), 0, 40)
+    assert held_out == {"first": 10**9, "last": 10**9 + 39, "for": "held out"}
+    result = {"all": rate(1, 2), "tasks": {CLICK: rate(1, 2)}, "blocked": 0}
+    found = {"agent": "oracle", "split": "mine", "defined_by": "my-train.toml"}
+    found |= {"trained_on": None, "modes": {"oracle": result}}
+    show(found | {"seeds": seeds})
+    told = " ".join(capsys.readouterr().out.split())
+    assert told.startswith("mine (my-train.toml), seeds 5 … 44, for training, oracle")
+    show(found | {"seeds": held_out})
+    assert "seeds" not in capsys.readouterr().out
 
 
 def test_long_lists_are_cut(checkpoint: Any) -> None:
