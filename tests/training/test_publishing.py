@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from webdojo.agents.engines import weights as weights_module
 from webdojo.agents.engines.adapters import Adapters, read_adapters, write_adapters
 from webdojo.agents.engines.engine import Sampling
 from webdojo.agents.engines.folders import is_published
 from webdojo.agents.engines.memory import shared_memory
 from webdojo.agents.engines.transformers_engine import TransformersEngine
+from webdojo.agents.engines.unchanged import Stamp, Unchanged
 from webdojo.agents.engines.vllm_engine import VllmEngine
 from webdojo.agents.engines.vllm_python import find_python
 from webdojo.agents.engines.weights import checksum, read_safetensors, weight_files
@@ -157,6 +159,31 @@ async def test_adapters_of_another_model_are_refused_and_the_old_weights_serve_o
     assert (await served.checksum(), served.version) == (before, version)
 
 
+async def test_adapters_are_not_served_over_weights_that_change_while_they_are_read(
+    served: AnyEngine, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, version = await served.checksum(), served.version
+    own, file = tmp_path / "base", tmp_path / "weights.safetensors"
+    shutil.copytree(base, own)
+    write_adapters(Learner(tiny_model(), ADAPTED).adapters(own), file)
+
+    class ChangedBeforeTheyAreRead(Unchanged):
+        def __init__(self, files: Iterable[Path], seen: dict[str, Stamp] | None = None) -> None:
+            super().__init__(files, seen)
+            if seen is not None:  # of the adapters, so these are the weights beneath them
+                with weight_files(own)[0].open("r+b") as opened:
+                    opened.seek(-64, os.SEEK_END)
+                    opened.write(bytes(64))
+
+    with monkeypatch.context() as hook:
+        hook.setattr(weights_module, "Unchanged", ChangedBeforeTheyAreRead)
+        with pytest.raises(ValueError, match="was changed while it was read"):
+            await served.update_weights(file, 9)
+    assert (await served.checksum(), served.version) == (before, version)
+    await served.update_weights(file, 9)
+    assert served.version == 9
+
+
 @pytest.mark.parametrize("kept", [torch.float32, torch.bfloat16])
 def test_merging_a_file_is_merging_in_the_learner_bit_for_bit(
     base: Path, tmp_path: Path, kept: torch.dtype
@@ -190,7 +217,6 @@ def test_a_learner_of_whole_weights_sends_them(base: Path, tmp_path: Path) -> No
         learner.adapters(base)
 
 
-@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there are GPUs to broadcast between")
 class KeepsPublishedFile:
     """Stands in for the rollout process: it remembers where published weights lay."""
 
@@ -219,6 +245,7 @@ def test_weights_go_among_the_temporary_files_where_shared_memory_has_no_room(
     assert shared_memory(place=str(tmp_path / "none")) is None
 
 
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="there are GPUs to broadcast between")
 def test_nccl_without_gpus_is_refused_before_a_run_begins(base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r'there are 0 here: set it to "file"'):
         VllmEngine(base, transfer="nccl")
