@@ -47,8 +47,17 @@
     return hit;
   };
 
+  // A label passes on no click on a link or another field that stands in it.
+  const KEPT_FROM_LABELS = "a[href], button, input, select, textarea";
+  const keepsClicks = (node, label) =>
+    typeOf(node) === Node.ELEMENT_NODE && matches(node, KEPT_FROM_LABELS) && node !== label.control;
+
   const belongs = (hit, element) => {
-    for (let node = hit; node; node = above(node)) if (node === element) return true;
+    const isLabel = tagOf(element) === "LABEL";
+    for (let node = hit; node; node = above(node)) {
+      if (node === element) return true;
+      if (isLabel && keepsClicks(node, element)) return false;
+    }
     return FORM_TAGS.has(tagOf(element)) && Array.from(element.labels ?? []).some((label) => label.contains(hit));
   };
 

@@ -98,6 +98,17 @@ async def test_a_label_takes_the_file_of_an_upload_that_is_not_shown(
     assert "cat.txt" in after.pruned_html
 
 
+async def test_a_label_is_clicked_beside_the_link_in_it(open_page) -> None:
+    page = await open_page(
+        """<label><input type=checkbox hidden><a href=/terms style="margin:0 40px">
+        the terms of all that is offered here</a>Yes</label>"""
+    )
+    after = await page.look(call("check", "1"))
+    assert after.last_action_error == ""
+    assert after.url == page.first.url
+    assert "<label bid=1 type=checkbox checked>" in after.pruned_html
+
+
 async def test_a_label_of_a_disabled_field_is_disabled(open_page) -> None:
     page = await open_page("<label>Agree<input type=checkbox hidden disabled></label>")
     assert page.first.pruned_html == "<label bid=1 type=checkbox disabled>Agree</label>"
