@@ -28,7 +28,7 @@ INPUT_ROLES = {
     **{"file": "button", "search": "searchbox"},
 }
 NAMED_BY_CONTENT = frozenset({"link", "button", "heading", "option", "tab", "menuitem", "treeitem"})
-FLAGS = ("checked", "selected", "disabled", "expanded", "focused")
+FLAGS = ("checked", "selected", "disabled", "inert", "expanded", "focused")
 
 
 def to_axtree(tree: Node | None, title: str = "") -> str:

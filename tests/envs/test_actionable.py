@@ -157,8 +157,10 @@ async def test_what_a_fieldset_or_inertness_turns_off_is_told_and_left_alone(ope
     page = await open_page(
         """<input aria-label=First><fieldset disabled><input aria-label=Second></fieldset>
         <div inert><input aria-label=Third><a href=/x>Fourth</a></div>
-        <select><optgroup label=Group disabled><option>Fifth</select>"""
+        <select><optgroup label=Group disabled><option>Fifth</select>""",
+        modes=("pruned_html", "outline", "axtree_txt"),
     )
+    assert "link 'Fourth', clickable, visible, inert=True" in page.first.axtree_txt
     soup = BeautifulSoup(page.first.pruned_html, "lxml")
     assert [tag.has_attr("disabled") for tag in soup.find_all("input")] == [False, True, False]
     assert [tag.has_attr("inert") for tag in soup.find_all(["input", "a"])] == [0, 0, 1, 1]
