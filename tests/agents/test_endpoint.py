@@ -161,8 +161,8 @@ async def test_as_many_are_asked_at_once_as_there_are_episodes(server: ScriptedS
         ("7", 7, 9),
         ("100000", 60, 60),
         ("9" * 5000, 60, 60),
-        (formatdate(time.time() + 30, usegmt=True), 20, 38),
-        (formatdate(time.time() + 1e6, usegmt=True), 60, 60),
+        (30.0, 20, 38),
+        (1e6, 60, 60),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0, 0.1),
         ("-5", 0, 0.1),
         ("soon", 0, 0.1),
@@ -170,8 +170,15 @@ async def test_as_many_are_asked_at_once_as_there_are_episodes(server: ScriptedS
     ],
 )
 async def test_an_endpoint_is_left_alone_for_as_long_as_it_asks_but_not_for_ever(
-    server: ScriptedServer, header: str, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer,
+    header: str | float,
+    least: float,
+    most: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A number is a date so many seconds ahead."""
+    if not isinstance(header, str):
+        header = formatdate(time.time() + header, usegmt=True)
     pauses = []
 
     async def noted(seconds: float) -> None:

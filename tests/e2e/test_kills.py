@@ -80,7 +80,8 @@ def trained_on(run: Path) -> list[str]:
     return [episode for update in updates for _, members in update["groups"] for episode in members]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, 20])
 @pytest.mark.timeout(3600)
 def test_every_restart_goes_on_and_no_episode_is_lost_or_trained_on_twice(
     tmp_path: Path, kills: int

@@ -162,7 +162,12 @@ def test_eval_on_the_command_line_repeats_them_too(
     )  # fmt: skip
     assert (status, errors) == (0, "")
     found = json.loads(output)
-    assert found["trained_on"] == {"tasks": [], "groups": [], "seeds": "held out"}
+    assert found["trained_on"] == {
+        "tasks": [],
+        "groups": [],
+        "seeds": "held out",
+        "few_instances": [],
+    }
     assert found["modes"] == {
         "greedy": {
             "all": summary["splits"]["undemonstrated"]["before"]["greedy"],
@@ -176,6 +181,7 @@ def test_eval_on_the_command_line_repeats_them_too(
     }
 
 
+@pytest.mark.slow
 def test_the_oracle_solves_what_chance_does_not(finished: Finished) -> None:
     config = str(finished.folder / "config.toml")
     rates = {

@@ -121,6 +121,7 @@ async def test_a_page_that_writes_to_its_console_without_end_disturbs_nobody(
         assert "quiet" in (await quiet.step("noop(1)")).observation.outline
 
 
+@pytest.mark.slow
 async def test_a_launch_cut_short_leaves_nothing() -> None:
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     for delay_s in (0.0, 0.05, 0.3):

@@ -102,6 +102,7 @@ async def test_a_window_used_again_is_no_new_tab(open_page, site) -> None:
     assert seen.open_pages_urls == (site.origin + "/", site.origin + "/b")
 
 
+@pytest.mark.slow
 async def test_there_are_only_so_many_tabs(open_page, site) -> None:
     site.pages["/pop"] = "<title>Pop</title>"
     page = await open_page(

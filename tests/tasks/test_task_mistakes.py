@@ -34,6 +34,7 @@ async def test_an_oracle_that_fails_is_told_with_its_reason() -> None:
     )
 
 
+@pytest.mark.slow
 async def test_an_oracle_that_is_broken_is_told_and_the_others_go_on() -> None:
     class Misspelt(Press):
         id = "check.misspelt"

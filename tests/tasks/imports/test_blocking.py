@@ -292,6 +292,7 @@ class _Once(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.slow
 def test_blocked_episodes_are_counted_apart(
     write: Write, shop: str, endpoint: ScriptedEndpoint
 ) -> None:
@@ -318,6 +319,7 @@ def test_blocked_episodes_are_counted_apart(
     assert result.tasks["live"]["gym-blocked.blocked"] is None
 
 
+@pytest.mark.slow
 async def test_a_row_whose_site_is_away_is_not_certified(
     write: Write, shop: str, web: str, endpoint: ScriptedEndpoint
 ) -> None:

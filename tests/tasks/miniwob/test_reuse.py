@@ -95,6 +95,7 @@ async def test_documents_that_were_left_do_not_add_up() -> None:
         assert {one["name"]: one["value"] for one in metrics}["Documents"] <= 3
 
 
+@pytest.mark.slow
 async def test_the_first_pages_leave_no_trace() -> None:
     assert await differences(QUICK, 7, wildly=1) == []
 
