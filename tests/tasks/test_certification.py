@@ -72,6 +72,19 @@ def test_a_check_differs_from_its_certificate_either_way(certified: float, now: 
     assert differences(figures, after) == [f"check.press: {ways}: instance 0, 1", *problems]
 
 
+def test_runs_that_a_task_says_differ_by_chance_may_differ_otherwise() -> None:
+    class Moving(Press):
+        caveats = {"deterministic": "it never stops"}  # noqa: RUF012
+
+    for task, told in ((Press, 1), (Moving, 0)):
+        before, after = (
+            report(task(), [Findings(1, oracle=ran(1.0), deterministic=same)])
+            for same in (True, False)
+        )
+        found = differences(json.loads(json.dumps(entry(before))), after)
+        assert sum("same is 0, certified 1" in line for line in found) == told
+
+
 def test_targets_that_are_seen_no_more_differ_from_the_certificate() -> None:
     seen = report(Press(), [Findings(1, oracle=ran(1.0), kept=[True, True])])
     less = report(Press(), [Findings(1, oracle=ran(1.0), kept=[True, False])])

@@ -71,7 +71,9 @@ def test_the_suite_that_is_compared_with_browsergyms_is_certified() -> None:
 def test_nothing_is_rewarded_for_doing_nothing_and_every_target_is_shown() -> None:
     assert {task["noop_success"] for task in CERTIFIED.values()} == {0.0}
     assert {task["oracle_targets_kept"] for task in CERTIFIED.values()} <= {1.0, None}
-    assert {task["deterministic"] for task in CERTIFIED.values()} <= {True, None}
+    differ = {key for key, task in CERTIFIED.items() if task["deterministic"] is False}
+    # See "Limits" in docs/environments.md.
+    assert differ <= {"miniwob.chase-circle", "miniwob.moving-items"}
 
 
 async def test_a_check_finds_what_is_certified() -> None:
