@@ -18,15 +18,16 @@ FIRST = 3
 """Leaks of a kind that are named; of the others it is said how many there are."""
 
 app = typer.Typer(help="List splits, and prove that they do not leak.", no_args_is_help=True)
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object.")]
 
 
 @app.command("list", epilog="Example: webdojo tasks splits list my-test.toml --json")
 def list_splits(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
-    ] = None,
+    names: Names = None,
     tasks: TaskFiles = None,
     json: AsJson = False,
 ) -> None:
@@ -44,10 +45,7 @@ def list_splits(
 
 @app.command("check", epilog="Example: webdojo tasks splits check my-train.toml my-test.toml")
 def check(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
-    ] = None,
+    names: Names = None,
     tasks: TaskFiles = None,
     json: AsJson = False,
 ) -> None:
