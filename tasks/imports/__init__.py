@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from webdojo.tasks.declared import declared_tasks, json_lines
+from webdojo.tasks.declared_files import declared_tasks, json_lines
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.evaluator import MOST_DEPTH, too_deep
 from webdojo.tasks.imports.webarena import MARK as WEBARENA_MARK
