@@ -234,7 +234,7 @@ class WebEnv:
         async with tabs.surviving():
             await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()
-        await tabs.downloaded()
+        await tabs.downloads.arrived()
         self._steps += 1
         snapshot, asked = await self._settled(task, tabs)
         if tabs.active.clock.stalled:
@@ -259,7 +259,7 @@ class WebEnv:
             outcome.blocked,
             "loading" if tabs.active.clock.stalled else snapshot.unsettled,
             tabs.take_refused(),
-            tuple(tabs.downloads),
+            tuple(tabs.downloads.files),
         )
 
     async def _settled(self, task: Task, tabs: Tabs) -> tuple[Snapshot, dict[str, Any] | None]:

@@ -113,7 +113,7 @@ class DrivenPage:
         self.page, self._goto = page, page.goto
         page.on("close", lambda _: self.closed.set())
         page.on("dialog", self._answer)
-        page.on("download", self.tabs.download)
+        page.on("download", self.tabs.downloads.take)
         # A task navigates with the page it is handed. Playwright's own goto would wait for a load
         # event that a standing clock never brings, and for a span of time that no seed fixes.
         setattr(page, "goto", self.task_goto)  # noqa: B010

@@ -37,7 +37,7 @@ class Requests:
         cdp.on("Network.responseReceived", self._was_answered)
         cdp.on("Network.loadingFinished", self._ended)
         cdp.on("Network.loadingFailed", self._ended)
-        cdp.on("Page.downloadWillBegin", lambda event: tabs.download_begins(event["url"]))
+        cdp.on("Page.downloadWillBegin", lambda event: tabs.downloads.begins(event["url"]))
         cdp.on(
             "Page.frameNavigated",
             lambda event: self._answered.pop(event["frame"]["loaderId"], None),
@@ -67,7 +67,7 @@ class Requests:
         # Chromium tells of that itself, but only after the page's clock has gone on.
         url = self._answered.pop(request, None)
         if url is not None and event.get("canceled"):
-            self._tabs.expect_download(url)
+            self._tabs.downloads.expect(url)
 
     def _paused(self, event: dict[str, Any]) -> None:
         task = asyncio.create_task(self._guard(event))
@@ -85,7 +85,7 @@ class Requests:
             if tabs.origins.allows(url):
                 if navigates and "networkId" not in event:  # no frame is to show it
                     led_here = self._downloads.pop(event.get("redirectedRequestId", ""), "")
-                    tabs.expect_download(url, led_here)
+                    tabs.downloads.expect(url, led_here)
                     self._downloads[event["requestId"]] = url
                 await self._cdp.send("Fetch.continueRequest", request)
                 return

@@ -1,20 +1,16 @@
-"""The pages of one episode: one context, its tabs, what they may reach and what they download."""
+"""The pages of one episode: one context, its tabs and what they may reach."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
-import shutil
-import tempfile
-import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError
+from webdojo.envs.downloads import Downloads
 from webdojo.envs.gate import Gate
 from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import main_world_script
@@ -23,7 +19,7 @@ from webdojo.tasks.network import is_near
 from webdojo.tasks.sites.server import DOMAIN, site_server
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Download, Page
+    from playwright.async_api import BrowserContext, Page
 
     from webdojo.envs.browser import Chromium
     from webdojo.envs.devtools import Session
@@ -33,10 +29,6 @@ POPUP_TIMEOUT_S = 3.0
 """Real time in which an announced popup must have appeared."""
 CLOSING_TIMEOUT_S = 1.0
 """Real time in which a tab that answers no more must be known to have closed."""
-DOWNLOAD_BEGIN_S = 2.0
-"""Real time in which a download must have begun whose page has become one."""
-DOWNLOAD_TIMEOUT_S = 5.0
-"""Real time in which a download must be complete."""
 MAX_TABS = 8
 SITE_PORT = 80
 
@@ -59,23 +51,13 @@ class Tabs:
         self.active: DrivenPage
         self.refused: list[str] = []
         """Addresses that the page asked for and did not get."""
-        self.downloads: list[Path] = []
-        """Files that the page gave, in the episode's folder."""
+        self.downloads = Downloads(self.say)
         self.channel = secrets.token_hex(16)
         """Name by which the two in-page scripts find each other; no page can guess it."""
         self._chromium = chromium
         self._viewport = viewport
         self._storage = Storage()
         self._gate: Gate | None = None
-        self._folder: Path | None = None
-        self._expected = 0
-        """Downloads that are known of and have still to be taken."""
-        self._foretold: list[str] = []
-        """Addresses of those of them that Chromium has still to tell of."""
-        self._begun = asyncio.Event()
-        self._arriving: list[asyncio.Task[str]] = []
-        self._told = 0
-        """Files that the agent has been told of."""
         self._on_lost = on_lost
         self._notices: list[str] = []
         self._coming: dict[Session, _Coming] = {}
@@ -202,15 +184,15 @@ class Tabs:
 
         self._closed = True
         self._chromium.release_pages(self._context_id)
-        for unfinished in (*self._arriving, *(page.held for page in self._coming.values())):
-            unfinished.cancel()
+        self.downloads.cancel()
+        for page in self._coming.values():
+            page.held.cancel()
         try:
             if hasattr(self, "context"):
                 with suppress(Error):  # already gone
                     await self.context.close()
         finally:
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            self.downloads.remove()
             if self._gate is not None:
                 await self._gate.close()
 
@@ -241,75 +223,6 @@ class Tabs:
     def crashed(self) -> None:
         """Give the episode up because a page is gone."""
         self.lose(self._chromium.why_crashed())
-
-    @property
-    def folder(self) -> Path:
-        """The episode's folder, where downloads land; it goes with the tabs."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="webdojo-episode-"))
-            # An episode that nobody has closed ends with the program.
-            weakref.finalize(self, _remove, self._folder, os.getpid())
-        return self._folder
-
-    def expect_download(self, url: str, instead_of: str = "") -> None:
-        """A download has been asked for: the next observation waits for it.
-
-        It is one that was expected already where it was led on ``instead_of`` an address.
-        """
-        if instead_of in self._foretold:
-            self._foretold.remove(instead_of)
-        else:
-            self._expected += 1
-        self._foretold.append(url)
-        self._begun.clear()
-
-    def download_begins(self, url: str) -> None:
-        """Chromium tells of a download, asked for or made by the page itself."""
-        url = url.partition("#")[0]
-        if url not in self._foretold:
-            self.expect_download(url)
-        self._foretold.remove(url)
-
-    def download(self, download: Download) -> None:
-        """Take what the page gives into the episode's folder."""
-        self._expected = max(0, self._expected - 1)
-        if not self._expected:
-            self._begun.set()
-        self._arriving.append(asyncio.create_task(self._keep(download)))
-
-    async def downloaded(self) -> None:
-        """Wait for downloads under way, and tell of them by name: which was first is chance."""
-        if self._expected:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DOWNLOAD_BEGIN_S):
-                    await self._begun.wait()
-            self._expected, self._foretold = 0, []
-        notices = []
-        while self._arriving:
-            notices.append(await self._arriving.pop(0))
-        if notices:
-            self._notices += sorted(notices)
-            self.downloads[self._told :] = sorted(self.downloads[self._told :])
-            self._told = len(self.downloads)
-
-    async def _keep(self, download: Download) -> str:
-        from playwright.async_api import Error
-
-        name = Path(download.suggested_filename).name or "download"
-        place, count = self.folder / name, 1
-        while place in self.downloads:
-            count += 1
-            place = self.folder / f"{Path(name).stem} ({count}){Path(name).suffix}"
-        self.downloads.append(place)
-        try:
-            async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
-                await download.save_as(place)
-        except (Error, TimeoutError):
-            self.downloads.remove(place)
-            with suppress(Error):
-                await download.cancel()
-            return f"the download {name!r} failed"
-        return f"the page gave the file {place.name!r} of {place.stat().st_size} bytes"
 
     def _lets_out(self, host: str, port: int) -> bool:
         near = is_near(host) or self._chromium.options.network == "open"
@@ -413,11 +326,6 @@ class _Coming:
     def known(self) -> bool:
         """Whether nothing more is to come: Playwright never tells of a page that shows nothing."""
         return self.page is not None or bool(self.driven.requests.turned_away)
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked child has the same to do when it ends
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place(host: str, port: int) -> tuple[str, int]:

@@ -82,7 +82,7 @@ async def select_option(page: DrivenPage, bid: str, options: str | list[str]) ->
 async def upload_file(page: DrivenPage, bid: str, file: str | list[str]) -> None:
     """Give files to a file input or to what asks for them; a downloaded one goes by its name."""
     names = [file] if isinstance(file, str) else file
-    given = {path.name: path for path in page.tabs.downloads}
+    given = {path.name: path for path in page.tabs.downloads.files}
     paths = [given.get(name, Path(name)) for name in names]
     for path in paths:
         if path in given.values():

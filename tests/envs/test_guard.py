@@ -252,7 +252,7 @@ async def test_downloads_land_in_the_episode_s_folder_and_go_with_it(open_page, 
     step = await page.env.step(call("click", page.bid("get")))
     (path,) = step.downloads
     assert path.read_text() == "content"
-    assert path.parent == page.env.tabs.folder
+    assert path.parent == page.env.tabs.downloads.folder
     assert step.observation.notices == (f"the page gave the file {path.name!r} of 7 bytes",)
     step = await page.env.step(call("click", page.bid("get")))
     assert len({place.name for place in step.downloads}) == 2
