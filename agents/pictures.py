@@ -58,6 +58,7 @@ class Pictures:
         self._known: OrderedDict[str, Picture] = OrderedDict()
         self._decoded: OrderedDict[str, None] = OrderedDict()
         self._pixels: OrderedDict[str, Tensor] = OrderedDict()
+        self._loaded: dict[str, bytes] = {}
         self._room = cache_bytes
         self._cached_bytes = 0
         self.computed = 0
@@ -114,18 +115,25 @@ class Pictures:
         """Images by reference; MissingPictureError names the first that is not there."""
         return tuple(self._find(reference) for reference in references)
 
-    def missing(self, references: Iterable[str]) -> set[str]:
-        """Those of the references that are not in the store, damaged, or no image.
+    def load(self, references: Iterable[str]) -> set[str]:
+        """Read images into memory, encoded, in place of those loaded before.
 
-        An image is decoded the first time that it is asked for, and its file read each time.
+        Until ``forget`` they are found there whatever becomes of their files. Gives those of the
+        references that are not in the store, damaged, or no image. An image is decoded the first
+        time that it is loaded, and its file read each time.
         """
-        found = set()
+        with self._lock:
+            self._loaded = {}
+        loaded: dict[str, bytes] = {}
+        missing = set()
         for reference in set(references):
             try:
-                self._check(reference)
+                loaded[reference] = self._check(reference)
             except MissingPictureError:
-                found.add(reference)
-        return found
+                missing.add(reference)
+        with self._lock:
+            self._loaded = loaded
+        return missing
 
     def pixels(self, picture: Picture) -> Tensor:
         """What the vision tower reads of an image, float32 [patches, values].
@@ -159,9 +167,10 @@ class Pictures:
         image = self._decode(picture.reference, self._read(picture.reference))
         return image.resize((across * patch, down * patch), Image.Resampling.BICUBIC)
 
-    def forget_pixels(self) -> None:
-        """Free all pixel tensors."""
+    def forget(self) -> None:
+        """Free all pixel tensors, and the images that were loaded."""
         with self._lock:
+            self._loaded = {}
             self._pixels.clear()
             self._cached_bytes = 0
 
@@ -176,18 +185,22 @@ class Pictures:
         with self._lock:
             return self._learn(reference, image)
 
-    def _check(self, reference: str) -> None:
-        """Raise MissingPictureError if an image cannot be had as it was put."""
+    def _check(self, reference: str) -> bytes:
+        """The encoded image; raises MissingPictureError if it cannot be had as it was put."""
         image = self._read(reference)
         with self._lock:
             if reference not in self._known:
                 self._learn(reference, image)
-            if reference in self._decoded:
-                return
-        self._decode(reference, image)
+            decoded = reference in self._decoded
+        if not decoded:
+            self._decode(reference, image)
+        return image
 
     def _read(self, reference: str) -> bytes:
-        image = None
+        with self._lock:
+            image = self._loaded.get(reference)
+        if image is not None:
+            return image
         with suppress(ValueError, OSError):  # no reference at all, or unreadable
             image = self.store.get(reference)
         if image is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate.utils import gather_object  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from webdojo.agents.engines.adapters import Adapters
@@ -38,8 +39,8 @@ class Learner:
     are float32 and its dropout is 0, as ratios compare two passes over the same tokens. With
     several processes every one of them is given the same groups or rows and computes its share.
     ``reference`` is the policy that a KL penalty measures from; it is needed only for that.
-    ``pictures`` is where a model that sees finds the screenshots that its turns refer to: pixels
-    are computed once an image and freed after the update.
+    ``pictures`` is where a model that sees finds the screenshots that its turns refer to: files are
+    read as an update begins, pixels are computed once an image, and both are freed after it.
 
     ``step`` counts calls of ``update`` and ``supervised_step``; ``skipped_steps`` counts the
     optimiser steps that were not taken because a loss or gradient was not finite.
@@ -80,7 +81,7 @@ class Learner:
             add_adapters(model, config.lora, torch.bfloat16 if half else torch.float32)
         if config.gradient_checkpointing:
             _checkpoint_gradients(model)
-        self._rows = TurnRows.of(model.config, pictures)  # type: ignore[arg-type]
+        self._rows = TurnRows.of(model.config, pictures, _in_any_process)  # type: ignore[arg-type]
         pixels = pictures.pixels if pictures is not None else None
         policy = PolicyModule(model.train(), config, self.objective.needs_entropies, pixels)
         self._stepper = GradientStepper(policy, config, accelerator)
@@ -102,8 +103,9 @@ class Learner:
 
         Each epoch deals the groups to the mini-batches at random. Token weights are those of the
         whole batch, so a mini-batch's loss is scaled up by the number of mini-batches. Of a
-        trajectory whose screenshots are not all there only the reward counts; where none is left no
-        step is taken. Raises ValueError if the groups hold no response token.
+        trajectory whose screenshots are not all there as the update begins, in every process, only
+        the reward counts; where none is left no step is taken. Raises ValueError if the groups hold
+        no response token.
 
         Metrics: ``loss`` and ``grad_norm`` (before clipping; means over the optimiser steps
         taken), the objective's rates, ``logprob_mismatch_*`` (engine against learner, nats, on
@@ -171,13 +173,18 @@ class Learner:
     def supervised_step(self, rows: Sequence[Row]) -> dict[str, float]:
         """Take one step on the mean cross-entropy of the rows' trained tokens; return metrics.
 
-        ``loss`` is in nats a token, before the step. Raises ValueError if no token is trained.
+        ``loss`` is in nats a token, before the step. A row whose screenshots are not all there as
+        the step begins is left out, and what it lacks counted as ``images_missing``; where none is
+        left no step is taken. Raises ValueError if no token of the rows is trained.
         """
         started = time.perf_counter()
-        tokens = sum(sum(row.trained) for row in rows)
-        if not tokens:
+        if not any(any(row.trained) for row in rows):
             raise _nothing_trained()
+        rows, pictured = self._rows.seen(rows)
+        tokens = sum(sum(row.trained) for row in rows)
         lr = self.config.lr_at(self.step)
+        if not tokens:
+            return self._finish([], lr) | _pace(0, started) | pictured
 
         def cross_entropy(_: PackedBatch, logprobs: Tensor, __: Tensor) -> Tensor:
             return -logprobs.sum() / tokens
@@ -185,7 +192,7 @@ class Learner:
         result = self._within_memory(
             rows, lambda micro_batches: self._stepper.step(micro_batches, cross_entropy, lr)
         )
-        return self._finish([result], lr) | _pace(tokens, started)
+        return self._finish([result], lr) | _pace(tokens, started) | pictured
 
     def supervised_loss(self, rows: Sequence[Row]) -> float:
         """Mean cross-entropy (nats) of the rows' trained tokens, without training on them."""
@@ -330,6 +337,11 @@ def _check_scale(lora: LoraConfig | None, kept: Mapping[str, Any] | None) -> Non
             f"learner.lora.alpha is {lora.alpha}, and the adapters were trained with"
             f" {kept['alpha']}; set it to that"
         )
+
+
+def _in_any_process(missing: set[str]) -> set[str]:
+    """What any process found missing: all must train on the same rows, as they wait for another."""
+    return set(gather_object(sorted(missing)))
 
 
 def _pace(tokens: int, started: float) -> dict[str, float]:

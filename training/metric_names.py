@@ -82,7 +82,7 @@ SECTIONS = (
     Section(
         "Warm start",
         ("warm_start",),
-        ("training/learner.py",),
+        ("training/learner.py", "training/turn_rows.py"),
         (
             Metric(
                 "loss",
@@ -109,6 +109,13 @@ SECTIONS = (
             Metric("tokens", "count", "tokens trained on", "as `warm_start.batch_tokens` allows"),
             Metric("seconds", "s", "time of the step", "even"),
             Metric("tokens_per_s", "1/s", "tokens trained on a second", _SPEED),
+            Metric(
+                "images_missing",
+                "count",
+                "screenshots that are gone from the run's `screenshots/`, whose turns are left out;"
+                " only where prompts show any",
+                "0; keep that folder as it is",
+            ),
         ),
     ),
     Section(

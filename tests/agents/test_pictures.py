@@ -91,7 +91,7 @@ def test_pixels_are_computed_once_and_the_oldest_go_first(
     assert pictures.computed == 3
     pictures.pixels(b)
     assert pictures.computed == 4
-    pictures.forget_pixels()
+    pictures.forget()
     assert pictures.cached_bytes == 0
 
 
@@ -123,7 +123,7 @@ def test_missing_damaged_and_strange_references_are_found_out(pictures: Pictures
     never_whole = pictures.store.put(truncated(drawn_screenshot(3)))
     asked = [good.reference, gone.reference, broken.reference, not_an_image, never_whole]
     asked += ["../etc", "0" * 32]
-    assert pictures.missing(asked) == set(asked) - {good.reference}
+    assert pictures.load(asked) == set(asked) - {good.reference}
     for picture in (gone, broken):
         with pytest.raises(MissingPictureError, match="cannot be read any more"):
             pictures.pixels(picture)
@@ -138,10 +138,10 @@ def test_what_cannot_be_decoded_is_missing_whatever_its_form(pictures: Pictures,
     image = encoded.getvalue()
     for damaged in (truncated(image), image[:400] + b"\xff" * 400 + image[800:], image[:60]):
         reference = pictures.store.put(damaged)
-        if pictures.missing([reference]):
+        if pictures.load([reference]):
             continue
         pictures.pixels(pictures.find([reference])[0])  # what is not missing has pixels
-    assert pictures.missing([pictures.store.put(truncated(image))])
+    assert pictures.load([pictures.store.put(truncated(image))])
 
 
 def test_an_image_is_decoded_once_to_see_that_it_is_there(
@@ -154,8 +154,26 @@ def test_an_image_is_decoded_once_to_see_that_it_is_there(
         Image.Image, "convert", lambda i, mode: decoded.append(i) or decode(i, mode)
     )
     for _ in range(3):
-        assert pictures.missing([reference, reference]) == set()
+        assert pictures.load([reference, reference]) == set()
     assert len(decoded) == 1
+
+
+def test_what_was_loaded_outlives_its_file_until_it_is_forgotten(pictures: Pictures) -> None:
+    kept = [pictures.keep(drawn_screenshot(seed)) for seed in range(2)]
+    first, second = (picture.reference for picture in kept)
+    assert pictures.load([first, second]) == set()
+    expected = pictures.pixels(kept[0]).clone()
+    pictures.forget()
+    assert pictures.load([first]) == set()
+    for file in pictures.store.folder.iterdir():
+        file.write_bytes(truncated(file.read_bytes()))
+    assert torch.equal(pictures.pixels(kept[0]), expected)
+    with pytest.raises(MissingPictureError, match="is damaged"):
+        pictures.pixels(kept[1])  # the second call of load replaced what the first had read
+    pictures.forget()
+    with pytest.raises(MissingPictureError, match="is damaged"):
+        pictures.pixels(kept[0])
+    assert pictures.load([first]) == {first}
 
 
 def test_a_screenshot_that_is_no_image_is_not_held(pictures: Pictures) -> None:
@@ -174,7 +192,7 @@ async def test_a_picture_damaged_while_its_prompt_waits_fails_that_request_alone
     def evicted_behind(picture: Picture) -> torch.Tensor:
         found = pixels(picture)
         if picture == damaged:
-            pictures.forget_pixels()
+            pictures.forget()
             file = pictures.store.folder / picture.reference
             file.write_bytes(truncated(file.read_bytes()))
         return found

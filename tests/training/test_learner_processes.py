@@ -1,10 +1,13 @@
-"""Two processes that share an update compute the gradients that one would have, to 1e-6."""
+"""Two processes that share an update compute what one would have, on what both of them have."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from webdojo.agents.tiny_vision import write_tiny_vision
 
 SCRIPT = """
 import sys
@@ -64,3 +67,59 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
     torch.testing.assert_close(shared, gradients, atol=1e-6, rtol=0)
     for name in ("loss", "grad_norm", "entropy", "clip_rate", "effective_sample_size"):
         assert two[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6)
+
+
+OWN_IMAGES = """
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from test_vision_learner import CONFIG, prompt_with
+
+from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.agents.pictures import Pictures
+from webdojo.envs.screenshots import ScreenshotStore
+from webdojo.training.learner import Learner
+from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
+
+rank = os.environ["RANK"]
+found = find_checkpoint({checkpoint!r})
+pictures = Pictures(ScreenshotStore(Path({output!r}) / rank), found.image_processor())
+members = []
+for member in range(4):
+    prompt, images = prompt_with(pictures, [member], 0)
+    turn = Turn(tuple(prompt), (7, 8), (-1.0, -1.0), (0, 0), "noop()", images=tuple(images))
+    reward = float(member % 2)
+    members.append(Trajectory(str(member), "t", 0, 0, member, (turn,), reward, "success"))
+if rank == "1":
+    (pictures.store.folder / members[2].turns[0].images[0]).unlink()
+learner = Learner(found.model(), CONFIG, pictures=pictures)
+metrics = learner.update([Group(0, "t", 0, tuple(members))], version=0)
+Path({output!r}, rank + ".json").write_text(json.dumps(metrics))
+learner._stepper.accelerator.end_training()
+"""
+
+
+@pytest.mark.slow
+def test_an_image_that_one_process_has_lost_is_missing_in_both(tmp_path):
+    write_tiny_vision(tmp_path / "policy")
+    script = tmp_path / "train.py"
+    script.write_text(
+        OWN_IMAGES.format(
+            folder=str(Path(__file__).parent),
+            checkpoint=str(tmp_path / "policy"),
+            output=str(tmp_path),
+        )
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([sys.executable, *launch, str(script)], check=True)
+    for rank in range(2):
+        metrics = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert (metrics["images"], metrics["images_missing"]) == (4, 1)
+        assert (metrics["trajectories_dropped"], metrics["tokens"]) == (1, 6)
+        assert metrics["optimizer_steps"] == 1

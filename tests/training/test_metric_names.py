@@ -27,7 +27,6 @@ from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.metric_names import MARK, SECTIONS, metric_of, tables, write_tables
 from webdojo.training.metrics import METRICS_FILE, MetricsLog
 from webdojo.training.objectives.config import KlPenalty, ObjectiveConfig
-from webdojo.training.packing import Row
 from webdojo.training.progress import Progress
 from webdojo.training.reinforcement import Reinforcement
 from webdojo.training.rollouts.accounts import Counters, Rejection
@@ -128,7 +127,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
         run = run_of(folder, CONFIG, log)
         for moment in ("before", "after"):
             run._evaluate(rollouts, moment, folder)
-        rows = [Row.of((1, 40, 41), (200, 201))]
+        shown = seen_by(checkpoint, pictures)[0].trajectories[0].turns[0]
+        rows = [learner._rows.row(shown)]
         warm_start(learner, rows, 4096, 1, 0, lambda step, f: log.write("warm_start", step, f))
         groups = seen_by(checkpoint, pictures)
         reinforcement = Reinforcement(CONFIG, run.folder, rollouts, log, run.progress, Team())

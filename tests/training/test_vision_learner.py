@@ -16,7 +16,7 @@ from webdojo.agents.engines.engine import Sampling
 from webdojo.agents.engines.prompt_images import PromptImages
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.weights import checksum
-from webdojo.agents.pictures import Pictures
+from webdojo.agents.pictures import Picture, Pictures
 from webdojo.agents.tiny_vision import drawn_screenshot, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
 from webdojo.training.learner import Learner
@@ -179,6 +179,67 @@ async def test_a_lost_image_costs_its_trajectory_and_is_counted(
     assert (metrics["images_missing"], metrics["trajectories_dropped"]) == (1, 1)
     kept = sum(x.response_tokens for g in groups for x in g.trajectories) - lost.response_tokens
     assert metrics["tokens"] == kept
+
+
+async def test_a_file_damaged_in_the_midst_of_an_update_costs_that_update_nothing(
+    checkpoint: Checkpoint, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TransformersEngine(checkpoint.model(), pictures=pictures, eos_token_ids=(), threads=1)
+    groups = await drawn_groups(engine, pictures, 0)
+    await engine.close()
+    several = CONFIG.model_copy(update={"epochs": 2, "minibatches": 2})
+    timed = {"seconds", "tokens_per_s"}
+    untouched = Learner(checkpoint.model(), several, pictures=pictures)
+    expected = untouched.update(groups, 0)
+
+    # Room for one image alone: pixels are computed again from what was read.
+    small = Pictures(pictures.store, checkpoint.image_processor(), cache_bytes=1)
+    pixels = small.pixels
+
+    def damaged_before(picture: Picture) -> torch.Tensor:
+        for file in small.store.folder.iterdir():
+            file.write_bytes(file.read_bytes()[:100])
+        return pixels(picture)
+
+    monkeypatch.setattr(small, "pixels", damaged_before)
+    learner = Learner(checkpoint.model(), several, pictures=small)
+    found = learner.update(groups, 0)
+    assert {n: v for n, v in found.items() if n not in timed} == {
+        n: v for n, v in expected.items() if n not in timed
+    }
+    after = untouched.weights()
+    assert all(torch.equal(value, after[name]) for name, value in learner.weights().items())
+    # The next update finds them damaged, and does without.
+    metrics = learner.update(groups, 1)
+    assert (metrics["images_missing"], metrics["trajectories_dropped"]) == (7, 8)
+    assert metrics["optimizer_steps"] == 0
+
+
+def test_a_demonstration_that_has_lost_an_image_is_left_out_and_counted(
+    checkpoint: Checkpoint, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = checkpoint.model()
+    images = PromptImages.of(model.config, pictures)
+    assert images is not None
+    rows = []
+    for seed in range(3):
+        prompt, references = prompt_with(pictures, [seed], 0)
+        rows.append(Row.of(prompt, (200, 201), images.prompt(prompt, references)))
+    (pictures.store.folder / references[0]).unlink()
+    pixels = pictures.pixels
+
+    def gone_before(picture: Picture) -> torch.Tensor:
+        for file in pictures.store.folder.iterdir():
+            file.unlink()
+        return pixels(picture)
+
+    monkeypatch.setattr(pictures, "pixels", gone_before)
+    learner = Learner(model, CONFIG, pictures=pictures)
+    found = learner.supervised_step(rows)
+    assert (found["images_missing"], found["tokens"], found["optimizer_steps"]) == (1, 4, 1)
+    found = learner.supervised_step(rows)
+    assert (found["images_missing"], found["tokens"], found["optimizer_steps"]) == (3, 0, 0)
+    assert learner.step == 2
 
 
 async def test_a_batch_that_has_lost_every_image_takes_no_step(
