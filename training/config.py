@@ -22,6 +22,7 @@ from webdojo.tasks.task import Task
 from webdojo.training.config_errors import Sources, explain
 from webdojo.training.conflicts import ConflictError
 from webdojo.training.learner_config import LearnerSettings
+from webdojo.training.lora_targets import check_named
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.section import Section
 from webdojo.training.set_option import change, keys_of
@@ -373,12 +374,13 @@ def parse_config(data: Mapping[str, Any], place: str, settings: Sequence[str] = 
 
     ``place`` is where the values come from, but for those of the keys ``settings``.
     """
+    sources = Sources(place, data, tuple(settings))
     try:
-        return TrainConfig.model_validate(data)
+        config = TrainConfig.model_validate(data)
     except ValidationError as error:
-        raise UserError(
-            explain(error, TrainConfig, Sources(place, data, tuple(settings)))
-        ) from None
+        raise UserError(explain(error, TrainConfig, sources)) from None
+    check_named(config.learner.lora, config.policy.checkpoint, sources)
+    return config
 
 
 def _place_files(data: dict[str, Any], folder: Path) -> None:

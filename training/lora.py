@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.learner_config import LoraConfig
+from webdojo.training.lora_targets import EVERY, is_named, no_such_layer
 
 _ADAPTER = "default"
 
@@ -21,7 +22,7 @@ def add_adapters(model: nn.Module, config: LoraConfig, frozen: torch.dtype) -> N
     from peft import LoraConfig as PeftConfig
     from peft import inject_adapter_in_model
 
-    every = config.targets == ("all-linear",)
+    every = config.targets == EVERY
     model.to(frozen)
     inject_adapter_in_model(
         PeftConfig(
@@ -39,26 +40,22 @@ def add_adapters(model: nn.Module, config: LoraConfig, frozen: torch.dtype) -> N
             parameter.data = parameter.data.float()
 
 
-def check_targets(config: LoraConfig, checkpoint: str) -> None:
+def check_targets(config: LoraConfig, checkpoint: str, place: str) -> None:
     """Raise UserError if a checkpoint's model has no linear layer of a name that is targeted.
 
-    Reads the checkpoint's configuration alone.
+    Makes the model without its weights. ``place`` is where the configuration stands.
     """
     from transformers import AutoConfig
 
     from webdojo.agents.architecture import empty_model
 
-    if config.targets == ("all-linear",):
+    if config.targets == EVERY:
         return
     model = empty_model(AutoConfig.from_pretrained(checkpoint))
     layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-    names = sorted({name.rpartition(".")[2] for name in layers})
     for target in config.targets:
-        if not any(f".{name}".endswith(f".{target}") for name in layers):
-            raise UserError(
-                f"learner.lora.targets names {target!r}, and {checkpoint} has no linear layer of"
-                f" that name; it has {', '.join(names)}; or take all-linear alone"
-            )
+        if not is_named(target, layers):
+            raise UserError(f"{place}: {no_such_layer(target, checkpoint, layers)}")
 
 
 @torch.no_grad()

@@ -84,11 +84,13 @@ KNOWN = {
     ),
 }
 """Models of the presets, as their model cards and configurations give them."""
-_TEXT_LAYERS = frozenset(
-    {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"}
+_TEXT_BLOCK = (
+    *(f"self_attn.{name}_proj" for name in "qkvo"),
+    *(f"mlp.{name}_proj" for name in ("gate", "up", "down")),
 )
-_VISION_LAYERS = frozenset({"qkv", "proj", "linear_fc1", "linear_fc2"})
-"""Of the known models."""
+_MERGER = ("linear_fc1", "linear_fc2")
+_VISION_BLOCK = ("attn.qkv", "attn.proj", *(f"mlp.{name}" for name in _MERGER))
+"""Linear layers of the known models."""
 
 
 def find_shape(checkpoint: str) -> tuple[ModelShape | None, int]:
@@ -109,20 +111,37 @@ def find_shape(checkpoint: str) -> tuple[ModelShape | None, int]:
 
 
 def find_layers(checkpoint: str) -> frozenset[str]:
-    """Last parts of the names of a model's linear layers; empty if they are not known."""
+    """Names of a model's linear layers; empty if they are not known.
+
+    They are those of its files, or what the model's own end in.
+    """
     folder = _folder(checkpoint)
     if folder is None:
-        shape = KNOWN.get(checkpoint)
-        return (
-            (_TEXT_LAYERS | (_VISION_LAYERS if shape.vision else set())) if shape else frozenset()
-        )
+        return frozenset(_layers(KNOWN[checkpoint]) if checkpoint in KNOWN else ())
+    try:
+        tensors = list(_tensors(folder))
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()  # whoever loads it says what is wrong
     found = {
-        name.removesuffix(".weight").rpartition(".")[2]
-        for name, shape in _tensors(folder)
-        if name.endswith(".weight") and len(shape) == 2 and "embed" not in name
+        name.rpartition(".")[0]
+        for name, shape in tensors
+        if len(shape) == 2 and "embed" not in name
     }
     # Where it shares the embeddings' weights it is in no file.
     return frozenset(found | {"lm_head"}) if found else frozenset()
+
+
+def _layers(shape: ModelShape) -> Iterator[str]:
+    """Linear layers of a model of Qwen's kind, each from the list of its block on."""
+    yield "lm_head"
+    for block in range(shape.layers):
+        yield from (f"layers.{block}.{name}" for name in _TEXT_BLOCK)
+    if shape.vision is not None:
+        for block in range(shape.vision.layers):
+            yield from (f"blocks.{block}.{name}" for name in _VISION_BLOCK)
+        for block in range(shape.vision.deep):
+            yield from (f"deepstack_merger_list.{block}.{name}" for name in _MERGER)
+        yield from (f"merger.{name}" for name in _MERGER)
 
 
 def _folder(checkpoint: str) -> Path | None:

@@ -21,7 +21,7 @@ from webdojo.training.config import TrainConfig
 from webdojo.training.machine import Machine
 from webdojo.training.memory_estimate import Memory, estimate_memory, estimate_processes, size
 from webdojo.training.metrics import check_loggers
-from webdojo.training.model_shape import ModelShape, find_layers
+from webdojo.training.model_shape import ModelShape
 
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "safetensors", "tensorboard")
 """What a run cannot do without, beside the core."""
@@ -94,7 +94,7 @@ def _packages(config: TrainConfig) -> Iterator[str]:
 
 
 def _places(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
-    """Names that mean nothing: of a folder, and of layers."""
+    """A name that may be meant for a folder."""
     name = config.policy.checkpoint
     folder = Path(name)
     if shape is None and not folder.is_dir() and folder.parent.is_dir():
@@ -102,14 +102,6 @@ def _places(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
             f"there is no folder {name!r} in {folder.parent.resolve()}: it is taken for a name on"
             " the model hub; give the folder of a checkpoint if you mean one of yours"
         )
-    layers = find_layers(name)
-    targets = config.learner.lora.targets if config.learner.lora is not None else ()
-    for target in targets if layers and targets != ("all-linear",) else ():
-        if target.rpartition(".")[2] not in layers:
-            yield (
-                f"learner.lora.targets names {target!r}, and {name} has no linear layer of that"
-                f" name; it has {', '.join(sorted(layers))}; or take all-linear alone"
-            )
 
 
 def _gpus(config: TrainConfig, shape: ModelShape | None, machine: Machine) -> Iterator[str]:

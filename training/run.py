@@ -71,7 +71,7 @@ def train(
             on_folder(folder.path)
             return folder
 
-        return _go(config, new_folder)
+        return _go(config, new_folder, place or f"configuration {config.name!r}")
 
 
 def resume(path: Path) -> Path:
@@ -83,13 +83,12 @@ def resume(path: Path) -> Path:
     with folder.held():
         config = folder.config()
         load_files(map(str, config.tasks.files))
-        with_whole_suites(
-            config, str(folder.path / "config.toml")
-        )  # what is held out may have changed since, or the configuration
-        return _go(config, lambda: folder)
+        place = str(folder.config_file)
+        with_whole_suites(config, place)  # what is held out may have changed since, or the file
+        return _go(config, lambda: folder, place)
 
 
-def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
+def _go(config: TrainConfig, folder: Callable[[], RunFolder], place: str) -> Path:
     find_chromium()
     check_loggers(config.loggers)
     check_roles(config)
@@ -103,7 +102,7 @@ def _go(config: TrainConfig, folder: Callable[[], RunFolder]) -> Path:
     if config.learner.lora is not None:
         from webdojo.training.lora import check_targets
 
-        check_targets(config.learner.lora, base.path)
+        check_targets(config.learner.lora, base.path, place)
     settings = WorkerSettings(
         task_files=tuple(map(str, config.tasks.files)),
         checkpoint=base.path,

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from small_run import COIN_TASK, coin_run, finish, start, updates_of, wait_until, webdojo
 
 from webdojo.cli.boundary import USER_ERROR
@@ -55,6 +57,7 @@ def _sentence(act: Callable[[], object]) -> str:
         ("policy.checkpoint=runs/gone/checkpoints/final", "no policy 'runs/gone"),
         ("policy.context_tokens=4096", "set it to 1024 at most"),
         ("policy.layout=chat", "no chat template"),
+        ('learner.lora={targets=["q_prj"]}', "names 'q_prj', and"),
     ],
 )
 def test_a_run_that_cannot_be_is_refused(config: Path, setting: str, sentence: str) -> None:
@@ -96,6 +99,14 @@ def test_a_cut_checkpoint_is_refused(config: Path) -> None:
     weights = config.with_name("policy") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert "the weights of" in refusal(config)
+
+
+def test_adapters_on_a_layer_that_is_in_files_alone_are_refused(config: Path) -> None:
+    weights = config.with_name("policy") / "model.safetensors"
+    named = load_file(weights) | {"model.strange.weight": torch.zeros(2, 2)}
+    save_file(named, weights, metadata={"format": "pt"})
+    said = refusal(config, 'learner.lora={targets=["strange"]}')
+    assert said.startswith("configuration 'coin': learner.lora.targets names 'strange', and ")
 
 
 def test_no_browser_is_a_sentence(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:

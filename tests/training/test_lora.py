@@ -134,7 +134,10 @@ def test_half_precision_learns_and_keeps_what_is_trained_whole() -> None:
 
 def test_a_target_that_no_layer_is_named_is_refused_with_those_there_are() -> None:
     shipped = find_checkpoint("webdojo-nano").path
-    check_targets(LoraConfig(), shipped)
-    check_targets(LoraConfig(targets=("q_proj", "mlp.down_proj")), shipped)
-    with pytest.raises(UserError, match=r"names 'nonsense'.* it has down_proj, .*q_proj"):
-        check_targets(LoraConfig(targets=("q_proj", "nonsense")), shipped)
+    check_targets(LoraConfig(), shipped, "mine.toml")
+    check_targets(LoraConfig(targets=("q_proj", "mlp.down_proj")), shipped, "mine.toml")
+    with pytest.raises(UserError, match=r"^mine\.toml: .*names 'nonsense'.* it has down_proj, "):
+        check_targets(LoraConfig(targets=("q_proj", "nonsense")), shipped, "mine.toml")
+    # A name that peft would pass over: it stands deeper than any layer does.
+    with pytest.raises(UserError, match="no linear layer of that name"):
+        check_targets(LoraConfig(targets=("base.model.layers.0.mlp.up_proj",)), shipped, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,16 +194,26 @@ def test_layers_are_found_in_files_and_known_of_models_that_are_not_here(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def linear(model: Any) -> set[str]:
-        named = model.named_modules()
-        return {n.rpartition(".")[2] for n, m in named if isinstance(m, nn.Linear)}
+        return {n for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+
+    def from_block(names: Iterable[str]) -> set[str]:
+        heads = r"^model\.(language_model\.|visual\.)?"
+        return {re.sub(heads, "", name) for name in names}
 
     assert find_layers("webdojo-nano") == linear(find_checkpoint("webdojo-nano").model())
     write_tiny_vision(tmp_path / "seeing")
-    seeing = linear(find_checkpoint(str(tmp_path / "seeing")).model())
-    assert find_layers(str(tmp_path / "seeing")) == seeing
+    tiny = str(tmp_path / "seeing")
+    seeing = linear(find_checkpoint(tiny).model())
+    assert find_layers(tiny) == seeing
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert find_layers("Qwen/Qwen3-VL-2B-Instruct") == seeing
-    assert find_layers("Qwen/Qwen2.5-0.5B-Instruct") == find_layers("webdojo-nano")
+    shape, _ = find_shape(tiny)
+    assert shape is not None
+    monkeypatch.setitem(KNOWN, "known/seeing", shape)
+    assert find_layers("known/seeing") == from_block(seeing)
+    shape, _ = find_shape("webdojo-nano")
+    assert shape is not None
+    monkeypatch.setitem(KNOWN, "known/text", shape)
+    assert find_layers("known/text") == from_block(find_layers("webdojo-nano"))
     assert find_layers("nobody/nothing") == frozenset()
 
 

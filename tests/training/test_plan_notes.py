@@ -164,13 +164,6 @@ def test_a_folder_that_is_not_there_is_noted(
     )
 
 
-def test_adapters_of_layers_that_are_not_there_are_noted() -> None:
-    lora = 'learner.lora={targets = ["q_proj", "self_attn.v_proj", "query"]}'
-    (note,) = noted("quickstart", lora)
-    assert note.startswith("learner.lora.targets names 'query', and webdojo-nano has no linear")
-    assert "q_proj" in note.partition("it has ")[2]
-
-
 def test_every_value_that_is_compared_is_one() -> None:
     config = load_config("quickstart")
     for key in plan_notes.LEAST:

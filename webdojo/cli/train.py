@@ -74,6 +74,8 @@ def train(
         loaded = load_config(config, settings or (), task_files=tasks or ())
     # A preset is known by its name.
     place = config if config is not None and Path(config).is_file() else ""
+    if place and settings:
+        place = f"{place} with --set"
     if dry_run:
         typer.echo(_dry_run(loaded, place), nl=False)
         return
