@@ -20,7 +20,8 @@ from webdojo.training.rollouts.accounts import (
     SlotStatus,
 )
 from webdojo.training.rollouts.episode import Ended, EpisodeRequest, RunEpisode, finish
-from webdojo.training.rollouts.ledger import Attempt, Collection, Ledger, LiveGroup
+from webdojo.training.rollouts.ledger import Collection, Ledger
+from webdojo.training.rollouts.live_group import Attempt, LiveGroup
 from webdojo.training.rollouts.pacing import Pacing
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 
