@@ -37,7 +37,7 @@ class SentRequest:
     body: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
     navigates: bool = False
-    """Whether it asked for a page rather than for a part of one."""
+    """Whether it asked for a page rather than for a part of one or for a frame."""
     status: int | None = None
     """What was answered; None if nothing was yet."""
     failed: bool = False
@@ -45,7 +45,7 @@ class SentRequest:
     answer: bytes | None = None
     """What came back, where answers are kept."""
     cookies: dict[str, str] = field(default_factory=dict)
-    """Cookies that came with it, decoded, where answers are kept."""
+    """Cookies that came with it, decoded, where answers are kept; ``headers`` has those sent."""
 
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
@@ -124,7 +124,7 @@ class Recorder:
             url=request.url,
             body=body if body is None or len(body) <= LONGEST_BODY else None,
             headers={name.lower(): value for name, value in request.headers.items()},
-            navigates=request.is_navigation_request(),
+            navigates=_asks_for_page(request),
         )
         if len(self.requests) < MOST_REQUESTS:
             self.requests.append(sent)
@@ -148,9 +148,20 @@ class Recorder:
             sent.failed = True
 
 
+def _asks_for_page(request: Request) -> bool:
+    from playwright.async_api import Error
+
+    try:
+        return request.is_navigation_request() and request.frame.parent_frame is None
+    except Error:  # the frame is not there yet: that of a new tab
+        return True
+
+
 async def _read(response: Response, sent: SentRequest) -> None:
     from playwright.async_api import Error
 
+    with suppress(Error):
+        sent.headers |= await response.request.all_headers()
     with suppress(Error):  # a redirection has no text, and a page that was left keeps none
         set_cookies = (await response.all_headers()).get("set-cookie", "")
         pairs = (line.partition(";")[0].partition("=") for line in set_cookies.split("\n"))

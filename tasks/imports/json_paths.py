@@ -1,7 +1,7 @@
 """Values inside JSON by their path, in the part of JSONPath that task files use.
 
 ``$.note.text``, ``$['a b'][0]``, ``$.items[*].sku``, ``$.items[?(@.new == 1)].sku``; and ``$.^…$``,
-a regular expression for a field's name. A text that is JSON itself is looked into.
+a regular expression for the begin of a field's name. A text that is JSON itself is looked into.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from webdojo.tasks.imports.patterns import matches
 
 _STEP = re.compile(
     r"\.(?P<name>[\w-]+)"
@@ -27,12 +29,16 @@ def is_path(name: str) -> bool:
 def value_at(data: Any, path: str) -> Any:
     """What stands there: None if nothing does, a list if several values do.
 
-    Raises ValueError if the path is not one that is understood.
+    Raises ValueError if the path is not one that is understood, or not decided in time.
     """
     pattern = path.removeprefix("$.")
     if pattern.startswith("^") and pattern.endswith("$"):
         fields = data if isinstance(data, Mapping) else {}
-        found = [fields[name] for name in fields if re.match(pattern, str(name))]
+        found = [
+            fields[name]
+            for name in fields
+            if matches(pattern, str(name), how="match", ignore_case=False)
+        ]
     else:
         found = [data]
         for step in steps(path):

@@ -18,6 +18,7 @@ from typing import Any
 
 from webdojo.tasks.evaluators.dates import MONTHS, read_day
 from webdojo.tasks.evaluators.normalise import LONGEST, plain, visible
+from webdojo.tasks.imports.patterns import LONGEST_MATCHED, is_pattern, matches
 
 Schema = Mapping[str, Any]
 CENTS = 0.1
@@ -28,10 +29,8 @@ SECONDS, SHARE_OF_DURATION = 180.0, 0.1
 DEGREES = 1e-6
 ALIKE = 0.8
 """How alike the names of one place are."""
-LONGEST_MATCHED = 500
-"""Characters up to which a text is matched against a regular expression: the time that one takes
-may grow with a power of the length, and an agent chooses the length of its answer. Files, which
-come as base64, are matched up to ``LONGEST``."""
+LONGEST_FILE = 150_000
+"""Characters of base64 beyond which a file is not looked into."""
 _LENGTHS = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1.0),
     **dict.fromkeys(("k", "km", "kilometer", "kilometers", "kilometre", "kilometres"), 1000.0),
@@ -56,7 +55,8 @@ _NOTHING = frozenset({"", "n/a", "na", "nan", "null", "none"})
 def fits(wanted: Any, found: Any, schema: Schema | None, *, ordered: bool = False) -> bool:
     """Whether a found value is the wanted one; a list in the place of a value gives alternatives.
 
-    Without a schema text is compared as a reader sees it and numbers by value.
+    Without a schema text is compared as a reader sees it and numbers by value. Raises
+    SlowPatternError for a regular expression that is not decided in time.
     """
     kind = type_of(schema)
     if kind == "array" and isinstance(wanted, list | tuple):
@@ -106,11 +106,6 @@ def unknown_type(schema: Any) -> str:
     return next(filter(None, map(unknown_type, inner)), "")
 
 
-def is_pattern(value: Any) -> bool:
-    """Whether an expected text is a regular expression: ``^…$``."""
-    return isinstance(value, str) and value.startswith("^") and value.endswith("$")
-
-
 def _same_object(wanted: Mapping[str, Any], found: Any, properties: Mapping[str, Any]) -> bool:
     if not isinstance(found, Mapping):
         return False
@@ -122,11 +117,10 @@ def _same_object(wanted: Mapping[str, Any], found: Any, properties: Mapping[str,
 
 
 def _matches(pattern: str, found: Any, kind: str) -> bool:
-    text, most = (_decoded(found), LONGEST) if kind == "base64" else (found, LONGEST_MATCHED)
-    if not isinstance(text, str | int | float) or len(str(text)) > most:
+    text = _decoded(found) if kind == "base64" else found
+    if not isinstance(text, str | int | float) or len(str(text)) > LONGEST_MATCHED:
         return False
-    flags = re.IGNORECASE | re.DOTALL
-    return any(re.fullmatch(pattern, form, flags) for form in (str(text), visible(str(text))))
+    return matches(pattern, str(text)) or matches(pattern, visible(str(text)))
 
 
 def _same(wanted: Any, found: Any, kind: str) -> bool:
@@ -243,10 +237,12 @@ def _markdown(value: Any) -> str | None:
 def _decoded(value: Any) -> str | None:
     """The text that base64 holds, its lines ended by a line feed."""
     try:
-        text = base64.b64decode(value.strip(), validate=True).decode() if _is_text(value) else None
+        if not isinstance(value, str) or len(value) > LONGEST_FILE:
+            return None
+        text = base64.b64decode(value.strip(), validate=True).decode()
     except ValueError:  # no base64, or no text in it
         return None
-    return None if text is None else text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def _place(value: Any) -> str | None:

@@ -3,7 +3,10 @@
 A file is a JSON list of objects with ``task_id``, ``sites``, ``start_urls``, ``intent`` and
 ``eval``, a list of evaluators: ``AgentResponseEvaluator`` with ``expected`` {``task_type``,
 ``status``, ``retrieved_data``}, and ``NetworkEventEvaluator`` with ``expected`` {``url``,
-``http_method``, ``post_data``, ``query_params``, ``headers``, ``response_status``}.
+``http_method``, ``post_data``, ``query_params``, ``headers``, ``response_status``}. A status that
+is not said is 200, and -1 stands for a request that is not answered. With ``should_not_exist``
+there must be no request of that method to that address, whatever it carried and however it was
+answered. In a task to navigate the last page opened must be one of those named.
 
 Addresses begin with a mark such as ``__SHOPPING__``. Where each site is served stands beside the
 file, in ``tasks.sites.toml`` for ``tasks.json``: ``shopping = "http://localhost:7770"``.
@@ -27,7 +30,7 @@ from webdojo.tasks.evaluators.network import Method
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.live import ONE_INSTANCE, LiveTask
-from webdojo.tasks.imports.typed_values import is_pattern
+from webdojo.tasks.imports.patterns import is_pattern
 from webdojo.tasks.imports.webarena_evaluators import NetworkEvent, Response
 from webdojo.tasks.network import check_reach
 from webdojo.tasks.task import Task
@@ -82,7 +85,7 @@ class Expected(Row):
     post_data: dict[str, Any] | None = None
     query_params: dict[str, Any] | None = None
     headers: dict[str, str | list[str]] | None = None
-    response_status: int | None = None
+    response_status: int = 200
     response_content: dict[str, Any] | None = None
     response_cookies: dict[str, str] | None = None
 
@@ -96,6 +99,11 @@ class Expected(Row):
     def _outcome(cls, value: str) -> str:
         return _one_of(STATUSES, value)
 
+    @field_validator("response_status", mode="before")
+    @classmethod
+    def _answered(cls, value: Any) -> Any:
+        return 200 if value is None else value
+
     @field_validator("http_method")
     @classmethod
     def _method(cls, value: str) -> str:
@@ -105,7 +113,6 @@ class Expected(Row):
 class EvaluatorRow(Row):
     """One evaluator of the file."""
 
-    besides = frozenset({"ignored_post_data_params_patterns"})
     evaluator: Literal["AgentResponseEvaluator", "NetworkEventEvaluator"]
     expected: Expected
     results_schema: dict[str, Any] | None = None
@@ -117,13 +124,19 @@ class EvaluatorRow(Row):
     last_event_only: bool = True
     ignored_query_params: tuple[str, ...] = ()
     ignored_query_params_patterns: tuple[str, ...] = ()
+    ignored_post_data_params_patterns: tuple[str, ...] = ()
 
     @field_validator("ordered", "should_not_exist", "decode_base64_query", mode="before")
     @classmethod
     def _unsaid(cls, value: Any) -> Any:
         return False if value is None else value
 
-    @field_validator("ignored_query_params", "ignored_query_params_patterns", mode="before")
+    @field_validator(
+        "ignored_query_params",
+        "ignored_query_params_patterns",
+        "ignored_post_data_params_patterns",
+        mode="before",
+    )
     @classmethod
     def _none_ignored(cls, value: Any) -> Any:
         return () if value is None else value
@@ -161,8 +174,7 @@ class WebArenaTask(LiveTask):
     async def start(self, page: Any, seed: int) -> str:
         """Open the first address; every seed is the same task."""
         self._recorder.keeps_answers = True
-        made = [_evaluator(row, self.served) for row in self.row.eval]
-        self.checks = AllOf(evaluators=tuple(made))
+        self.checks = AllOf(evaluators=tuple(_evaluators(self.row, self.served)))
         await self.open(page, _placed(self.row.start_urls[0], self.served))
         return f"{self.row.intent}\n{ANSWER_FORM}"
 
@@ -177,8 +189,7 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
         place = f"{file}, task {data.get('task_id', number)}"
         try:
             row = WebArenaRow.model_validate(data)
-            for part in row.eval:
-                _evaluator(part, served)
+            _evaluators(row, served)
             addresses = tuple(web_address(_placed(url, served)) for url in row.start_urls)
         except ValidationError as error:
             raise UserError(f"{place}: {first_problem(error)}") from None
@@ -212,7 +223,22 @@ def webarena_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) ->
     return list(tasks.values())
 
 
-def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
+def _evaluators(task: WebArenaRow, served: Mapping[str, str]) -> list[Evaluator]:
+    pages: tuple[str, ...] = ()
+    if any(row.expected.task_type == "navigate" for row in task.eval):
+        pages = tuple(url for row in task.eval for url in _pages(row, served))
+    return [_evaluator(row, served, pages) for row in task.eval]
+
+
+def _pages(row: EvaluatorRow, served: Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses of pages that should be opened."""
+    asked = row.evaluator == "NetworkEventEvaluator" and row.expected.http_method == "GET"
+    return _addresses(row, served) if asked and not row.should_not_exist else ()
+
+
+def _evaluator(
+    row: EvaluatorRow, served: Mapping[str, str], pages: tuple[str, ...] = ()
+) -> Evaluator:
     expected = row.expected
     if row.evaluator == "AgentResponseEvaluator":
         if not expected.task_type:
@@ -227,11 +253,8 @@ def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
             results_schema=row.results_schema,
             ordered=row.ordered,
         )
-    urls = (expected.url,) if isinstance(expected.url, str) else expected.url
-    if not all(urls):
-        raise ValueError("a NetworkEventEvaluator expects a url")
     return NetworkEvent(
-        urls=tuple(_address(url, served) for url in urls),
+        urls=_addresses(row, served),
         method=expected.http_method,
         post_data=_rendered(expected.post_data, served),
         post_data_schema=row.post_data_schema,
@@ -243,9 +266,11 @@ def _evaluator(row: EvaluatorRow, served: Mapping[str, str]) -> Evaluator:
         response_cookies=expected.response_cookies,
         ignored_query=row.ignored_query_params,
         ignored_query_patterns=row.ignored_query_params_patterns,
+        ignored_post_data_patterns=row.ignored_post_data_params_patterns,
         query_in_path=row.decode_base64_query,
         any_event=not row.last_event_only,
         absent=row.should_not_exist,
+        ends_at=pages if expected.http_method == "GET" else (),
     )
 
 
@@ -292,6 +317,14 @@ def _served(path: Path) -> dict[str, str]:
                 f'{path}: {name} must be an address, such as "http://localhost:7770"; it is {url!r}'
             ) from None
     return {name.lower(): url.rstrip("/") for name, url in data.items()}
+
+
+def _addresses(row: EvaluatorRow, served: Mapping[str, str]) -> tuple[str, ...]:
+    url = row.expected.url
+    urls = (url,) if isinstance(url, str) else url
+    if not urls or not all(urls):
+        raise ValueError("a NetworkEventEvaluator expects a url")
+    return tuple(_address(one, served) for one in urls)
 
 
 def _address(url: str, served: Mapping[str, str]) -> str:

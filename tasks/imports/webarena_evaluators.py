@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
@@ -11,15 +12,23 @@ from difflib import get_close_matches
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict, too_deep
 from webdojo.tasks.evaluators.normalise import LONGEST, plain, shown
 from webdojo.tasks.evaluators.recording import LONGEST_BODY, MORE_REQUESTS, SentRequest
 from webdojo.tasks.evaluators.urls import Url
 from webdojo.tasks.imports.json_paths import is_path, steps, value_at
-from webdojo.tasks.imports.typed_values import TYPES, fits, is_pattern, unknown_type
-from webdojo.tasks.sites.forms import Form, read_query
+from webdojo.tasks.imports.patterns import (
+    SlowPatternError,
+    check_pattern,
+    check_patterns,
+    is_pattern,
+    judged,
+    matches,
+)
+from webdojo.tasks.imports.typed_values import TYPES, fits, unknown_type
+from webdojo.tasks.sites.forms import read_query
 
 Schema = dict[str, Any]
 
@@ -43,6 +52,12 @@ class Response(Match):
     def _known(cls, schema: Schema | None) -> Schema | None:
         return known(schema)
 
+    @field_validator("retrieved_data")
+    @classmethod
+    def _expressions(cls, data: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        check_patterns(data)
+        return data
+
     def mismatch(self, found: object) -> str:
         """Another act, status or finding, or no such object."""
         answer = _object(found)
@@ -61,17 +76,30 @@ class Response(Match):
         schema = self.results_schema
         if schema is None or schema.get("type") != "array":
             schema = {"type": "array", "items": schema}
-        if data is not None and fits(self.retrieved_data, data, schema, ordered=self.ordered):
+        try:
+            with judged():
+                right = data is not None and fits(
+                    self.retrieved_data, data, schema, ordered=self.ordered
+                )
+        except SlowPatternError as error:
+            return str(error)
+        if right:
             return ""
         return f"retrieved_data is {shown(data)}, not {shown(list(self.retrieved_data))}"
+
+
+UNANSWERED = -1
+"""The status, in such files, of a request that no answer came to."""
 
 
 class NetworkEvent(Evaluator):
     """The last request of this method to one of these addresses carried what was expected.
 
     An address is written out or a regular expression, ``^…$``, for all of it but its query. With
-    ``any_event`` one of the requests is enough, with ``absent`` there must be none. Fields of
-    ``post_data`` and ``response_content`` may be paths into JSON; null: there is no such field.
+    ``any_event`` one of the requests is enough. With ``absent`` there must be none, whatever it
+    carried and however it was answered. Fields of ``post_data`` and ``response_content`` may be
+    paths into JSON; null: there is no such field. What a regular expression has not decided after
+    ``patterns.BUDGET_S`` has not passed.
     """
 
     kind: ClassVar[str] = "network_event"
@@ -80,17 +108,34 @@ class NetworkEvent(Evaluator):
     post_data: dict[str, Any] | None = None
     post_data_schema: Schema | None = None
     query: dict[str, Any] | None = None
+    """In place of the queries of ``urls``."""
     query_schema: Schema | None = None
     headers: dict[str, str | list[str]] = Field(default_factory=dict)
-    status: int | None = None
+    """A referer is compared as an address."""
+    status: int = Field(200, ge=UNANSWERED, le=599)
     response_content: dict[str, Any] | None = None
     response_cookies: dict[str, str] | None = None
     ignored_query: tuple[str, ...] = ()
     ignored_query_patterns: tuple[str, ...] = ()
+    """Expressions that are found in a name, in whatever case."""
+    ignored_post_data_patterns: tuple[str, ...] = ()
+    """Likewise of the outermost fields that were sent, in this case only."""
     query_in_path: bool = False
     """Whether parts of the path that are a query in base64 count as query."""
     any_event: bool = False
     absent: bool = False
+    ends_at: tuple[str, ...] = ()
+    """Where a page was asked for: the addresses of which the last page opened must have one."""
+
+    @field_validator("status")
+    @classmethod
+    def _possible(cls, status: int) -> int:
+        if UNANSWERED < status < 100:
+            raise ValueError(
+                f"no answer has the status {status}: write 100 to 599, or {UNANSWERED} for a"
+                " request that is not answered"
+            )
+        return status
 
     @field_validator("post_data_schema", "query_schema")
     @classmethod
@@ -101,19 +146,32 @@ class NetworkEvent(Evaluator):
     @classmethod
     def _paths(cls, fields: dict[str, Any] | None) -> dict[str, Any] | None:
         for name in filter(is_path, fields or {}):
-            if not name.removeprefix("$.").startswith("^"):
+            if is_pattern(name.removeprefix("$.")):
+                check_pattern(name.removeprefix("$."))
+            else:
                 steps(name)
+        check_patterns(fields)
         return fields
 
-    @field_validator("urls", "ignored_query_patterns")
+    @field_validator("urls", "query", "headers", "response_cookies")
     @classmethod
-    def _expressions(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        for text in texts:
-            try:
-                re.compile(text if is_pattern(text) else "")
-            except re.error as error:
-                raise ValueError(f"{text!r} is no regular expression: {error}") from None
-        return texts
+    def _expressions(cls, value: Any) -> Any:
+        check_patterns(value)
+        return value
+
+    @model_validator(mode="after")
+    def _addresses(self) -> NetworkEvent:
+        for url in (*self.urls, *_listed(self._header("referer"))):
+            if not is_pattern(url):
+                _url(url)
+        return self
+
+    @field_validator("ignored_query_patterns", "ignored_post_data_patterns")
+    @classmethod
+    def _all_expressions(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            check_pattern(pattern)
+        return patterns
 
     async def judge(self, evidence: Evidence) -> Verdict:
         """Look through the requests of the episode."""
@@ -122,34 +180,56 @@ class NetworkEvent(Evaluator):
         await evidence.recorder.caught_up(evidence.page)
         if evidence.recorder.full and (self.absent or not self.any_event):
             return Verdict(False, MORE_REQUESTS)
-        sent = [s for s in evidence.recorder.requests if s.method == self.method and self._here(s)]
-        reasons = [self._difference(request) for request in sent]
+        # An expression may take a while, and the browser must not wait for it.
+        return await asyncio.to_thread(self._verdict, tuple(evidence.recorder.requests))
+
+    def _verdict(self, requests: tuple[SentRequest, ...]) -> Verdict:
         wanted = f"{self.method} {self.urls[0]}"
-        if self.absent:
-            made = not all(reasons) if reasons else False
-            return Verdict(not made, f"{wanted} was made" if made else "")
+        try:
+            with judged():
+                sent = [s for s in requests if s.method == self.method and self._here(s)]
+                if self.absent:
+                    return Verdict(not sent, f"{wanted} was made" if sent else "")
+                reasons = [self._difference(request) for request in sent]
+                left = self._left(sent, requests)
+        except SlowPatternError as error:
+            return Verdict(False, f"{wanted}: {error}")
         if not reasons:
             return Verdict(False, f"{wanted}: no such request was made")
-        if self.any_event and not all(reasons):
-            return Verdict(True)
-        return Verdict(not reasons[-1], reasons[-1] and f"{wanted}: {reasons[-1]}")
+        reason = left or ("" if self.any_event and not all(reasons) else reasons[-1])
+        return Verdict(not reason, reason and f"{wanted}: {reason}")
 
     def _here(self, sent: SentRequest) -> bool:
-        address, query = self._parts(sent.url)
-        for wanted in self.urls:
-            place, wanted_query = self._parts(wanted)
-            if is_pattern(wanted):
-                forms = (address, address.rstrip("/"))
-                if any(re.fullmatch(wanted, form, re.IGNORECASE) for form in forms):
-                    return True
-            # Where a query is expected by itself, the address is compared without one.
-            elif not Url(value=place).mismatch(address) and (
-                self.query is not None or query == wanted_query
-            ):
-                return True
-        return False
+        """Whether a request went to one of the addresses, from where it is said to come from."""
+        referers = _listed(self._header("referer"))
+        referer = sent.headers.get("referer")
+        if referer and referers and not any(self._is_at(one, referer) for one in referers):
+            return False
+        return any(self._is_at(url, sent.url) for url in self.urls)
 
-    def _parts(self, url: str) -> tuple[str, Form]:
+    def _left(self, sent: list[SentRequest], requests: tuple[SentRequest, ...]) -> str:
+        """Which other page was opened last; empty if none was, or none may have been."""
+        if not sent or not sent[-1].navigates or not self.ends_at:
+            return ""
+        last = next(s for s in reversed(requests) if s.navigates and s.method == self.method)
+        ended = any(self._is_at(url, last.url) for url in self.ends_at)
+        return "" if ended else f"the last page opened was {shown(last.url)}"
+
+    def _is_at(self, wanted: str, found: str) -> bool:
+        """Whether an address is the wanted one, queries aside."""
+        place = self._parts(found)[0]
+        if is_pattern(wanted):
+            return matches(wanted, place) or matches(wanted, place.rstrip("/"))
+        return not _url(self._parts(wanted)[0]).mismatch(place)
+
+    def _asks(self, wanted: str, found: str, query: dict[str, Any] | None = None) -> bool:
+        """Whether an address has the wanted one's query; a field without value is as none."""
+        fields = self._parts(wanted)[1] if query is None else self._counted(query)
+        here = self._parts(found)[1]
+        extra = [name for name in here if name not in fields and here[name]]
+        return not extra and _holds(here, fields, self.query_schema)
+
+    def _parts(self, url: str) -> tuple[str, dict[str, Any]]:
         """An address without its query, and those fields of the query that count."""
         if is_pattern(url):
             return url, {}
@@ -161,33 +241,41 @@ class NetworkEvent(Evaluator):
                 query = f"{query}&{inner}" if inner else query
                 kept.extend([] if inner else [part])
             place = "/".join(kept)
-        fields = read_query(query)
-        return place, {name: fields[name] for name in fields if not self._ignores(name)}
+        return place, self._counted(read_query(query))
 
-    def _ignores(self, name: str) -> bool:
-        return name in self.ignored_query or any(
-            re.search(pattern, name, re.IGNORECASE) for pattern in self.ignored_query_patterns
-        )
+    def _counted(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: fields[name]
+            for name in fields
+            if name not in self.ignored_query and not _found(self.ignored_query_patterns, name)
+        }
+
+    def _header(self, name: str) -> str | list[str] | None:
+        return next((v for n, v in self.headers.items() if n.lower() == name), None)
 
     def _difference(self, sent: SentRequest) -> str:
         return next(filter(None, self._differences(sent)), "")
 
     def _differences(self, sent: SentRequest) -> Iterator[str]:
         """What is not as expected, one after another; empty where something is."""
-        yield "" if sent.status is not None and not sent.failed else "it was not answered"
-        right = self.status in (None, sent.status)
-        yield "" if right else f"it was answered with status {sent.status}"
-        if self.query is not None:
-            query = self._parts(sent.url)[1]
-            right = query.keys() <= self.query.keys()
-            right = right and _holds(query, self.query, self.query_schema)
-            yield "" if right else f"its query was {shown(urlsplit(sent.url).query)}"
+        if self.status == UNANSWERED:
+            yield "" if sent.status is None else f"it was answered with status {sent.status}"
+        else:
+            yield "" if sent.status is not None and not sent.failed else "it was not answered"
+            right = sent.status == self.status
+            yield "" if right else f"it was answered with status {sent.status}"
+        urls = [url for url in self.urls if self._is_at(url, sent.url)]
+        right = any(self._asks(url, sent.url, self.query) for url in urls)
+        yield "" if right else f"its query was {shown(urlsplit(sent.url).query)}"
         if self.post_data is not None:
-            right = _holds(_posted(sent), self.post_data, self.post_data_schema)
+            right = _holds(self._posted(sent), self.post_data, self.post_data_schema)
             yield "" if right else f"it carried {shown(sent.body)}"
         for name, value in self.headers.items():
             header = sent.headers.get(name.lower())
-            yield "" if _same_header(value, header) else f"its header {name} was {header!r}"
+            right = header is not None and any(
+                self._same_header(name, one, header) for one in _listed(value)
+            )
+            yield "" if right else f"its header {name} was {shown(header)}"
         if self.response_content is not None:
             content = _object((sent.answer or b"").decode(errors="replace"), LONGEST_BODY)
             right = _holds(content, self.response_content, None)
@@ -196,6 +284,22 @@ class NetworkEvent(Evaluator):
             cookie = sent.cookies.get(name)
             right = fits(value, cookie, {"type": "string"})
             yield "" if right else f"its cookie {name} was {shown(cookie)}"
+
+    def _same_header(self, name: str, wanted: str, found: str) -> bool:
+        if name.lower() == "referer":
+            return self._is_at(wanted, found) and self._asks(wanted, found)
+        if is_pattern(wanted):
+            return fits(wanted, found, {"type": "string"})
+        return wanted.rstrip("/") == found.rstrip("/")
+
+    def _posted(self, sent: SentRequest) -> dict[str, Any] | None:
+        """What was sent, without the fields that do not count."""
+        found = sent.form()
+        fields = sent.json() if found is None else found
+        if not isinstance(fields, dict):
+            return None
+        ignored = self.ignored_post_data_patterns
+        return {n: fields[n] for n in fields if not _found(ignored, n, ignore_case=False)}
 
 
 def known(schema: Schema | None) -> Schema | None:
@@ -211,12 +315,17 @@ def known(schema: Schema | None) -> Schema | None:
     return schema
 
 
-def _same_header(wanted: str | list[str], found: str | None) -> bool:
-    if isinstance(wanted, list):
-        return any(_same_header(one, found) for one in wanted)
-    if found is None or is_pattern(wanted):
-        return fits(wanted, found, {"type": "string"})
-    return wanted.rstrip("/") == found.rstrip("/")
+def _url(address: str) -> Url:
+    """An address as a person writes it: spaces stand in it as they are."""
+    return Url(value=address.replace(" ", "%20"))
+
+
+def _listed(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else value or []
+
+
+def _found(patterns: tuple[str, ...], name: str, *, ignore_case: bool = True) -> bool:
+    return any(matches(one, name, how="search", ignore_case=ignore_case) for one in patterns)
 
 
 def _query_of(part: str) -> str:
@@ -237,14 +346,6 @@ def _object(found: object, most: int = LONGEST) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) and not too_deep(answer) else None
-
-
-def _posted(sent: SentRequest) -> Form | dict[str, Any] | None:
-    form = sent.form()
-    if form is not None:
-        return form
-    found = sent.json()
-    return found if isinstance(found, dict) else None
 
 
 def _holds(

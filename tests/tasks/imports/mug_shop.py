@@ -18,6 +18,16 @@ PAGES = {
         "headers: {'Content-Type': 'application/json'}})\">Buy</button>",
     ),
     "/api/carts/bWluZT0xJm89Mg==/7": (200, '{"count": 1, "items": [{"name": "Red mug"}]}'),
+    "/framed": (
+        200,
+        "<title>All mugs</title><iframe src='/thanks'></iframe>"
+        "<a href='/cart' target=_blank>Cart</a>",
+    ),
+    "/refund": (
+        200,
+        "<title>Refund</title><form method=post action='http://127.0.0.1:9/dummy_bin'>"
+        "<input name=why value='It broke' aria-label=Why><button>Send</button></form>",
+    ),
     "/blocked": (403, "<title>Attention</title><p>Please verify you are human.</p>"),
     "/parts": (200, "<h1>Shop</h1><iframe src='//localhost:PORT/thanks'></iframe>"),
 }

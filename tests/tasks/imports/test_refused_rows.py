@@ -124,6 +124,7 @@ POEM = {"type": "string", "format": "poem"}
     [
         ({}, {"post_dta": {"sku": "R1"}}, "eval.1.expected: there is no field 'post_dta'"),
         ({}, {"respons_status": 302}, "did you mean 'response_status'?"),
+        ({"ignored_post_data_patterns": ["^a$"]}, {}, "did you mean 'ignored_post_data_params_pat"),
         ({}, {"method": "POST"}, "did you mean 'http_method'?"),
         ({"should_not_exists": True}, {}, "eval.1: there is no field 'should_not_exists', and"),
         ({"last_event": False}, {}, "did you mean 'last_event_only'?"),
@@ -172,7 +173,7 @@ def test_an_answer_that_none_can_give_is_refused(
 def test_fields_of_no_use_here_are_let_pass(write: Write, shop: str) -> None:
     said = response("RETRIEVE", ["a"], "success")
     said["expected"]["error_details"] = None
-    sent = {**ORDER, "ignored_post_data_params_patterns": ["^key$"], "site": "shop"}
+    sent = {**ORDER, "site": "shop"}
     row = arena_row(3, said, sent, intent_template="Order a {{x}}.", instantiation_dict={"x": 1})
     assert load_arena(write, shop, row) == ("arena-tests.3",)
 

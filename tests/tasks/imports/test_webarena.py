@@ -102,6 +102,59 @@ async def test_all_of_a_request_and_its_answer_is_looked_at(
     assert said in step.message
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_cookies_that_are_sent_are_looked_at(env: WebEnv, write: Write, shop: str) -> None:
+    wanted = {**BUYING, "expected": BOUGHT | {"headers": {"Cookie": "^.*said=Red.*$"}}}
+    row = arena_row(4, response("mutate"), wanted, start_urls=["__SHOP__/cart"])
+    (task_id,) = load_arena(write, shop, row)
+    said = f"send_msg_to_user({answer('mutate')!r})"
+    for clicks in (1, 2):  # the first answer sets the cookie
+        observation = await env.reset(registry.get(task_id), 1)
+        for _ in range(clicks):
+            await env.step(f'click("{observation.view().bid("button")}")')
+        step = await env.step(said)
+        assert step.reward == float(clicks == 2), step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_frame_is_no_page_and_a_new_tab_is_one(
+    env: WebEnv, write: Write, shop: str
+) -> None:
+    wanted = {"evaluator": "NetworkEventEvaluator", "expected": {"url": "__SHOP__/framed"}}
+    (task_id,) = load_arena(write, shop, arena_row(5, response("navigate"), wanted))
+    said = f"send_msg_to_user({answer('navigate')!r})"
+    for leaves in (False, True):
+        await env.reset(registry.get(task_id), 1)
+        step = await env.step(f'goto("{shop}/framed")')
+        if leaves:
+            await env.step(f'click("{step.observation.view().bid("a")}")')
+        step = await env.step(said)
+        assert step.reward == float(not leaves), step.message
+    assert f"the last page opened was '{shop}/cart'" in step.message
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_is_sent_where_nobody_answers(env: WebEnv, write: Write, shop: str) -> None:
+    sent = {
+        "url": "^http://.*/dummy_bin$",
+        "http_method": "POST",
+        "post_data": {"why": "^It\\s+broke$"},
+    }
+    wanted = {"evaluator": "NetworkEventEvaluator", "expected": sent | {"response_status": -1}}
+    other = {"evaluator": "NetworkEventEvaluator", "expected": sent}
+    never = {**other, "should_not_exist": True}
+    said = f"send_msg_to_user({answer('mutate')!r})"
+    for row, reward in ((wanted, 1.0), (other, 0.0), (never, 0.0)):
+        (task_id,) = load_arena(
+            write, shop, arena_row(6, response("mutate"), row, start_urls=["__SHOP__/refund"])
+        )
+        observation = await env.reset(registry.get(task_id), 1)
+        await env.step(f'click("{observation.view().bid("button")}")')
+        step = await env.step(said)
+        assert (step.reward, step.terminated) == (reward, True), step.message
+        registry.forget({task_id})
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
