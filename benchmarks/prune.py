@@ -187,9 +187,11 @@ class Aiming(WebEnv):
     async def step(self, text: str) -> Step:
         """Count, then act."""
         named = re.match(r'\w+\("(\d+)"', text)
-        if named and self._last is not None:
+        if named:
             self.aimed += 1
-            self.kept += re.search(rf" bid={named[1]}[ >]", self._last.pruned_html) is not None
+            self.kept += (
+                re.search(rf" bid={named[1]}[ >]", self.observation.pruned_html) is not None
+            )
         return await super().step(text)
 
 

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from webdojo.envs.actions import ACTIONS, COORDINATES, Action, ActionError, parse_action
-from webdojo.envs.axtree import to_axtree
 from webdojo.envs.browser import BrowserDiedError, Chromium
-from webdojo.envs.budget import beginning, within
-from webdojo.envs.marks import draw_marks
 from webdojo.envs.observation import Observation
+from webdojo.envs.observer import Observer
 from webdojo.envs.origins import Origins
-from webdojo.envs.outline import to_outline
 from webdojo.envs.page import SAFETY_NET_S, DrivenPage
-from webdojo.envs.page_diff import UNCHANGED, diff_html
-from webdojo.envs.pruning import prune_html
+from webdojo.envs.page_reuse import PageReuse
 from webdojo.envs.replay import ReplayError, catch_up, play
-from webdojo.envs.screenshots import ScreenshotSpec
-from webdojo.envs.shown_tree import prune
-from webdojo.envs.snapshot import Node, Snapshot
+from webdojo.envs.snapshot import Snapshot
 from webdojo.envs.spec import EnvSpec
 from webdojo.envs.tabs import Tabs
 from webdojo.envs.worlds import PageScriptError
@@ -36,10 +29,6 @@ T = TypeVar("T")
 
 SETTLE_STEP_MS = 250
 """Page time between two looks at a page that is not at rest."""
-MAX_REUSES = 50
-"""Episodes that one page is used for: what pages keep adds up, and goes only with their process."""
-FORGET_EVERY = 4
-"""Pages loaded anew after which the memory of documents that were left is given back."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
 
@@ -77,28 +66,17 @@ class WebEnv:
         self.spec = spec or EnvSpec()
         self._chromium = chromium
         self._tabs: Tabs | None = None
-        self._tabs_task = ""
+        self._reuse = PageReuse()
+        self._observer: Observer | None = None
         self._deadline: asyncio.Timeout | None = None
         self._lost = ""
         self._task: Task | None = None
-        self._goal = ""
         self._answer: str | None = None
         self._steps = 0
-        self._begun_ms = 0
-        self._begun_url = ""
-        """Where the task has set its page up."""
         self._over = True
-        self._cut_short = False
-        """Whether the page has not ended the episode itself: half done, it keeps what was done."""
-        self._last: Observation | None = None
         self._seed = 0
-        self._reuses = 0
         self._done: list[str] = []
         self._hashes: list[str] = []
-        self._pictured: tuple[DrivenPage, str] | None = None
-        """The page shown last and what its picture was known by."""
-        self._before = ""
-        """Pruned HTML of the look before, for what is new since."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,6 +96,13 @@ class WebEnv:
             raise RuntimeError("no episode: call reset first")
         return self._tabs
 
+    @property
+    def observation(self) -> Observation:
+        """What was observed last."""
+        if self._observer is None or self._observer.last is None:
+            raise RuntimeError("no episode: call reset first")
+        return self._observer.last
+
     async def reset(self, task: Task, seed: int) -> Observation:
         """Start the instance of ``task`` chosen by ``seed``."""
         self._over = True
@@ -125,9 +110,9 @@ class WebEnv:
 
     async def step(self, text: str) -> Step:
         """Do one action, let the page settle, look at it and judge it."""
-        if self._over or self._task is None:
+        if self._over or self._task is None or self._observer is None:
             raise RuntimeError("the episode is over: call reset first")
-        return await self._bounded(self._step(self._task, text), "step")
+        return await self._bounded(self._step(self._task, self._observer, text), "step")
 
     async def replay(self, actions: Sequence[str]) -> Observation:
         """Start the same instance anew and do these actions; gives what is seen after the last.
@@ -173,54 +158,37 @@ class WebEnv:
             await tabs.close()
 
     async def _reset(self, task: Task, seed: int) -> Observation:
-        before = self._tabs
         tabs = await self._tabs_for(task, seed)
         page = tabs.active
         async with page.clock.running(after_s=SAFETY_NET_S):
-            self._goal = await task.setup(page.page, seed)
-        self._begun_url = page.page.url
+            goal = await task.setup(page.page, seed)
+        self._reuse.set_up(page)
         await page.forget_way()
-        self._task, self._tabs_task = task, task.id
-        self._answer, self._steps, self._over, self._last = None, 0, False, None
+        self._task = task
+        self._answer, self._steps, self._over = None, 0, False
         self._seed, self._done, self._hashes = seed, [], []
-        self._pictured, self._before = None, ""
         await page.clock.run(self.spec.settle_ms)
         if tabs.popups:
             await tabs.ready()
         snapshot = (await self._settled(task, tabs))[0] if task.settles else None
-        self._begun_ms = tabs.elapsed_ms
+        self._observer = Observer(self.spec, tabs, goal)
         tabs.heard()  # what happened before the episode is none of the agent's business
-        observation = await self._observe("", "", snapshot)
+        observation = await self._observer.observe(snapshot or await tabs.active.snapshot())
         self._hashes.append(observation.state_hash)
-        if self._cut_short and tabs is before and self._reuses % FORGET_EVERY == 0:
-            page.forget_left()
-        self._cut_short = True
+        self._reuse.begun(page)
         return observation
 
     async def _tabs_for(self, task: Task, seed: int) -> Tabs:
-        tabs = self._tabs
-        if tabs is not None:
-            reusable = task.reuse_page and self._tabs_task == task.id and len(tabs.pages) == 1
-            self._reuses += 1
-            reusable = reusable and tabs.alive() and self._reuses < MAX_REUSES
-            if reusable and await self._begins_again(tabs, seed):
-                return tabs
+        if self._tabs is not None:
+            if await self._reuse.begin_again(self._tabs, task, seed):
+                return self._tabs
             await self.close()
-        self._lost, self._reuses = "", 0
+        self._lost, self._reuse = "", PageReuse(task.id)
         origins = Origins(task.allowed_origins)
         self._tabs = await Tabs.open(self._chromium, task.viewport, seed, origins, self._lose)
         return self._tabs
 
-    async def _begins_again(self, tabs: Tabs, seed: int) -> bool:
-        """Begin another episode on the same page, unless the last one has stored anything there."""
-        if self._cut_short:
-            if await tabs.keep_anything():  # before the page left can be there anew and read it
-                return False
-            await tabs.active.leave(self._begun_url)
-        kept, _ = await asyncio.gather(tabs.keep_anything(), tabs.active.restart(seed))
-        return not kept
-
-    async def _step(self, task: Task, text: str) -> Step:
+    async def _step(self, task: Task, observer: Observer, text: str) -> Step:
         tabs = self.tabs
         error = ""
         given_up = False
@@ -239,7 +207,9 @@ class WebEnv:
         snapshot, asked = await self._settled(task, tabs)
         if tabs.active.clock.stalled:
             tabs.say("the page is still loading: something it asked for has not come")
-        observation = await self._observe(text, error, snapshot)
+        observation = await observer.observe(
+            snapshot, last_action=text, error=error, steps=self._steps
+        )
         if asked is not None:
             outcome = _decided(task, asked, self._answer)
         else:
@@ -247,7 +217,7 @@ class WebEnv:
         terminated = outcome.done or given_up
         truncated = not terminated and self._steps >= task.horizon
         self._over = terminated or truncated
-        self._cut_short = not outcome.done
+        self._reuse.cut_short = not outcome.done
         self._done.append(text)
         self._hashes.append(observation.state_hash)
         return Step(
@@ -322,82 +292,6 @@ class WebEnv:
                 arguments[name] = min(arguments[name] * pixels / 1000, pixels - 1)
         await spec.perform(self.page, **arguments)
 
-    async def _observe(
-        self, last_action: str, error: str, snapshot: Snapshot | None = None
-    ) -> Observation:
-        page = self.page
-        if snapshot is None:
-            snapshot = await page.snapshot()
-        page.title = snapshot.title
-        tree = prune(snapshot.tree) if snapshot.tree else None
-        texts = {
-            mode: self._text(mode, tree, snapshot) for mode in self.spec.modes if mode != "html"
-        }
-        if "html" in self.spec.modes:
-            texts["html"] = beginning(await page.html(), self.spec.max_characters)
-        last = self._last
-        changed = (
-            last is None
-            or last.url != snapshot.url
-            or any(_differs(last, mode, text) for mode, text in texts.items())
-        )
-        image = b""
-        if self.spec.screenshot is not None:
-            image = await self._picture(page, snapshot, self.spec.screenshot)
-            changed = changed or (last is not None and last.screenshot != image)
-        self._last = Observation(
-            goal=self._goal,
-            url=snapshot.url,
-            title=snapshot.title,
-            **texts,
-            screenshot=image,
-            focused_element_bid=snapshot.focused,
-            last_action=last_action,
-            last_action_error=error,
-            page_changed=changed,
-            elapsed_steps=self._steps,
-            notices=self.tabs.heard(),
-            open_pages_urls=tuple(tab.page.url for tab in self.tabs.pages),
-            open_pages_titles=tuple(tab.title for tab in self.tabs.pages),
-            page_time_ms=self.tabs.elapsed_ms - self._begun_ms,
-            active_page_index=self.tabs.pages.index(page),
-            viewport=page.size,
-            boxes=snapshot.boxes() if "pruned_html" in texts else {},
-            tree=snapshot.tree,
-        )
-        return self._last
-
-    async def _picture(self, page: DrivenPage, snapshot: Snapshot, spec: ScreenshotSpec) -> bytes:
-        """The page as it looks; the last picture of it where nothing can have changed that."""
-        last, before = self._last, self._pictured
-        self._pictured = None
-        if snapshot.picture:
-            self._pictured = (page, f"{snapshot.picture} {await page.styled()}")
-            if before == self._pictured and last and last.tree == snapshot.tree:
-                return last.screenshot
-        if not spec.marks:
-            return await page.screenshot(spec.image_format, spec.quality)
-        return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)
-
-    def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
-        write: Callable[[Node | None], str]
-        if mode in ("pruned_html", "pruned_html_diff"):
-            text = prune_html(
-                snapshot.tree,
-                rules=self.spec.rules,
-                max_characters=self.spec.max_characters,
-                viewport=self.page.size,
-            )
-            if mode == "pruned_html":
-                return text
-            before, self._before = self._before, text
-            return diff_html(before, text)
-        if mode == "outline":
-            write = partial(to_outline, without=self._goal)
-        else:
-            write = partial(to_axtree, title=snapshot.title)
-        return within(tree, write, self.spec.max_characters, self.page.size)
-
     async def _bounded(self, work: Awaitable[T], what: str) -> T:
         """Bound the time and turn every way in which a browser can die into one error."""
         from playwright.async_api import Error
@@ -436,10 +330,6 @@ class WebEnv:
             await asyncio.wait([closing], timeout=CLOSE_TIMEOUT_S)
             if not closing.done():
                 closing.cancel()
-
-
-def _differs(last: Observation, mode: str, text: str) -> bool:
-    return text != UNCHANGED if mode == "pruned_html_diff" else getattr(last, mode) != text
 
 
 def _decided(task: Task, asked: dict[str, Any], answer: str | None) -> Outcome:

@@ -123,8 +123,7 @@ class Opened:
 
     def bid(self, text: str) -> str:
         """The bid on the first outline line that holds ``text``."""
-        last = self.env._last
-        assert last is not None
+        last = self.env.observation
         for line in last.outline.splitlines():
             if text in line and line.endswith("]"):
                 return line.rpartition("[")[2].rstrip("]")

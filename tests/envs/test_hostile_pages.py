@@ -233,6 +233,7 @@ async def test_a_page_of_a_file_shows_frames_of_the_web(chromium, site, tmp_path
             return Outcome(0.0, done=False)
 
     async with WebEnv(chromium, EnvSpec(modes=("outline",))) as env:
-        assert 'button"Go a"' in (await env.reset(Mixed(), 1)).outline
-        bid = next(x for x in env._last.outline.splitlines() if "Go a" in x).rpartition("[")[2][:-1]
+        outline = (await env.reset(Mixed(), 1)).outline
+        assert 'button"Go a"' in outline
+        bid = next(x for x in outline.splitlines() if "Go a" in x).rpartition("[")[2][:-1]
         assert "hit a" in (await env.step(call("click", bid))).observation.outline

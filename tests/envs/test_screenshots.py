@@ -62,7 +62,7 @@ async def test_a_page_that_stands_still_is_not_drawn_again(open_page) -> None:
     )
 
     async def drawn_anew(action: str) -> bool:
-        before = page.env._last.screenshot
+        before = page.env.observation.screenshot
         observation = await page.look(action)
         full = await page.env.page.screenshot("png", 80)
         assert observation.screenshot == full, action

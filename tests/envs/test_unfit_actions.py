@@ -20,7 +20,7 @@ async def test_what_is_off_leaves_the_field_with_the_focus_alone(open_page) -> N
         await page.look(call("focus", page.bid("First")))
         for action in (call("fill", bid, "x"), call("focus", bid), call("press", bid, "y")):
             assert f"element {bid} (" in (await page.look(action)).last_action_error
-            assert why in page.env._last.last_action_error
+            assert why in page.env.observation.last_action_error
     assert await page.js(FIRST + ".value") == ""
     observation = await page.look(call("hover", page.bid("Off")))
     assert (observation.last_action_error, await page.js("o.textContent")) == ("", "over")

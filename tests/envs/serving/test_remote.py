@@ -86,7 +86,7 @@ async def test_the_core_is_the_same_tree_pictures_and_replay_included(server: Se
             RemoteWebEnv(server.url, spec, tree=True) as there,
         ):
             assert await here.reset(task, 5) == (first := await there.reset(task, 5))
-            assert first.view() == here._last.view()  # type: ignore[union-attr]
+            assert first.view() == here.observation.view()
             for action in ('click("2")', "mouse_click(500, 500)"):
                 one, other = await here.step(action), await there.step(action)
                 assert one == other
