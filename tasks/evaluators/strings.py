@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
+from webdojo.tasks.evaluators.candidates import one_of_several
 from webdojo.tasks.evaluators.claims import excluded, hedged, signed_away
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import LONGEST, as_text, mixed_words, plain, shown, visible
@@ -65,8 +66,10 @@ class Text(Match):
 class Contains(Match):
     """The text as whole words in one not much longer, which names none of ``but_not``.
 
-    This is containment. An answer that lists every candidate holds the right one too: name the
-    others in ``but_not``, and keep ``max_characters`` near the length of an honest answer.
+    This is containment. An answer that lists candidates holds the right one too, so one in which
+    the text is one of several, "red, blue, green", does not match unless ``listed`` says that it
+    may be. Name the other candidates in ``but_not``, and keep ``max_characters`` near the length of
+    an honest answer.
 
     An answer must not take back what it holds: where the text stands in a sentence with a negation
     ("I did not find the red mug"), a choice ("the red mug or the blue one", "red mug/blue mug"), a
@@ -74,14 +77,17 @@ class Contains(Match):
     question, the answer does not match. A page's text, in ``Dom`` say, may hold such words. A text
     with a word of letters from two alphabets (``nоt``, with a Cyrillic о) matches nowhere.
     No rule sees what is denied in another sentence or in other words ("the red mug is missing"),
-    nor a list of candidates that ``but_not`` does not name: where that matters, ask for the text
-    alone and compare it with ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
+    nor candidates that are told in sentences, without marks, or two by a comma ("red, blue"; so is
+    "Paris, France"), unless ``but_not`` names them: where that matters, ask for the text alone and
+    compare it with ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
     """
 
     kind: ClassVar[str] = "contains"
     value: str
     but_not: tuple[str, ...] = ()
     max_characters: int = Field(200, gt=0, le=LONGEST)
+    listed: bool = False
+    """Whether the answer may list the text among others, as where several are asked for."""
 
     @field_validator("value")
     @classmethod
@@ -121,7 +127,7 @@ class Contains(Match):
         return f"{shown(text)} also names {named[0]!r}" if named else ""
 
     def hedges(self, answer: str) -> str:
-        """A sentence that holds the text and denies it, leaves a choice, or asks."""
+        """A sentence that holds the text and denies it, leaves a choice, lists it, or asks."""
         for sentence in map(plain, _SENTENCES.split(answer)):
             place = _place(sentence, self.value)
             if place is not None:
@@ -133,7 +139,8 @@ class Contains(Match):
                     or signed_away(before, after)
                 ):
                     return f"{shown(sentence)}: {reason}"
-        return ""
+        others = "" if self.listed else one_of_several(answer, self.value)
+        return f"{shown(answer)} lists {others} beside {self.value!r}" if others else ""
 
 
 def _parted(before: str, after: str) -> str:
