@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from webdojo.envs.compact_attributes import (
     FLAGS,
@@ -25,51 +24,18 @@ from webdojo.envs.compact_attributes import (
     telling_class,
     told_attributes,
 )
+from webdojo.envs.compact_folds import Folds, measure
+from webdojo.envs.compact_tags import (
+    INLINE_TAGS,
+    NO_CONTENT,
+    NO_END,
+    OUTSTANDING_ROLES,
+    STRUCTURE_TAGS,
+)
 from webdojo.envs.snapshot import Node
 
-INLINE_TAGS = frozenset(
-    (
-        *("a", "abbr", "area", "b", "bdi", "bdo", "big", "button", "cite", "code", "data"),
-        *("del", "dfn", "em", "font", "i", "img", "input", "ins", "kbd", "label", "mark"),
-        *("meter", "output", "progress", "q", "s", "samp", "select", "small", "span"),
-        *("strike", "strong", "sub", "summary", "sup", "svg", "textarea", "time", "tt"),
-        *("u", "var"),
-    )
-)
-"""Tags whose content goes on in the same line."""
-STRUCTURE_TAGS = frozenset(
-    (
-        *("h1", "h2", "h3", "h4", "h5", "h6", "nav", "main", "aside", "footer", "form"),
-        *("dialog", "fieldset", "legend", "caption"),
-    )
-)
-"""Tags that tell something of their content, and are kept without being actionable."""
-NO_CONTENT = frozenset(("area", "input", "img", "br", "hr"))
-NO_END = frozenset(("li", "tr", "td", "th", "option"))
-OUTSTANDING_ROLES = frozenset(("alert", "alertdialog", "dialog"))
-"""Roles for which a wrapper is kept."""
 _LINE_ENDS = re.compile(r" *\n[ \n]*")
 _SPACES = re.compile(r"  +")
-
-
-@dataclass(slots=True)
-class Fold:
-    """What one line stands for that was left out."""
-
-    rows: int = 0
-    characters: int = 0
-    elements: int = 0
-    """Those that can be acted on."""
-    scroll_px: int = 0
-    """How far down the first of it lies; negative is up."""
-
-    def line(self) -> str:
-        """What was left out, how much of it, and the action that brings it into view."""
-        what = "row" if self.rows == 1 else "rows"
-        acts = f", {self.elements} to act on" if self.elements else ""
-        # Without a browser nothing is known of where things lie.
-        way = f"; scroll(0, {self.scroll_px}) shows more" if self.scroll_px else ""
-        return f"… {self.rows} more {what}: {self.characters} characters{acts}{way}"
 
 
 def to_html(
@@ -94,13 +60,12 @@ class _Writer:
     """Writes one tree; ``out`` holds pieces of text, joined and tidied at the end."""
 
     __slots__ = (
-        *("acts", "folded_at", "folds", "hidden", "inside", "loose", "max_rows", "opened"),
-        *("out", "shows", "wordless", "words"),
+        *("acts", "folded_at", "folds", "inside", "loose", "max_rows", "opened", "out"),
+        *("wordless", "words"),
     )
 
     def __init__(self, shows: Callable[[Node], bool] | None, max_rows: int | None) -> None:
         self.out: list[str] = []
-        self.shows = shows
         self.max_rows = max_rows
         self.words = 0
         """Texts written, and what stands for texts."""
@@ -113,9 +78,9 @@ class _Writer:
         self.opened = 0
         """Length of ``out`` just after the last opening tag."""
         self.wordless: list[tuple[int, Node]] = []
-        self.hidden: set[int] = set()
-        self.folds: dict[int, Fold] = {}
+        self.folds = Folds(shows)
         self.folded_at = (-1, -1)
+        """``words`` and ``acts`` where the last fold is."""
 
     def text(self, tree: Node) -> str:
         """All of it, which is ``tree``."""
@@ -127,13 +92,13 @@ class _Writer:
                 told = telling_class(node, counts)
                 if told:
                     self.out[place] = f"{self.out[place][:-1]} class={quoted(told)}>"
-        for place, fold in self.folds.items():
-            self.out[place] = f"\n{fold.line()}\n"
+        for place, line in self.folds.lines():
+            self.out[place] = f"\n{line}\n"
         return _SPACES.sub(" ", _LINE_ENDS.sub("\n", "".join(self.out))).strip()
 
     def element(self, node: Node) -> None:
         """Write one element, if there is anything in it."""
-        if not self.shown(node):
+        if not self.folds.shown(node):
             self.fold(node)
         elif node.actionable:
             self.actionable(node)
@@ -146,14 +111,10 @@ class _Writer:
         else:
             self.block(node)
 
-    def shown(self, node: Node) -> bool:
-        """Whether the element is not to be folded."""
-        return id(node) not in self.hidden and (self.shows is None or self.shows(node))
-
     def children(self, children: Sequence[Node | str]) -> None:
         """Write what an element holds."""
         if self.max_rows is not None:
-            self.hide_rest(children, self.max_rows)
+            self.folds.hide_rest(children, self.max_rows)
         for child in children:
             if not isinstance(child, str):
                 self.element(child)
@@ -168,16 +129,6 @@ class _Writer:
         if not self.inside:
             self.loose += 1
         self.out.append(text)
-
-    def hide_rest(self, children: Sequence[Node | str], max_rows: int) -> None:
-        """Have folded what comes after the first of many elements of one kind in a row."""
-        kind, run = "", 0
-        for child in children:
-            if isinstance(child, Node) and child.tag not in INLINE_TAGS and self.shown(child):
-                run = run + 1 if child.tag == kind else 1
-                kind = child.tag
-                if run > max_rows:
-                    self.hidden.add(id(child))
 
     def new_line(self) -> None:
         """End the line, unless it holds but an opening tag."""
@@ -388,24 +339,11 @@ class _Writer:
         characters, elements = measure(node)
         if not characters and not elements:
             return
-        if self.folded_at == (self.words, self.acts):
-            fold = self.folds[max(self.folds)]
-        else:
+        if self.folded_at != (self.words, self.acts):
             self.say("")
-            fold = self.folds[len(self.out) - 1] = Fold(scroll_px=node.box[1])
+            self.folds.begin(len(self.out) - 1, node)
             self.folded_at = (self.words, self.acts)
-        fold.rows += 1
-        fold.characters += characters
-        fold.elements += elements
-
-
-def measure(node: Node) -> tuple[int, int]:
-    """How many characters of text and actionable elements a node holds."""
-    characters = elements = 0
-    for inner in node.walk():
-        elements += inner.actionable
-        characters += sum(len(child.strip()) for child in inner.children if isinstance(child, str))
-    return characters, elements
+        self.folds.add(characters, elements)
 
 
 _BLANK = frozenset(("\n", " "))
