@@ -35,7 +35,9 @@ LOOK_AGAIN_S = 0.05
 class PageClock:
     """Virtual time of one page.
 
-    ``now_ms`` asks the page for its time since 1970.
+    ``now_ms`` asks the browser for the page's time since 1970. ``hold(None)`` keeps the
+    page's own clock and timers standing while the browser's goes ahead, ``hold(30)`` lets them
+    follow by 30 ms.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class PageClock:
         cdp: Session,
         now_ms: Callable[[], Awaitable[float]],
         fetching: Callable[[], bool] = lambda: True,
+        hold: Callable[[int | None], Awaitable[None]] | None = None,
         network_cap_s: float = NETWORK_CAP_S,
     ) -> None:
         self.elapsed_ms = 0
@@ -52,6 +55,8 @@ class PageClock:
         self._cdp = cdp
         self._now_ms = now_ms
         self._fetching = fetching
+        self._hold = hold
+        self._held = False
         self._cap_s = network_cap_s
         self.granted_ms = 0
         """The same with what was lent ahead of the next run."""
@@ -73,11 +78,14 @@ class PageClock:
         """
         async with self._turn:
             self.elapsed_ms += milliseconds
-            left, self._ahead_ms = milliseconds - self._ahead_ms, 0
-            if left > 0:
+            left = milliseconds - self._ahead_ms
+            self._ahead_ms = max(0, -left)
+            if self._held and self._hold is not None:
+                self._held = left < 0
+                await self._hold(milliseconds)
+                await self._pass(max(0, left))
+            elif left > 0:
                 await self._pass(left)
-            else:
-                self._ahead_ms = -left
 
     async def _pass(self, milliseconds: int) -> None:
         await self._grant("pauseIfNetworkFetchesPending", milliseconds)
@@ -113,8 +121,14 @@ class PageClock:
         return self._turn
 
     async def lend(self, milliseconds: int) -> None:
-        """Let some page time pass ahead of the next ``run``, which gives it back."""
+        """Let some page time pass ahead of the next ``run``, which gives it back.
+
+        The page's own timers wait for that run, and see the times at which they were due.
+        """
         async with self._turn:
+            if self._hold is not None:
+                self._held = True
+                await self._hold(None)
             self._ahead_ms += milliseconds
             await self._grant("advance", milliseconds)
             await self._expired.wait()

@@ -8,6 +8,7 @@
   // What the page may replace later is taken now.
   const { apply, construct, getOwnPropertyDescriptor: described } = Reflect;
   const nativeSetTimeout = window.setTimeout, nativeClearTimeout = window.clearTimeout;
+  const nativeSetInterval = window.setInterval;
   const addEventListener = EventTarget.prototype.addEventListener;
   const dispatchEvent = EventTarget.prototype.dispatchEvent;
   const NativeMap = Map, NativeDate = Date, NativeInputEvent = InputEvent, NativeMouseEvent = MouseEvent, NativeRange = StaticRange;
@@ -20,7 +21,7 @@
     return (object) => apply(get, object, []);
   };
   const parentOf = getter(Node, "parentNode"), childrenOf = getter(Node, "childNodes");
-  const hostOf = getter(ShadowRoot, "host");
+  const hostOf = getter(ShadowRoot, "host"), dataOf = getter(InputEvent, "data");
   const NativeElement = Element, NativeShadowRoot = ShadowRoot;
   const getRootNode = Node.prototype.getRootNode;
 
@@ -39,9 +40,11 @@
     return episode;
   };
   const { max } = Math;
-  const now = () => START_MS + nativeNow() - thisEpisode().begun;
+  let heldAt = null; // where the page's clock stands while the browser's is ahead of it
+  const clock = () => heldAt ?? nativeNow();
+  const now = () => START_MS + clock() - thisEpisode().begun;
   const origin = () => max(loaded, thisEpisode().begun);
-  const sinceOrigin = () => nativeNow() - origin();
+  const sinceOrigin = () => clock() - origin();
   window.Date = new Proxy(NativeDate, {
     construct: (target, values, self) => construct(target, values.length ? values : [now()], self),
     apply: () => new NativeDate(now()).toString(),
@@ -85,6 +88,61 @@
     console[name] = { [name]: (...said) => (words++ < MAX_WORDS ? apply(say, console, said) : undefined) }[name];
   }
 
+  // A frame that is wanted now may cost browser time, which the page must not notice: what falls due
+  // while its clock is held comes later, in its order, each at its own time.
+  let goal = null; // how far the page's clock may follow the browser's
+  const late = [];
+  const come = (id, due, run) => {
+    if (heldAt === null) return run();
+    let place = late.length;
+    for (; place > 0 && late[place - 1].due > due; place--) late[place] = late[place - 1];
+    late[place] = { id, due, run };
+    if (goal !== null) apply(nativeSetTimeout, window, [catchUp]);
+  };
+  const keepLate = (wanted) => {
+    let left = 0;
+    for (let place = 0; place < late.length; place++) if (wanted(place)) late[left++] = late[place];
+    late.length = left;
+  };
+  const catchUp = () => {
+    if (goal === null) return;
+    if (!late.length || late[0].due > goal) {
+      heldAt = goal === Infinity ? null : goal;
+      goal = null;
+      return;
+    }
+    const { due, run } = late[0];
+    keepLate((place) => place > 0);
+    heldAt = max(heldAt, due);
+    run();
+  };
+  const hold = (milliseconds) => {
+    if (milliseconds === "") {
+      heldAt ??= nativeNow();
+      goal = null;
+    } else if (heldAt !== null) {
+      goal = heldAt + +milliseconds;
+      if (goal + 1 >= nativeNow()) goal = Infinity; // a part of a millisecond is no lead
+      // Each in a task of its own, and one more in which the page's clock gets there.
+      for (let i = 0; i <= late.length; i++) apply(nativeSetTimeout, window, [catchUp]);
+    }
+  };
+  const overdue = (due) => heldAt !== null && due <= nativeNow();
+  const at = (due, run) => {
+    if (!overdue(due)) {
+      const id = apply(nativeSetTimeout, window, [() => come(id, due, run), due - nativeNow()]);
+      return id;
+    }
+    const id = apply(nativeSetTimeout, window, [() => {}]); // for its number
+    come(id, due, run);
+    return id;
+  };
+  const after = (wait, run) => at(clock() + wait, run);
+  const cancel = (id) => {
+    keepLate((place) => late[place].id !== id);
+    return apply(nativeClearTimeout, window, [id]);
+  };
+
   // One-shot timers that are due soon: with any of them pending the page is not at rest. A timer set
   // by a timer set by a timer … is a ticking page, which never rests.
   const SOON_MS = 1000, LATE_MS = 50, CHAIN = 3;
@@ -92,20 +150,42 @@
   const soon = queueMicrotask; // what awaited the timer goes on first
   let chained = 0;
   window.setTimeout = function setTimeout(callback, delay, ...values) {
-    const wait = +delay || 0, depth = chained + 1;
     if (typeof callback !== "function") return apply(nativeSetTimeout, window, [callback, delay, ...values]);
-    const id = apply(nativeSetTimeout, window, [function (...given) {
+    const wait = max(0, delay | 0), depth = chained + 1;
+    const id = after(wait, () => {
       apply(mapDelete, timers, [id]);
       chained = depth;
-      try { return apply(callback, this, given); } finally { soon(() => { chained = 0; }); }
-    }, delay, ...values]);
-    if (wait <= SOON_MS && depth <= CHAIN) apply(mapSet, timers, [id, nativeNow() + wait]);
+      try { return apply(callback, window, values); } finally { soon(() => { chained = 0; }); }
+    });
+    if (wait <= SOON_MS && depth <= CHAIN) apply(mapSet, timers, [id, clock() + wait]);
     return id;
   };
-  window.clearTimeout = function clearTimeout(id) {
-    apply(mapDelete, timers, [id]);
-    return apply(nativeClearTimeout, window, [id]);
+  const again = new NativeMap(); // the timer that an interval begun while the clock is held waits for
+  window.setInterval = function setInterval(callback, delay, ...values) {
+    if (typeof callback !== "function") return apply(nativeSetInterval, window, [callback, delay, ...values]);
+    const run = () => apply(callback, window, values);
+    if (heldAt === null) {
+      const id = apply(nativeSetInterval, window, [() => come(id, nativeNow(), run), delay]);
+      return id;
+    }
+    const wait = max(1, delay | 0);
+    let due = clock() + wait;
+    const tick = () => {
+      apply(mapSet, again, [id, at((due += wait), tick)]);
+      run();
+    };
+    const id = at(due, tick);
+    apply(mapSet, again, [id, id]);
+    return id;
   };
+  const clear = (id) => {
+    apply(mapDelete, timers, [id]);
+    const next = apply(mapGet, again, [id]) ?? id;
+    apply(mapDelete, again, [id]);
+    return cancel(next);
+  };
+  window.clearTimeout = function clearTimeout(id) { return clear(id); };
+  window.clearInterval = function clearInterval(id) { return clear(id); };
 
   // Frames come from the compositor in real time, whatever the page's clock says; these come every
   // 16 ms of page time, so that an animation is as far on in every run.
@@ -121,7 +201,7 @@
   };
   window.requestAnimationFrame = (callback) => {
     if (typeof callback !== "function") throw new TypeError("requestAnimationFrame: the argument is not a function");
-    if (!coming) apply(nativeSetTimeout, window, [drawFrame, 16]);
+    if (!coming) after(16, drawFrame);
     coming = true;
     apply(mapSet, asked, [++lastFrame, callback]);
     return lastFrame;
@@ -136,9 +216,9 @@
   const IDLE_MS = 1;
   window.requestIdleCallback = (callback) => {
     if (typeof callback !== "function") throw new TypeError("requestIdleCallback: the argument is not a function");
-    return apply(nativeSetTimeout, window, [() => callback({ didTimeout: false, timeRemaining: () => 50 }), IDLE_MS]);
+    return after(IDLE_MS, () => callback({ didTimeout: false, timeRemaining: () => 50 }));
   };
-  window.cancelIdleCallback = (id) => apply(nativeClearTimeout, window, [id]);
+  window.cancelIdleCallback = cancel;
 
   let chance = 0;
   const { imul } = Math;
@@ -221,11 +301,12 @@
   }]);
   apply(addEventListener, channel, ["due", () => {
     let count = 0;
-    const time = nativeNow();
+    const time = clock();
     apply(mapForEach, timers, [(due) => { if (due >= time - LATE_MS && due <= time + SOON_MS) count++; }]);
     const state = `${toText(count)} ${framed ? "framed" : ""} ${closed ? "closed" : ""}`;
     apply(dispatchEvent, channel, [new NativeInputEvent("state", { __proto__: null, data: state })]);
   }]);
+  apply(addEventListener, channel, ["hold", (event) => hold(dataOf(event))]);
   apply(addEventListener, window, [NAME + "?", offer]);
   offer();
 
@@ -277,7 +358,7 @@
 
   // A new episode on this page; tells when it began, for documents to come.
   const restart = (seed) => {
-    episode = { seed: seed & 0x7fffffff, begun: nativeNow() };
+    episode = { seed: seed & 0x7fffffff, begun: clock() };
     chance = episode.seed;
     words = 0;
     mouseX = mouseY = null;

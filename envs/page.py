@@ -51,11 +51,8 @@ SLOWER = 10.0
 """How many times longer than a plain answer of the page they may take."""
 NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 50) })"
 """Kept when the page is drawn, or is not for 50 ms of page time."""
-DRAWN = """new Promise((drawn) => {
-  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(drawn, 1)));
-  setTimeout(drawn, 100);
-})"""
-"""Kept when the page has been drawn and has heard of it."""
+DRAWN_S = 0.02
+"""Real time in which a page that is not held up begins its next frame."""
 MOST_DRAWN = 5
 """Times in a row that a look has a page drawn that changes when it is."""
 SAFETY_NET_S = 1.5
@@ -76,7 +73,7 @@ class DrivenPage:
         self.frame_id = cdp.target
         """Protocol id of the main frame."""
         self.requests = Requests(cdp, tabs)
-        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched))
+        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold)
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
         self.input = Input(cdp, self._patiently)
         self.choosers = FileChoosers(cdp, tabs.say)
@@ -286,14 +283,19 @@ class DrivenPage:
                 break
             # What the page hears of when it is drawn it may have heard of already, by chance.
             before = snapshot.changes
-            await self._patiently(
-                self.worlds.evaluate(self.frame_id, DRAWN), self.clock.lend(2 * FRAME_MS)
-            )
+            await self._draw()
             seen, asked, *frames = await self._see(besides, None)
             snapshot = parse_snapshot(seen, frames)
             if snapshot.changes == before:
                 break
         return snapshot, asked
+
+    async def _draw(self) -> None:
+        """Have the page drawn, and hear of it: in one frame, or in the next what began in it."""
+        for _ in range(2):
+            frame = self.worlds.evaluate(self.frame_id, NEXT_FRAME)
+            await self._patiently(frame, within_s=DRAWN_S)
+            await self.clock.lend(FRAME_MS)
 
     async def _see(self, besides: str, mouse: tuple[float, float] | None) -> list[Any]:
         others = self.worlds.others(self.frame_id)
@@ -314,6 +316,14 @@ class DrivenPage:
 
     async def _now_ms(self) -> float:
         return float(await self.worlds.evaluate(self.frame_id, "Date.now()"))
+
+    async def _hold(self, lets_ms: int | None) -> None:
+        await asyncio.gather(*(self._hold_frame(frame, lets_ms) for frame in self.worlds.frames()))
+
+    async def _hold_frame(self, frame: str, lets_ms: int | None) -> None:
+        with suppress(PageScriptError, TimeoutError):  # it goes away
+            async with asyncio.timeout(FRAME_PATIENCE_S):
+                await self.worlds.call(frame, "hold", lets_ms)
 
     async def styled(self) -> str:
         """How often styles and places were worked out: while they were not, they are the same."""
@@ -339,7 +349,9 @@ class DrivenPage:
         # Chromium turns pages without asking them, and tells them when they are next drawn.
         await self._patiently(self.worlds.evaluate(self.frame_id, NEXT_FRAME))
 
-    async def _patiently(self, *sent: Coroutine[Any, Any, Any]) -> list[Any]:
+    async def _patiently(
+        self, *sent: Coroutine[Any, Any, Any], within_s: float = PATIENCE_S
+    ) -> list[Any]:
         """Wait for answers; where they wait for page time themselves, lend them a frame's.
 
         Chromium begins a frame when the one before is over, and one in which nothing was drawn is
@@ -347,7 +359,7 @@ class DrivenPage:
         """
         answers = asyncio.gather(*sent)
         try:
-            while not (await asyncio.wait([answers], timeout=PATIENCE_S))[0]:
+            while not (await asyncio.wait([answers], timeout=within_s))[0]:
                 # How busy the machine is shows in how long the page takes to say anything.
                 begun_s = time.monotonic()
                 await self._cdp.send("Runtime.evaluate", {"expression": "0"})

@@ -6,13 +6,9 @@
 (() => {
   if (window.webdojo) return;
 
-  const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
   const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick", "oncontextmenu",
     "ontouchstart", "onmouseenter"];
   const KEY_HANDLERS = ["onkeydown", "onkeyup", "onkeypress"];
-  const KEPT_ATTRIBUTES = new Set([
-    "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
-  ]);
   const TYPED_INPUTS = new Set(["text", "search", "email", "url", "tel", "password", "number", ""]);
   const FORM_TAGS = new Set([
     "BUTTON", "FIELDSET", "INPUT", "METER", "OPTGROUP", "OPTION", "OUTPUT", "PROGRESS", "SELECT", "TEXTAREA",
@@ -41,7 +37,7 @@
     element instanceof HTMLElement ? tagName(element).toUpperCase() : tagName(element);
   const attributesOf = getter(Element, "attributes"), hasAttributes = method(Element, "hasAttributes");
   const attribute = method(Element, "getAttribute"), hasAttribute = method(Element, "hasAttribute");
-  const checkVisibility = method(Element, "checkVisibility"), { PLAIN } = sight;
+  const checkVisibility = method(Element, "checkVisibility");
   const boxOf = method(Element, "getBoundingClientRect"), boxesOf = method(Element, "getClientRects");
   const scrollTo = method(Element, "scrollIntoView");
   const matches = method(Element, "matches"), firstFound = method(Element, "querySelector");
@@ -102,15 +98,11 @@
     attribute, boxOf, fieldNamedBy, hasAttribute, matches, tagOf, FORM_TAGS,
   });
 
-  // What stands in these is shown only where they themselves cannot be.
-  const FALLBACK_TAGS = new Set(["CANVAS", "VIDEO", "AUDIO", "IFRAME", "METER", "PROGRESS"]);
-
   // What may have changed the picture is counted, so that a page that stands still need not be drawn
   // again to be known to. Where that cannot be told (a canvas, a video, a frame, a shadow root, an
   // image on its way) there is no telling.
-  const UNTOLD_TAGS = new Set(["CANVAS", "VIDEO", "IFRAME", "FRAME", "OBJECT", "EMBED", "AUDIO", "MARQUEE"]);
   const loaded = Date.now();
-  let changes = 0, pressed = 0, untold = false;
+  let changes = 0, pressed = 0;
   const RESTLESS = 3, RESTLESS_MS = 200;
   const changed = [], fading = new Set();
   const mutated = (records) => {
@@ -131,7 +123,7 @@
     const records = observer.takeRecords();
     if (records.length) mutated(records);
   };
-  const picture = () => {
+  const picture = (untold) => {
     heard();
     if (untold || closedTrees || CSS.highlights?.size) return "";
     let rules = 0;
@@ -156,7 +148,6 @@
   let elements = new Map();
   let nextId = 1;
   let prefix = ""; // tells the ids of a frame of another origin from those of the page
-  let focused = null;
 
   const idOf = (element) => {
     let id = ids.get(element);
@@ -172,13 +163,6 @@
     const element = elements.get(id)?.deref();
     return element && isConnected(element) ? element : null;
   };
-
-  // A space that stands alone parts words only between what lies in one line.
-  const FLOWING_TAGS = new Set([
-    "A", "ABBR", "B", "BUTTON", "CITE", "CODE", "EM", "FONT", "I", "IMG", "INPUT", "KBD", "LABEL", "MARK", "SELECT",
-    "SMALL", "SPAN", "STRONG", "SUB", "SUP", "TIME", "U", "VAR",
-  ]);
-  const flows = (node) => node && typeOf(node) === Node.ELEMENT_NODE && FLOWING_TAGS.has(tagOf(node));
 
   const FRAMES = new Set(["IFRAME", "FRAME", "OBJECT"]);
   // The document of a frame if it is of the page's own origin.
@@ -204,140 +188,6 @@
   const wayOf = (frame) => {
     const view = viewOf(documentOf(frame));
     return [wayTo(view), placeOf(frame.contentWindow, view)].filter((step) => step !== "").join("/");
-  };
-
-  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label, frame].
-  // flags: 1 visible, 2 actionable. frame, where the content is of another origin: [way, x, y] with the
-  // place of its viewport.
-  // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
-  // Whether text directly in an element, or what a field holds, can be read: asked only where there is any.
-  const isTyped = (node, tag) => tag === "TEXTAREA" || (tag === "INPUT" && TYPED_INPUTS.has(node.type));
-  const canRead = (inherited, text) =>
-    (inherited.reads ??= sight.reads(inherited, inherited.element, inherited.style, inherited.box, text, inherited.named));
-  const TOP = Object.freeze({ visible: true, pointer: false, faded: false, clip: null, named: false, inert: false, drawn: null });
-  // Fields are often made invisible under a label that is drawn in their place: they can be acted on
-  // all the same. What else is clipped away or out of reach cannot.
-  const FIELD_TAGS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
-  // Text that is clipped away inside one of these is its name for who cannot see it, and is kept.
-  const NAMED_TAGS = new Set(["A", "BUTTON", "SUMMARY"]);
-  const NESTED_AT = 150, DEEPEST = 1500;
-  const hasSize = (box) => box.width > 0 && box.height > 0;
-  // What is drawn in an element without a box of its own is the box by which it is known.
-  const widen = (drawn, box) => {
-    drawn.left = Math.min(drawn.left, box.x);
-    drawn.top = Math.min(drawn.top, box.y);
-    drawn.right = Math.max(drawn.right, box.x + box.width);
-    drawn.bottom = Math.max(drawn.bottom, box.y + box.height);
-  };
-  const boxAt = (box, offset) =>
-    [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)];
-  const withoutText = (nodes) =>
-    nodes.filter((node) => typeof node !== "string").map((node) => node.with(6, withoutText(node[6])));
-  const described = (element) => {
-    const attributes = {};
-    for (const { name, value } of attributesOf(element)) {
-      if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
-    }
-    return attributes;
-  };
-  const walkAreas = (image, out, offset, script) => {
-    for (const area of reach.areasOf(image)) {
-      const box = reach.areaBox(area, image);
-      if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
-        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, offset), [], ""]);
-    }
-  };
-  const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
-    if (depth > DEEPEST) return;
-    if (typeOf(node) === Node.TEXT_NODE) {
-      if (!inherited.visible) return;
-      const text = node.data.replace(/\s+/g, " ");
-      if (text.trim() ? canRead(inherited, node) : text && flows(node.previousSibling) && flows(node.nextSibling)) out.push(text);
-      else return;
-      if (inherited.drawn && sight.shows(inherited) && text.trim())
-        for (const box of reach.textBoxes(node)) if (!sight.isAway(inherited.element, box)) widen(inherited.drawn, box);
-      return;
-    }
-    if (typeOf(node) !== Node.ELEMENT_NODE) return;
-    const tag = tagOf(node);
-    if (SKIPPED_TAGS.has(tag.toUpperCase())) return;
-    const style = getComputedStyle(node);
-    const inSelect = tag === "OPTION" || tag === "OPTGROUP";
-    // One call tells most elements from the few of which more must be known: reading a style is slow.
-    const plain = checkVisibility(node, PLAIN);
-    if (!plain && style.display === "none" && !inSelect) return;
-    if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
-    const box = boxOf(node);
-    const unhidden = plain || style.visibility === "visible";
-    const sized = hasSize(box), visible = inSelect || (unhidden && (sized || style.display === "contents"));
-    const pointer = style.cursor === "pointer", given = hasAttributes(node);
-    const mine = {
-      visible: visible || (inherited.visible && unhidden), pointer, plain,
-      faded: false, clip: null, element: node, style, box, named: inherited.named, reads: inSelect || tag === "title" || null,
-      inert: inherited.inert || (given && hasAttribute(node, "inert")), drawn: inherited.drawn,
-    };
-    sight.below(mine, inherited, node, style, box, plain);
-    const role = given ? roleOf(node) : null, field = tag === "LABEL" ? fieldBehind(node) : null;
-    const offered = (visible || unhidden) && isActionable(node, tag, style, inherited.pointer, script, role, field);
-    let actionable = offered && sized && (FIELD_TAGS.has(tag) || !(mine.clip || sight.isAway(node, box)));
-    const nested = level < NESTED_AT || (offered && level < NESTED_AT + 50);
-    const children = nested ? [] : out;
-    if (inherited.drawn && sized && unhidden && sight.shows(mine) && !sight.isAway(node, box)) widen(inherited.drawn, box);
-    if (offered && !sized) mine.drawn = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
-    if ((actionable || (offered && !sized && nested)) && (NAMED_TAGS.has(tag) || INTERACTIVE_ROLES.has(role))) mine.named = true;
-    let id = actionable ? idOf(node) : "", place = box;
-    const attributes = given ? described(node) : {};
-    if (given) {
-      if (!sight.shows(mine)) delete attributes.alt, delete attributes.placeholder;
-      if (role) attributes.role = role;
-      if (tag === "OPTGROUP") attributes.label = attribute(node, "label") ?? "";
-    }
-    // Most elements of a long page are none of these: reading properties they lack takes time.
-    const control = FORM_TAGS.has(tag);
-    const below = nested ? level + 1 : level;
-    if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
-      const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
-      for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
-      for (let child = firstOf(node); child; child = nextOf(child))
-        if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, offset, script, depth + 1, below);
-    }
-    if (offered && !sized) {
-      const { left, top, right, bottom } = mine.drawn;
-      if (right > left) {
-        actionable = true;
-        place = new DOMRect(left, top, right - left, bottom - top);
-        id = idOf(node);
-        if (inherited.drawn) widen(inherited.drawn, place);
-      } else if (mine.named && !inherited.named) {
-        children.splice(0, Infinity, ...withoutText(children)); // the name of nothing
-      }
-    }
-    let frame = null;
-    if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
-      const inset = insetOf(node, style);
-      const inner = insideOf(node);
-      const at = { x: offset.x + box.x + inset.x, y: offset.y + box.y + inset.y };
-      if (inner) {
-        const body = bodyOf(inner);
-        const its = viewOf(inner)?.webdojo ?? script;
-        stillAnimations(inner);
-        its.drawFadedAfresh(); // it was there when they faded
-        if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, at, its, depth + 1, below);
-      } else if (node.contentWindow) {
-        frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
-      }
-    }
-    const live = control || given || field || node === focused ? state(node, tag, field, node === focused) : {};
-    if (field) attributes.type = field.type;
-    if (actionable && mine.inert) live.inert = true;
-    if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
-    const seen = [
-      tag.toLowerCase(), id, (visible || actionable ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
-      boxAt(place, offset), nested ? children : [], control ? labelOf(node) : "",
-    ];
-    if (frame) seen.push(frame);
-    out.push(seen);
-    if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, offset, script);
   };
 
   // A caret that blinks tells nothing, and makes every other screenshot of a page a different one.
@@ -389,7 +239,7 @@
     prefix = named ?? "";
     stillAnimations(document);
     drawFadedAfresh();
-    focused = activeOf(document);
+    let focused = activeOf(document);
     while (focused) {
       const inner = shadowOf(focused) ?? (FRAMES.has(tagOf(focused)) ? insideOf(focused) : null);
       const next = inner && (typeOf(inner) === Node.DOCUMENT_NODE ? activeOf(inner) : inner.activeElement);
@@ -399,10 +249,8 @@
     // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
     const body = bodyOf(document);
     if (focused === body || !focused || !boxesOf(focused).length) focused = null;
-    const tree = [];
-    untold = false;
     ask();
-    if (body) walk(body, tree, TOP, { x: 0, y: 0 }, window.webdojo);
+    const { tree, untold } = see(body, window.webdojo, focused);
     return JSON.stringify({
       url: location.href,
       title: titleOf(document),
@@ -410,11 +258,11 @@
       focused: focused ? idOf(focused) : "",
       within: focused && FRAMES.has(tagOf(focused)) && focused.contentWindow ? wayOf(focused) : null,
       scroll: [Math.round(scrollX), Math.round(scrollY)],
-      picture: picture(),
+      picture: picture(untold),
       unsettled: unsettled(),
       framed,
       changes,
-      tree: tree[0] ?? null,
+      tree,
     });
   };
 
@@ -430,6 +278,12 @@
     insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
   });
 
+  const see = __WALK__({
+    attribute, attributesOf, bodyOf, boxOf, checkVisibility, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
+    insetOf, insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+    typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
+  });
+
   // A new episode on this page.
   const restart = () => {
     changes++;
@@ -439,9 +293,13 @@
     nextId = 1;
   };
 
+  // Keeps the page's clock standing while the browser's goes ahead, or lets it follow by so much.
+  const hold = (milliseconds) =>
+    void channel?.dispatchEvent(new InputEvent("hold", { data: milliseconds === null ? "" : `${milliseconds}` }));
+
   const way = () => wayTo(window);
 
   window.webdojo = Object.freeze({
-    ...acting, snapshot, way, elementOf, fieldOf, restart, listens, drawFadedAfresh,
+    ...acting, snapshot, way, elementOf, fieldOf, hold, restart, listens, drawFadedAfresh,
   });
 })();

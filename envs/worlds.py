@@ -52,8 +52,12 @@ class Worlds:
             ),
         )
 
+    def frames(self) -> list[str]:
+        """Ids of all frames that have a document, in the order in which they came."""
+        return list(self._contexts)
+
     def others(self, main: str) -> list[str]:
-        """Ids of all frames but the main one, in the order in which they came."""
+        """The same without the main one."""
         return [frame for frame in self._contexts if frame != main]
 
     async def name(self, frames: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 
@@ -29,14 +30,72 @@ async def test_what_is_lent_is_given_back(open_page) -> None:
     begun = await page.js("Date.now()")
     for _ in range(3):
         await clock.lend(1)
-    assert await page.js("Date.now()") == begun + 3
+    assert await page.js("Date.now()") == begun
     await clock.run(100)
     assert await page.js("Date.now()") == begun + 100
     await clock.lend(30)
     await clock.run(17)
-    assert await page.js("Date.now()") == begun + 130
+    assert await page.js("Date.now()") == begun + 117
     await clock.run(20)
     assert await page.js("Date.now()") == begun + 137
+    await clock.lend(17)
+    await clock.run(17)
+    assert await page.js("Date.now()") == begun + 154
+
+
+TIMED = """<script>
+const told = [], ids = {};
+const tell = (what) => told.push([what, Date.now(), Math.floor(performance.now())].join());
+function start(name) {
+  const after = (wait, what) => setTimeout(tell, wait, `${name} ${what}`);
+  tell(name);
+  after(undefined, "at once");
+  setTimeout((...given) => {
+    tell(`${name} 9 ${given}`);
+    Promise.resolve().then(() => tell(name + " then"));
+    after(3, "9 and 3");
+    after(30, "9 and 30");
+  }, 9, 1, 2);
+  after(12, "12");
+  after(40, "40");
+  requestAnimationFrame(() => tell(name + " frame"));
+  requestIdleCallback(() => tell(name + " idle"));
+  ids[name] = [setInterval(tell, 7, name + " every 7"), after(11, 11), after(60, 60)];
+  let count = 0;
+  const five = setInterval(() => {
+    if (++count === 5) clearInterval(five);
+    tell(name + " every 5");
+  }, 5);
+}
+function stop(name) {
+  ids[name].forEach(clearInterval);
+  tell(name + " stopped");
+}
+</script>"""
+
+
+@pytest.mark.parametrize("frame", [False, True])
+async def test_what_is_lent_is_not_noticed(open_page, frame: bool) -> None:
+    """Timers come in their order, at their own times, though the browser was ahead of the page."""
+    inner = "document.querySelector('iframe').contentWindow"
+    told = []
+    for lends in ((0, 0, 0), (17, 0, 0), (0, 17, 34), (17, 17, 17), (34, 1, 17)):
+        page = await open_page(TIMED if not frame else "<iframe></iframe>")
+        clock = page.env.page.clock
+        if frame:
+            await page.js(f"{inner}.document.write({json.dumps(TIMED)})")
+        window = inner if frame else "window"
+        for turn, milliseconds in enumerate(lends):
+            for doing in (f"start('{turn}')", f"stop('{turn - 1}')", "0")[: 1 if not turn else 3]:
+                if milliseconds:
+                    await clock.lend(milliseconds)
+                await page.js(f"{window}.eval({json.dumps(doing)})")
+            await clock.run(53)
+        await clock.run(53)
+        told.append(await page.js(f"{window}.eval('told')"))
+    assert len(told[0]) > 60
+    for other in told[1:]:
+        assert other == told[0]
 
 
 async def test_code_that_waits_on_a_standing_page_gets_its_time(open_page) -> None:
