@@ -20,13 +20,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -41,6 +38,7 @@ from control_runs import (
     synchronous_run,
     throughput,
 )
+from published import RESULTS, machine, write_whole
 
 from webdojo.cli.boundary import guarded
 from webdojo.tasks.errors import UserError
@@ -54,7 +52,7 @@ from webdojo.training.run_folder import RunFolder
 
 HERE = Path(__file__).parent
 WIDE = HERE / "wide.toml"
-PUBLISHED = HERE / "results" / "controls.json"
+PUBLISHED = RESULTS / "controls.json"
 PAGE = HERE.parent / "docs" / "quickstart-controls.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
@@ -74,7 +72,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     config = _config(options.preset, options)
     found: dict[str, Any] = {
         "command": _command(options),
-        "machine": _machine(),
+        "machine": machine(),
         "config": config.name,
         "evaluation_offset": config.evaluation.seed_offset,
         "episodes_per_task": config.evaluation.episodes_per_task,
@@ -87,8 +85,8 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     }
 
     def keep() -> None:
-        _write(options.runs / "controls.json", json.dumps(found, indent=1) + "\n")
-        _write(options.runs / "controls.md", to_markdown(found))
+        write_whole(options.runs / "controls.json", json.dumps(found, indent=1) + "\n")
+        write_whole(options.runs / "controls.md", to_markdown(found))
 
     _controlled(config, options, found, keep)
     if options.sync:
@@ -188,25 +186,9 @@ def _publish(found: dict[str, Any]) -> None:
     if BEGIN not in page or END not in page:
         raise UserError(f"{PAGE} has lost its marks {BEGIN} and {END}: put them back")
     before, after = page.split(BEGIN)[0], page.split(END)[-1]
-    _write(PUBLISHED, json.dumps(found, indent=1) + "\n")
-    _write(PAGE, f"{before}{BEGIN}\n\n{to_markdown(found)}\n{END}{after}")
+    write_whole(PUBLISHED, json.dumps(found, indent=1) + "\n")
+    write_whole(PAGE, f"{before}{BEGIN}\n\n{to_markdown(found)}\n{END}{after}")
     print(f"published: {PUBLISHED}, {PAGE}")
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def _machine() -> str:
-    model = platform.machine()
-    if (cpuinfo := Path("/proc/cpuinfo")).is_file():
-        lines = cpuinfo.read_text().splitlines()
-        model = next((s.split(": ")[1] for s in lines if s.startswith("model name")), model)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores ({model}), Python {platform.python_version()}, torch {version('torch')}"
 
 
 def _command(options: argparse.Namespace) -> str:

@@ -1,6 +1,7 @@
 """The learner beside TRL's GRPOTrainer: trained tokens a second on the same model and rows.
 
     python benchmarks/learner.py [--run RUN | --distinct] [--updates 5] [--threads 1] [--json]
+    python benchmarks/learner.py [--distinct] --publish   # into benchmarks/results too
 
 Both take whole updates on one batch: forward, backward and an optimiser step, with GRPO's loss
 (one token ratio a token, mean over each row, no KL), float32, on the CPU. Nothing is generated in
@@ -22,10 +23,12 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from published import publish
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.training.learner import Learner
@@ -93,22 +96,19 @@ def rows_of(groups: Sequence[Group]) -> list[dict[str, Any]]:
     return rows
 
 
-def measure_ours(model: str, groups: Sequence[Group], updates: int) -> dict[str, float]:
-    """Tokens a second of the fastest update, and the share of tokens that packing saved."""
+def measure_ours(model: str, groups: Sequence[Group], updates: int) -> tuple[list[float], float]:
+    """Tokens a second of each update, and the share of tokens that packing saved."""
     learner = Learner(
         find_checkpoint(model).model(),
         LearnerConfig(lr=1e-6),
         ObjectiveConfig.from_preset("grpo"),
     )
     seen = [learner.update(groups, version=0) for _ in range(1 + updates)][1:]
-    return {
-        "tokens_per_s": max(each["tokens_per_s"] for each in seen),
-        "shared_token_rate": seen[0]["shared_token_rate"],
-    }
+    return [each["tokens_per_s"] for each in seen], seen[0]["shared_token_rate"]
 
 
-def measure_trl(model: str, rows: list[dict[str, Any]], size: int, options: Any) -> float:
-    """Tokens a second of TRL's fastest update with micro-batches of ``size`` rows."""
+def measure_trl(model: str, rows: list[dict[str, Any]], size: int, options: Any) -> Any:
+    """TRL's tokens a second of each update, ``size`` rows a micro-batch, and its versions."""
     with tempfile.TemporaryDirectory() as folder:
         job = {
             "model": find_checkpoint(model).path, "rows": rows, "micro_batch_rows": size,
@@ -124,7 +124,7 @@ def measure_trl(model: str, rows: list[dict[str, Any]], size: int, options: Any)
         )
     if done.returncode:
         raise SystemExit(f"TRL failed:\n{done.stderr[-2000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1])["tokens_per_s"])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
@@ -140,7 +140,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rows-per-micro-batch", type=int, nargs="+", default=MICRO_BATCH_ROWS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write each update's figures into benchmarks/results/learner.json too, with --distinct"
+        " learner-distinct.json",
+    )
     options = parser.parse_args()
+    if options.publish and options.run:
+        parser.error("--publish is for rows that anyone can make up: take --run out")
     if not TRL.exists():
         sys.exit("TRL is not here: run scripts/setup-trl.sh, which makes .venv-trl")
     torch.set_num_threads(options.threads)
@@ -155,19 +163,31 @@ def main() -> None:
         size: measure_trl(options.model, rows, size, options)
         for size in options.rows_per_micro_batch
     }
-    ours = measure_ours(options.model, groups, options.updates)
-    best = max(trl.values())
+    ours, shared = measure_ours(options.model, groups, options.updates)
+    fastest = {size: max(each["tokens_per_s"]) for size, each in trl.items()}
     found = {
         "model": options.model,
         "rows": len(rows),
         "trained_tokens": sum(len(row["response"]) for row in rows),
         "read_tokens": sum(len(row["prompt"]) + len(row["response"]) for row in rows),
         "threads": options.threads,
-        "webdojo_tokens_per_s": round(ours["tokens_per_s"], 1),
-        "shared_token_rate": round(ours["shared_token_rate"], 3),
-        "trl_tokens_per_s": {str(size): round(rate, 1) for size, rate in trl.items()},
-        "speedup": round(ours["tokens_per_s"] / best, 2),
+        "webdojo_tokens_per_s": round(max(ours), 1),
+        "shared_token_rate": round(shared, 3),
+        "trl_tokens_per_s": {str(size): round(rate, 1) for size, rate in fastest.items()},
+        "speedup": round(max(ours) / max(fastest.values()), 2),
     }
+    if options.publish:
+        by_update = {"webdojo": ours} | {f"trl {n}": trl[n]["tokens_per_s"] for n in trl}
+        path = publish(
+            "learner-distinct" if options.distinct else "learner",
+            {
+                **found,
+                "versions_of_trls_side": next(iter(trl.values()))["versions"],
+                "transformers": version("transformers"),
+                "tokens_per_s_by_update": by_update,
+            },
+        )
+        print(f"published: {path}", file=sys.stderr)
     if options.json:
         print(json.dumps(found))
         return

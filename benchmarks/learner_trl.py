@@ -3,8 +3,8 @@
     .venv-trl/bin/python benchmarks/learner_trl.py JOB.json
 
 JOB holds ``model`` (a folder), ``rows`` of ``prompt`` and ``response`` ids and an ``advantage``,
-``micro_batch_rows``, ``updates`` and ``threads``. Prints {"tokens_per_s"} of the fastest update
-after the first.
+``micro_batch_rows``, ``updates`` and ``threads``. Prints {"tokens_per_s": [update …], "versions"},
+the first update left out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import sys
 import tempfile
 import time
+from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,9 +111,10 @@ def main() -> None:
     trainer.batches, trainer.taken = batches, 0
     trainer.train()
     assert trainer.taken == len(batches) * (1 + job["updates"])
-    fastest = min(b - a for a, b in zip(clock.ends, clock.ends[1:], strict=False))
     tokens = sum(len(row["response"]) for row in job["rows"])
-    print(json.dumps({"tokens_per_s": tokens / fastest}))
+    rates = [tokens / (after - before) for before, after in pairwise(clock.ends)]
+    versions = {name: version(name) for name in ("trl", "transformers", "torch")}
+    print(json.dumps({"tokens_per_s": rates, "versions": versions}))
 
 
 if __name__ == "__main__":

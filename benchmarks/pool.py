@@ -20,6 +20,8 @@ could reach at a bound η on staleness is told beside it (``share_possible``, se
     python benchmarks/pool.py --json
     python benchmarks/pool.py --slots 64 --staleness 2 --staleness 5
     python benchmarks/pool.py --real-seconds 120      # also: the pool's own CPU, in real time
+
+--publish writes what is measured, seed by seed, into benchmarks/results/pool.json too.
 """
 
 from __future__ import annotations
@@ -35,8 +37,11 @@ import math
 import random
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
+from typing import Any
+
+from published import publish
 
 from webdojo.tasks.sampling import UniformSampler
 from webdojo.training.rollouts.episode import EpisodeRequest
@@ -235,12 +240,16 @@ async def measure_cut(slots: int, seed: int) -> float:
     return loop.time() / UPDATES
 
 
-def measure(slots: int, staleness: int, seeds: range) -> dict[str, float]:
-    """One row of the result, means over ``seeds`` (maximum for staleness_max)."""
+def measure(slots: int, staleness: int, seeds: range) -> tuple[dict[str, Any], list[Any]]:
+    """One row of the result, means over ``seeds`` (maximum for staleness_max), and each seed's."""
     pools = [run_in_virtual_time(measure_pool(slots, staleness, seed)) for seed in seeds]
     barrier, cut = zip(*(baselines(slots, seed) for seed in seeds), strict=True)
     bound_s = max(mean_episode_s(), UPDATE_S)
-    return {
+    each = [
+        {"seed": s, **asdict(p), "barrier_update_s": b, "cut_update_s": c}
+        for s, p, b, c in zip(seeds, pools, barrier, cut, strict=True)
+    ]
+    means = {
         "slots": slots,
         "staleness_bound": staleness,
         "speedup_barrier": fmean(b / p.update_s for b, p in zip(barrier, pools, strict=True)),
@@ -253,6 +262,7 @@ def measure(slots: int, staleness: int, seeds: range) -> dict[str, float]:
         "rejected_share": fmean(p.rejected_share for p in pools),
         "steps_mean": fmean(p.steps_mean for p in pools),
     }
+    return means, each
 
 
 @functools.cache
@@ -343,6 +353,9 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--real-seconds", type=float, default=0.0, help="measure CPU this long")
+    parser.add_argument(
+        "--publish", action="store_true", help="write benchmarks/results/pool.json too"
+    )
     options = parser.parse_args()
     many = options.slots or [64, 256, 1280]
     if any(slots < GROUP_SIZE or slots % GROUP_SIZE for slots in many):
@@ -352,20 +365,28 @@ def main() -> None:
     if options.seeds < 1 or not 0 <= options.real_seconds < math.inf:
         parser.error("--seeds takes 1 or more, and --real-seconds no less than 0")
 
-    def rows(staleness: int) -> list[dict[str, float]]:
+    by_seed: list[dict[str, Any]] = []
+
+    def rows(staleness: int) -> list[dict[str, Any]]:
         found = []
         for slots in many:
-            found.append(measure(slots, staleness, range(options.seeds)))
-            print("  ".join(f"{k} {v:.4g}" for k, v in found[-1].items()), file=sys.stderr)
+            means, each = measure(slots, staleness, range(options.seeds))
+            print("  ".join(f"{k} {v:.4g}" for k, v in means.items()), file=sys.stderr)
+            found.append(means)
+            by_seed.append({"slots": slots, "staleness_bound": staleness, "seeds": each})
         return found
 
     asked = options.staleness or [FULL_PACE]
-    result: dict[str, object] = {"runs": [row for staleness in asked for row in rows(staleness)]}
+    result: dict[str, Any] = {"runs": [row for staleness in asked for row in rows(staleness)]}
     if not options.staleness:
         result["runs_under_the_presets_staleness"] = rows(PRESETS_STALENESS)
     if options.real_seconds:
         result["cpu"] = asyncio.run(measure_cpu(1280, options.real_seconds))
         print(result["cpu"], file=sys.stderr)
+    if options.publish:
+        possible = {str(staleness): share_possible(staleness) for staleness in range(1, 6)}
+        path = publish("pool", {**result, "by_seed": by_seed, "share_possible": possible})
+        print(f"published: {path}", file=sys.stderr)
     if options.json:
         print(json.dumps(result))
 
