@@ -13,13 +13,10 @@ from webdojo.tasks.view import Box
 
 _FOLDER = Path(__file__).parent
 _MAIN_WORLD = (_FOLDER / "main_world.js").read_text(encoding="utf-8")
-_ACTING = (_FOLDER / "acting.js").read_text(encoding="utf-8")
-_ACTIONABLE = (_FOLDER / "actionable.js").read_text(encoding="utf-8")
-_EXTENT = (_FOLDER / "extent.js").read_text(encoding="utf-8")
-_SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8")
-_SNAPSHOT = _SNAPSHOT.replace("__SIGHT__", SIGHT).replace("__ACTING__", _ACTING.strip())
-_SNAPSHOT = _SNAPSHOT.replace("__EXTENT__", _EXTENT.strip())
-_SNAPSHOT = _SNAPSHOT.replace("__ACTIONABLE__", _ACTIONABLE.strip())
+_SNAPSHOT = (_FOLDER / "snapshot.js").read_text(encoding="utf-8").replace("__SIGHT__", SIGHT)
+for _part in ("actionable", "acting", "extent", "walk"):
+    _script = (_FOLDER / f"{_part}.js").read_text(encoding="utf-8").strip()
+    _SNAPSHOT = _SNAPSHOT.replace(f"__{_part.upper()}__", _script)
 
 MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 

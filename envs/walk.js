@@ -1,0 +1,170 @@
+// What people can see of a document and act on, as a tree. An expression in snapshot.js, which hands it
+// what it knows of the document.
+(({
+  attribute, attributesOf, bodyOf, boxOf, checkVisibility, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
+  insetOf, insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+  typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
+}) => {
+  const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
+  const KEPT_ATTRIBUTES = new Set([
+    "id", "name", "type", "role", "aria-label", "title", "alt", "placeholder", "href", "for", "class",
+  ]);
+  // What stands in these is shown only where they themselves cannot be.
+  const FALLBACK_TAGS = new Set(["CANVAS", "VIDEO", "AUDIO", "IFRAME", "METER", "PROGRESS"]);
+  // What may come to look otherwise without a word of it.
+  const UNTOLD_TAGS = new Set(["CANVAS", "VIDEO", "IFRAME", "FRAME", "OBJECT", "EMBED", "AUDIO", "MARQUEE"]);
+
+  // A space that stands alone parts words only between what lies in one line.
+  const FLOWING_TAGS = new Set([
+    "A", "ABBR", "B", "BUTTON", "CITE", "CODE", "EM", "FONT", "I", "IMG", "INPUT", "KBD", "LABEL", "MARK", "SELECT",
+    "SMALL", "SPAN", "STRONG", "SUB", "SUP", "TIME", "U", "VAR",
+  ]);
+  const flows = (node) => node && typeOf(node) === Node.ELEMENT_NODE && FLOWING_TAGS.has(tagOf(node));
+
+  let focused = null, untold = false;
+
+  // Whether text directly in an element, or what a field holds, can be read: asked only where there is any.
+  const isTyped = (node, tag) => tag === "TEXTAREA" || (tag === "INPUT" && TYPED_INPUTS.has(node.type));
+  const canRead = (inherited, text) =>
+    (inherited.reads ??= sight.reads(inherited, inherited.element, inherited.style, inherited.box, text, inherited.named));
+  const TOP = Object.freeze({ visible: true, pointer: false, faded: false, clip: null, named: false, inert: false, drawn: null });
+  // Fields are often made invisible under a label that is drawn in their place: they can be acted on
+  // all the same. What else is clipped away or out of reach cannot.
+  const FIELD_TAGS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
+  // Text that is clipped away inside one of these is its name for who cannot see it, and is kept.
+  const NAMED_TAGS = new Set(["A", "BUTTON", "SUMMARY"]);
+  // Below NESTED_AT a node lies beside what it holds, so that no page is too deep to be read.
+  const NESTED_AT = 150, DEEPEST = 1500;
+  const hasSize = (box) => box.width > 0 && box.height > 0;
+  // What is drawn in an element without a box of its own is the box by which it is known.
+  const widen = (drawn, box) => {
+    drawn.left = Math.min(drawn.left, box.x);
+    drawn.top = Math.min(drawn.top, box.y);
+    drawn.right = Math.max(drawn.right, box.x + box.width);
+    drawn.bottom = Math.max(drawn.bottom, box.y + box.height);
+  };
+  const boxAt = (box, offset) =>
+    [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)];
+  const withoutText = (nodes) =>
+    nodes.filter((node) => typeof node !== "string").map((node) => node.with(6, withoutText(node[6])));
+  const described = (element) => {
+    const attributes = {};
+    for (const { name, value } of attributesOf(element)) {
+      if (value && KEPT_ATTRIBUTES.has(name)) attributes[name] = value.length > 200 ? value.slice(0, 200) + "…" : value;
+    }
+    return attributes;
+  };
+  const walkAreas = (image, out, offset, script) => {
+    for (const area of reach.areasOf(image)) {
+      const box = reach.areaBox(area, image);
+      if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
+        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, offset), [], ""]);
+    }
+  };
+
+  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label, frame].
+  // flags: 1 visible, 2 actionable. frame, where the content is of another origin: [way, x, y] with the
+  // place of its viewport.
+  const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
+    if (depth > DEEPEST) return;
+    if (typeOf(node) === Node.TEXT_NODE) {
+      if (!inherited.visible) return;
+      const text = node.data.replace(/\s+/g, " ");
+      if (text.trim() ? canRead(inherited, node) : text && flows(node.previousSibling) && flows(node.nextSibling)) out.push(text);
+      else return;
+      if (inherited.drawn && sight.shows(inherited) && text.trim())
+        for (const box of reach.textBoxes(node)) if (!sight.isAway(inherited.element, box)) widen(inherited.drawn, box);
+      return;
+    }
+    if (typeOf(node) !== Node.ELEMENT_NODE) return;
+    const tag = tagOf(node);
+    if (SKIPPED_TAGS.has(tag.toUpperCase())) return;
+    const style = getComputedStyle(node);
+    const inSelect = tag === "OPTION" || tag === "OPTGROUP";
+    // One call tells most elements from the few of which more must be known: reading a style is slow.
+    const plain = checkVisibility(node, sight.PLAIN);
+    if (!plain && style.display === "none" && !inSelect) return;
+    if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
+    const box = boxOf(node);
+    const unhidden = plain || style.visibility === "visible";
+    const sized = hasSize(box), visible = inSelect || (unhidden && (sized || style.display === "contents"));
+    const pointer = style.cursor === "pointer", given = hasAttributes(node);
+    const mine = {
+      visible: visible || (inherited.visible && unhidden), pointer, plain,
+      faded: false, clip: null, element: node, style, box, named: inherited.named, reads: inSelect || tag === "title" || null,
+      inert: inherited.inert || (given && hasAttribute(node, "inert")), drawn: inherited.drawn,
+    };
+    sight.below(mine, inherited, node, style, box, plain);
+    const role = given ? roleOf(node) : null, field = tag === "LABEL" ? fieldBehind(node) : null;
+    const offered = (visible || unhidden) && isActionable(node, tag, style, inherited.pointer, script, role, field);
+    let actionable = offered && sized && (FIELD_TAGS.has(tag) || !(mine.clip || sight.isAway(node, box)));
+    const nested = level < NESTED_AT || (offered && level < NESTED_AT + 50);
+    const children = nested ? [] : out;
+    if (inherited.drawn && sized && unhidden && sight.shows(mine) && !sight.isAway(node, box)) widen(inherited.drawn, box);
+    if (offered && !sized) mine.drawn = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+    if ((actionable || (offered && !sized && nested)) && (NAMED_TAGS.has(tag) || INTERACTIVE_ROLES.has(role))) mine.named = true;
+    let id = actionable ? idOf(node) : "", place = box;
+    const attributes = given ? described(node) : {};
+    if (given) {
+      if (!sight.shows(mine)) delete attributes.alt, delete attributes.placeholder;
+      if (role) attributes.role = role;
+      if (tag === "OPTGROUP") attributes.label = attribute(node, "label") ?? "";
+    }
+    // Most elements of a long page are none of these: reading properties they lack takes time.
+    const control = FORM_TAGS.has(tag);
+    const below = nested ? level + 1 : level;
+    if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
+      const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
+      for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
+      for (let child = firstOf(node); child; child = nextOf(child))
+        if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, offset, script, depth + 1, below);
+    }
+    if (offered && !sized) {
+      const { left, top, right, bottom } = mine.drawn;
+      if (right > left) {
+        actionable = true;
+        place = new DOMRect(left, top, right - left, bottom - top);
+        id = idOf(node);
+        if (inherited.drawn) widen(inherited.drawn, place);
+      } else if (mine.named && !inherited.named) {
+        children.splice(0, Infinity, ...withoutText(children)); // the name of nothing
+      }
+    }
+    let frame = null;
+    if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
+      const inset = insetOf(node, style);
+      const inner = insideOf(node);
+      const at = { x: offset.x + box.x + inset.x, y: offset.y + box.y + inset.y };
+      if (inner) {
+        const body = bodyOf(inner);
+        const its = viewOf(inner)?.webdojo ?? script;
+        stillAnimations(inner);
+        its.drawFadedAfresh(); // it was there when they faded
+        if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, at, its, depth + 1, below);
+      } else if (node.contentWindow) {
+        frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
+      }
+    }
+    const live = control || given || field || node === focused ? state(node, tag, field, node === focused) : {};
+    if (field) attributes.type = field.type;
+    if (actionable && mine.inert) live.inert = true;
+    if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
+    const seen = [
+      tag.toLowerCase(), id, (visible || actionable ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
+      boxAt(place, offset), nested ? children : [], control ? labelOf(node) : "",
+    ];
+    if (frame) seen.push(frame);
+    out.push(seen);
+    if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, offset, script);
+  };
+
+  // The tree of a body, null where there is none, and whether what it looks like may change untold.
+  // `script` is the in-page script of its document.
+  return (body, script, focusedElement) => {
+    const tree = [];
+    focused = focusedElement;
+    untold = false;
+    if (body) walk(body, tree, TOP, { x: 0, y: 0 }, script);
+    return { tree: tree[0] ?? null, untold };
+  };
+})
