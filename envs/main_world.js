@@ -39,12 +39,21 @@
     }
     return episode;
   };
-  const { max } = Math;
+  const { floor, max } = Math;
   let heldAt = null; // where the page's clock stands while the browser's is ahead of it
   const clock = () => heldAt ?? nativeNow();
-  const now = () => START_MS + clock() - thisEpisode().begun;
+  // A clock that stands while a script runs would keep one that waits for it for ever: after so many
+  // looks at the same time each takes a little.
+  const MANY_READS = 10000, READ_MS = 0.1;
+  let readAt = 0, reads = 0, latest = 0;
+  const read = () => {
+    const time = clock();
+    if (time !== readAt) [readAt, reads] = [time, 0];
+    return (latest = max(latest, time + max(0, ++reads - MANY_READS) * READ_MS));
+  };
+  const now = () => START_MS + floor(read()) - thisEpisode().begun;
   const origin = () => max(loaded, thisEpisode().begun);
-  const sinceOrigin = () => clock() - origin();
+  const sinceOrigin = () => read() - origin();
   window.Date = new Proxy(NativeDate, {
     construct: (target, values, self) => construct(target, values.length ? values : [now()], self),
     apply: () => new NativeDate(now()).toString(),
@@ -213,10 +222,11 @@
   window.webkitCancelAnimationFrame = window.cancelAnimationFrame;
 
   // Nor may it be chance when the browser has nothing better to do.
-  const IDLE_MS = 1;
+  const IDLE_MS = 1, SPARE_MS = 50;
   window.requestIdleCallback = (callback) => {
     if (typeof callback !== "function") throw new TypeError("requestIdleCallback: the argument is not a function");
-    return after(IDLE_MS, () => callback({ didTimeout: false, timeRemaining: () => 50 }));
+    let left = SPARE_MS;
+    return after(IDLE_MS, () => callback({ didTimeout: false, timeRemaining: () => max(0, left--) }));
   };
   window.cancelIdleCallback = cancel;
 
@@ -326,6 +336,17 @@
         set(value) { framed = true; apply(handler.set, this, [value]); },
       });
     }
+  for (const [holder, names] of [
+    [Element.prototype, ["animate", "getAnimations", "requestFullscreen"]],
+    [Document.prototype, ["getAnimations", "startViewTransition"]],
+  ])
+    for (const name of names) {
+      const method = holder[name];
+      if (method) holder[name] = { [name](...what) { framed = true; return apply(method, this, what); } }[name];
+    }
+  window.Animation = new Proxy(Animation, {
+    construct: (target, what, self) => { framed = true; return construct(target, what, self); },
+  });
   // Nobody but the page sees into a closed shadow tree, nor what changes there.
   const { attachShadow } = Element.prototype;
   Element.prototype.attachShadow = { attachShadow(how) {
@@ -360,7 +381,7 @@
   const restart = (seed) => {
     episode = { seed: seed & 0x7fffffff, begun: clock() };
     chance = episode.seed;
-    words = 0;
+    latest = words = 0;
     mouseX = mouseY = null;
     Math.random = random;
     return episode.begun;

@@ -144,6 +144,19 @@
     return changed.length === RESTLESS && Date.now() - changed[0] < RESTLESS_MS ? "changes" : "";
   };
 
+  // Whether the page hears of something only when it is drawn; what its markup says of it is searched
+  // once a change.
+  const FRAMED = ["scroll", "scrollend", "resize", "transitionrun", "transitionstart", "transitionend", "transitioncancel",
+    "webkittransitionend", "animationstart", "animationiteration", "animationend", "animationcancel", "webkitanimationend",
+    "fullscreenchange"].map((type) => `[on${type}]`).join();
+  const findFirst = method(Document, "querySelector");
+  let searched = -1, marked = false;
+  const isFramed = () => {
+    if (!framed && !marked && searched !== changes) marked = findFirst(document, FRAMED) !== null;
+    searched = changes;
+    return framed || marked;
+  };
+
   let ids = new WeakMap();
   let elements = new Map();
   let nextId = 1;
@@ -231,10 +244,14 @@
   const AFRESH = { zIndex: -7919, isolation: "isolate" };
 
   // `named` tells the ids of this frame from others'; null is the page itself. A frame that its parent
-  // can look into is seen by it, and is silent itself. With the place of the mouse nothing is told where
+  // can look into is seen by it, and tells itself only whether it is at rest. With the place of the mouse nothing is told where
   // the browser has yet to notice what lies under it.
   const snapshot = (named = null, mouse = null) => {
-    if (named !== null && window.frameElement) return "";
+    if (named !== null && window.frameElement) {
+      heard();
+      ask();
+      return JSON.stringify({ unsettled: unsettled(), framed: isFramed(), changes });
+    }
     if (mouse && acting.hoverLags(mouse[0], mouse[1])) return "";
     prefix = named ?? "";
     stillAnimations(document);
@@ -260,7 +277,7 @@
       scroll: [Math.round(scrollX), Math.round(scrollY)],
       picture: picture(untold),
       unsettled: unsettled(),
-      framed,
+      framed: isFramed(),
       changes,
       tree,
     });

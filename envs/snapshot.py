@@ -21,6 +21,8 @@ for _part in ("actionable", "acting", "extent", "walk"):
 MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 
 VISIBLE, ACTIONABLE = 1, 2
+UNRESTS = ("loading", "timers", "changes", "")
+"""What keeps a page, or a frame of it, from being at rest; the weightiest first."""
 
 
 def episode_script(seed: int, begun_ms: int) -> str:
@@ -100,11 +102,11 @@ class Snapshot:
     """The same at two looks at one document only if nothing can have changed what it looks like;
     empty where that cannot be told."""
     unsettled: str = ""
-    """What kept the page from being at rest: ``loading``, ``timers``, ``changes`` or nothing."""
+    """What kept the page or a frame of it from being at rest: one of ``UNRESTS``."""
     framed: bool = False
-    """Whether the page hears of something only when it is drawn."""
+    """Whether the page, or a frame of it, hears of something only when it is drawn."""
     changes: int = 0
-    """Counts what has changed in the document."""
+    """Counts what has changed in the document and those of its frames."""
 
     def boxes(self) -> dict[str, Box]:
         """Where each element is, in CSS pixels of the viewport."""
@@ -114,7 +116,8 @@ class Snapshot:
 def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
     """Read the JSON text that the in-page script gives, and put in what its frames gave."""
     data = json.loads(text)
-    inner = {frame["way"]: frame for frame in map(json.loads, filter(None, frames))}
+    told = [json.loads(frame) for frame in frames if frame]
+    inner = {frame["way"]: frame for frame in told if "way" in frame}
     focused, at = data["focused"], data.get("within")
     while at in inner:  # each frame has a focus of its own; the page's is that of the innermost
         focused, at = inner[at]["focused"], inner[at]["within"]
@@ -125,9 +128,9 @@ def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
         scroll=(data["scroll"][0], data["scroll"][1]),
         tree=_node(data["tree"], inner, focused, 0, 0) if data["tree"] else None,
         picture=data.get("picture", ""),
-        unsettled=data.get("unsettled", ""),
-        framed=data.get("framed", False),
-        changes=data.get("changes", 0),
+        unsettled=min((one.get("unsettled", "") for one in (data, *told)), key=UNRESTS.index),
+        framed=any(one.get("framed", False) for one in (data, *told)),
+        changes=sum(one.get("changes", 0) for one in (data, *told)),
     )
 
 

@@ -1,5 +1,8 @@
 """A page is looked at when it is at rest, or when its time is up, and that is told."""
 
+import base64
+import json
+
 import pytest
 
 from webdojo.tasks.calls import call
@@ -107,8 +110,35 @@ async def test_pages_that_play_on_by_themselves_are_not_waited_for(open_page) ->
             "Down",
             "at 900",
         ),
+        (
+            """<style>#d { transition: opacity 0.3s } .gone { opacity: 0 }</style>
+            <div id=d ontransitionend="o.textContent = 'closed'">Dialog</div>
+            <button onclick="d.classList.add('gone')">Close</button><p id=o>open</p>""",
+            "Close",
+            "closed",
+        ),
+        (
+            """<div id=d>Dialog</div><button>Close</button><p id=o>open</p><script>
+            document.querySelector("button").onclick = () =>
+              d.animate({ opacity: [1, 0] }, 150).onfinish = () => { o.textContent = "closed" };
+            </script>""",
+            "Close",
+            "closed",
+        ),
+        (
+            """<style>#d { transition: opacity 0.3s } .gone { opacity: 0 }</style>
+            <div id=d>Dialog</div><button>Close</button><p id=o>open</p><script>
+            document.querySelector("button").onclick = async () => {
+              d.classList.add("gone");
+              await Promise.all(d.getAnimations().map((animation) => animation.finished));
+              o.textContent = "closed";
+            };
+            </script>""",
+            "Close",
+            "closed",
+        ),
     ],
-    ids=["in view", "faded", "idle", "scrolled"],
+    ids=["in view", "faded", "idle", "scrolled", "attribute", "animated", "promised"],
 )
 async def test_what_a_page_hears_of_when_it_is_drawn_has_been_heard_of(
     open_page, page, action, seen
@@ -117,6 +147,56 @@ async def test_what_a_page_hears_of_when_it_is_drawn_has_been_heard_of(
     done = action if action.startswith("noop") else call("click", opened.bid(action))
     observation = (await opened.env.step(done)).observation
     assert seen in observation.pruned_html
+
+
+FRAMES = {
+    "srcdoc": "<iframe></iframe><script>document.querySelector('iframe').srcdoc = {}</script>",
+    "elsewhere": "<iframe src='data:text/html;base64,{}'></iframe>",
+}
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+@pytest.mark.parametrize(
+    "doing",
+    [
+        "setTimeout(() => { p.textContent = 'paid' }, 900)",
+        "setInterval(() => { if (n < 40) p.textContent = ++n < 40 ? n : 'paid' }, 30)",
+        "p.animate({ opacity: [0.5, 1] }, 150).onfinish = () => { p.textContent = 'paid' }",
+    ],
+    ids=["timer", "changes", "drawn"],
+)
+async def test_frames_are_waited_for_as_the_page_is(open_page, kind: str, doing: str) -> None:
+    inner = f"""<button>Pay</button><p id=p>-</p><script>let n = 0;
+        document.querySelector("button").onclick = () => {{ {doing} }};</script>"""
+    told = inner if kind == "elsewhere" else json.dumps(inner).replace("</", "<\\/")
+    if kind == "elsewhere":
+        told = base64.b64encode(inner.encode()).decode()
+    page = await open_page(FRAMES[kind].replace("{}", told))
+    step = await page.env.step(call("click", page.bid("Pay")))
+    assert "paid" in step.observation.pruned_html
+    assert step.unsettled == ""
+
+
+async def test_a_script_that_waits_for_the_clock_itself_comes_to_its_end(open_page) -> None:
+    page = await open_page(
+        """<button>Wait</button><button>Idle</button><p id=p>-</p><script>
+        const [wait, idle] = document.querySelectorAll("button");
+        const told = [];
+        wait.onclick = () => {
+          for (const clock of [Date, performance])
+            for (let begun = clock.now(); clock.now() - begun < 20;) ;
+          told.push(Date.now());
+          p.textContent = "waited " + told.every((time, i) => !i || time > told[i - 1]);
+        };
+        idle.onclick = () => requestIdleCallback((deadline) => {
+          let n = 0;
+          while (deadline.timeRemaining() > 1) n++;
+          p.textContent = "worked " + (n > 5);
+        });
+        </script>"""
+    )
+    for name, said in (("Wait", "waited true"), ("Idle", "worked true"), ("Wait", "waited true")):
+        assert said in (await page.look(call("click", page.bid(name)))).pruned_html
 
 
 async def test_timers_without_end_are_waited_for_up_to_the_cap(open_page) -> None:
