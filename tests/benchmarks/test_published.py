@@ -44,3 +44,21 @@ def test_the_page_of_the_pool_says_what_was_measured() -> None:
         )
         assert row in page
     assert f"the pool {100 * found['cpu']['share_of_core']:.1f} % of a core" in page
+
+
+def test_the_page_of_engines_says_what_the_traces_show() -> None:
+    found = json.loads((published.RESULTS / "refresh.json").read_text())
+    page = " ".join((ROOT / "docs" / "engines.md").read_text().split())
+    drawn = found["traces"][found["drawn"]]
+    assert (
+        f"took {drawn['copy_ms']:.1f} ms, the usual pause between two tokens"
+        f" {drawn['pause_ms_median']:.1f} ms, and the one over the refresh"
+        f" {drawn['pause_ms_over_the_refresh']:.1f} ms at most, which is"
+        f" {drawn['waited_ms']:.1f} ms more"
+    ) in page
+    waited = [trace["waited_ms"] for trace in found["traces"]]
+    assert f"in five traces it was {min(waited):.2f} to {max(waited):.2f} ms more" in page
+    picture = (ROOT / "docs" / "pictures" / "refresh.svg").read_text()
+    assert f"new weights: {drawn['refresh_ms']:.1f} ms" in picture
+    strokes = sum(len(times) for times in drawn["token_ms"])
+    assert picture.count('width="2" ') == strokes
