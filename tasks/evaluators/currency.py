@@ -53,7 +53,7 @@ _COSTS = (
 _ASIDE = re.compile(rf"\b(?:before|after)\s+{_COSTS}", re.IGNORECASE)
 _FREE = re.compile(rf"\b(?:with|at)\s+no\s+{_COSTS}(?:\s+{_COSTS})?", re.IGNORECASE)
 """What follows a sum and leaves it as it is."""
-_UNIT = re.compile(r"\d\s*\.?\s*([^\W\d_]+)")
+_UNIT = re.compile(r"\d\s*(?:\.\s*)?([^\W\d_]+)")
 _NO_UNIT = frozenset(
     (
         *("a", "altogether", "an", "and", "apiece", "as", "at", "because", "but", "by", "each"),

@@ -317,7 +317,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirects)
 
 
-_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _FENCED = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 
 
@@ -327,7 +327,7 @@ def read_verdict(text: str, keys: tuple[str, ...]) -> dict[str, bool]:
     A thought before it and a code fence around it are let pass. Anything else is no verdict: more
     text, two objects, a key twice, another key, a value that is not true or false.
     """
-    text = _THOUGHT.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
+    text = _THOUGHT.sub("", text)
     fenced = _FENCED.fullmatch(text.strip())
     found = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_once)
     return _checked(found, keys)

@@ -12,7 +12,7 @@ from webdojo.tasks.evaluators.evaluator import Match, TextMatch
 from webdojo.tasks.evaluators.normalise import LONGEST, shown
 
 _BULLET = re.compile(r"^\s*(?:[-*•–—‣▪◦·●]|\d+[.)])\s+")
-_AND = re.compile(r"\s+(?:and|&)\s+")
+_AND = re.compile(r"(?<!\s)\s+(?:and|&)\s+")
 MOST_ITEMS = 500
 
 
