@@ -48,9 +48,10 @@ class Said:
 def read(response: str) -> Said:
     """What a response holds, whatever its form: parts are found by their names.
 
-    Memory and progress that are no JSON are taken as the text that they are.
+    Memory and progress that are no JSON are taken as the text that they are. What is thought of is
+    neither done nor noted.
     """
-    response = response[-MAX_RESPONSE:]
+    response = _answer(response[-MAX_RESPONSE:])
     found = list(_PART.finditer(response))
     ends = [match.start() for match in found[1:]] + [len(response)]
     parts = {
@@ -59,20 +60,20 @@ def read(response: str) -> Said:
     }
     memory = parts.get("memory", "")
     return Said(
-        _action(response, parts.get("action", "")),
+        _action(_without_notes(response, found, ends), parts.get("action", "")),
         _notes(memory) if memory else None,
         _progress(parts.get("progress", "")),
         memory[:1] in ("[", "{") and memory[-1:] not in ("]", "}"),
     )
 
 
-def _action(response: str, action_part: str) -> str:
+def _action(said: str, action_part: str) -> str:
     """The last line that is a call; else one within the action part, or within what else is said.
 
     A line that is written as a call stays as it is even if it is none that can be done: the parser
-    tells the agent why. What is thought of is not done.
+    tells the agent why.
     """
-    lines = [line.strip().strip("`") for line in response.strip().splitlines()]
+    lines = [line.strip().strip("`") for line in said.strip().splitlines()]
     line = next((line for line in reversed(lines) if _LINE.fullmatch(line)), "")
     if not line and lines:
         labelled = _PART.sub("", lines[-1]).strip("` ")
@@ -80,9 +81,7 @@ def _action(response: str, action_part: str) -> str:
     if line:
         first = _CALL.match(line)
         return first[0] if first and not _can_be_done(line) and _can_be_done(first[0]) else line
-    return _call_within(_answer(action_part)) or _call_within(
-        "\n".join(line for line in _answer(response).split("\n") if not _is_note(line))
-    )
+    return _call_within(action_part) or _call_within(said)
 
 
 def _call_within(text: str) -> str:
@@ -113,9 +112,27 @@ def _answer(text: str) -> str:
     return text.rpartition("</think>")[2].partition("<think>")[0]
 
 
-def _is_note(line: str) -> bool:
-    label = _PART.match(line)
-    return label is not None and label[1].lower() in _NO_ACTION
+def _without_notes(response: str, parts: Sequence[re.Match[str]], ends: Sequence[int]) -> str:
+    kept, at = [], 0
+    for part, end in zip(parts, ends, strict=False):
+        if part[1].lower() in _NO_ACTION:
+            kept.append(response[at : part.start()])
+            at = part.end()
+            # What stands below a label is its note if it is in brackets, and may be the action.
+            if "\n" not in part[0] or response[at : at + 1] in ("[", "{"):
+                at += _length_of_note(response[at:end])
+    return "".join((*kept, response[at:]))
+
+
+def _length_of_note(text: str) -> int:
+    """Characters of a note: its line, or those up to where its brackets close at a line's end."""
+    closing = {"[": "]", "{": "}"}.get(text[:1], "\n")
+    length = 0
+    for line in text.splitlines(keepends=True):
+        length += len(line)
+        if closing == "\n" or line.rstrip().endswith(closing):
+            return length
+    return text.find("\n") + 1 or len(text)
 
 
 def _notes(text: str) -> tuple[str, ...]:

@@ -53,7 +53,16 @@ CLICK = 'click("3")'
         (f'<think>Not click("4").</think>\nSo {CLICK}.', CLICK),
         ('<think>Maybe click("4")?</think>I do not know.', ""),
         ('<think>Maybe click("4") or', ""),
+        (f'<think>\nMaybe\nclick("4")\nNo.\n</think>\nSo {CLICK}.', CLICK),
+        ('<think>\nclick("4")\nNo.\n</think>\nI do not know.', ""),
+        ('<think>\nOne way is\nclick("4")\nbut that deletes the acc', ""),
+        ('Perhaps\nclick("4")\nno, wrong.\n</think>\nAction: none.', ""),
+        ('<think>Action: click("4")</think>\nAction: none.', ""),
         ('Memory: ["I did click("4")."]\nAction: none.', ""),
+        ('Memory: [\nclick("4")\n]\nAction: none.', ""),
+        (f'Memory: [\nclick("4")\n]\n{CLICK}', CLICK),
+        (f'Progress: {{\n"a": 1}}\n{CLICK}', CLICK),
+        (f'Memory: ["never ends\n{CLICK}', CLICK),
         # What the parser refuses is its to tell of.
         ("press_it(3)", "press_it(3)"),
         ('Action: press_it("3")', 'press_it("3")'),
@@ -125,7 +134,7 @@ def test_reading_takes_time_in_proportion(filling: str, monkeypatch: pytest.Monk
     monkeypatch.setattr("webdojo.agents.layouts.response.MAX_RESPONSE", 2_000_000)
     long = filling * (1_000_000 // len(filling))
     assert read(f"{long}</think>\nI will {CLICK} now.").action == CLICK
-    assert read(f"{long}\n{CLICK}").action == CLICK
+    assert read(f"{long}\n{CLICK}").action == ("" if filling == "<think>" else CLICK)
 
 
 def test_of_a_response_without_end_the_last_is_read() -> None:
