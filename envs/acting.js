@@ -1,8 +1,8 @@
 // How an action finds its way to an element: where to click, or in plain words why one cannot; fields,
 // options and files. An expression in snapshot.js, which hands it what it knows of the document.
 (({
-  attribute, boxOf, documentOf, elementOf, extent, fieldOf, findAll, firstFound, hitIn, idOf,
-  insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
+  attribute, contentOf, documentOf, elementOf, extent, fieldOf, findAll, firstFound, hitIn, idOf,
+  matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
 }) => {
   const describe = (element) => `element ${idOf(element)} (${tagOf(element).toLowerCase()})`;
   const above = (node) => parentOf(node) ?? node.host;
@@ -61,19 +61,42 @@
     return FORM_TAGS.has(tagOf(element)) && Array.from(element.labels ?? []).some((label) => label.contains(hit));
   };
 
-  // What a click at a point of the element's own viewport would meet, and where that is in this
-  // document's: { x, y } if it is the element, { cover } if it is another.
-  const reach = (element, x, y) => {
-    let hit = hitAt(documentOf(element), x, y);
-    if (!hit || !belongs(hit, element)) return { cover: hit };
-    for (const frame of framesAround(element)) {
-      const box = boxOf(frame), inset = insetOf(frame, getComputedStyle(frame));
-      x += box.x + inset.x;
-      y += box.y + inset.y;
-      hit = hitAt(documentOf(frame), x, y);
-      if (hit !== frame) return { cover: hit };
+  // Whether what is drawn in an element is turned, skewed, mirrored or in perspective, so that its place
+  // and its size do not tell where a point of it is.
+  const isTurned = (element) => {
+    for (let node = element; node && typeOf(node) === Node.ELEMENT_NODE; node = node.assignedSlot ?? above(node)) {
+      const style = getComputedStyle(node);
+      if (!["none", "0deg"].includes(style.rotate) || style.offsetPath !== "none") return true;
+      if (style.scale.includes("-")) return true;
+      if (style.transform === "none") continue;
+      const { m11, m12, m13, m14, m21, m22, m23, m24, m34 } = new DOMMatrix(style.transform);
+      if (m11 <= 0 || m22 <= 0 || m12 || m13 || m14 || m21 || m23 || m24 || m34) return true;
     }
-    return { x, y };
+    return false;
+  };
+
+  // Where a point of a frame's viewport lies in that of its element: { x, y } if a click there would meet
+  // the frame, else { cover } or { turned }.
+  const outOf = (frame, x, y) => {
+    if (isTurned(frame)) return { turned: frame };
+    const content = contentOf(frame, getComputedStyle(frame));
+    x = content.x + x * content.timesX;
+    y = content.y + y * content.timesY;
+    const hit = hitAt(documentOf(frame), x, y);
+    return hit === frame ? { x, y } : { cover: hit };
+  };
+
+  // What a click at a point of the element's own viewport would meet, and where that is in this
+  // document's: { x, y } if it is the element, else as `outOf`.
+  const reach = (element, x, y) => {
+    const hit = hitAt(documentOf(element), x, y);
+    if (!hit || !belongs(hit, element)) return { cover: hit };
+    let found = { x, y };
+    for (const frame of framesAround(element)) {
+      found = outOf(frame, found.x, found.y);
+      if (found.x === undefined) break;
+    }
+    return found;
   };
 
   // Whether the page has changed under a mouse that stands still, and the browser, which looks for that
@@ -86,8 +109,11 @@
     return inner !== null && !Array.from(inner.labels ?? []).some((label) => matches(label, ":hover"));
   };
 
-  const refusal = (element, cover) =>
-    cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view`;
+  const refusal = (element, { cover, turned }) => {
+    if (turned)
+      return `${describe(element)} is in ${describe(turned)}, which is drawn turned: where in it a click would go cannot be told; press(...) reaches it`;
+    return cover ? `${describe(element)} is covered by ${describe(cover)}` : `${describe(element)} cannot be scrolled into view`;
+  };
 
   // A point of the element that a click would reach, or in plain words why there is none. A mouse
   // that only hovers may do so over what is disabled.
@@ -97,7 +123,7 @@
     const off = offWords(element);
     if (off && !(hovers && matches(element, ":disabled"))) return { error: off };
     const inView = (r) => r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
-    let cover = null, seen = false;
+    let met = {}, seen = false;
     for (const scroll of scrolls) {
       if (scroll) scrollTo(extent(element)[0]?.of ?? element, { block: "center", inline: "center", behavior: "instant" });
       for (const { box } of extent(element)) {
@@ -106,12 +132,12 @@
         for (const [fx, fy] of [[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75], [0.1, 0.1], [0.9, 0.9]]) {
           const found = reach(element, box.x + box.width * fx, box.y + box.height * fy);
           if (found.x !== undefined) return found;
-          cover = found.cover ?? cover;
+          if (found.cover || found.turned) met = found;
         }
       }
     }
     if (!seen) return { error: `${describe(element)} is not visible` };
-    return { error: refusal(element, cover) };
+    return { error: refusal(element, met) };
   };
 
   // The element of the frame that is this window's child number `place`.
@@ -134,11 +160,8 @@
   const outward = (place, x, y) => {
     const frame = frameAt(place);
     if (!frame) return { error: "the frame is no longer on the page" };
-    const box = boxOf(frame), inset = insetOf(frame, getComputedStyle(frame));
-    x += box.x + inset.x;
-    y += box.y + inset.y;
-    const hit = hitAt(document, x, y);
-    return hit === frame ? { x, y } : { error: refusal(frame, hit) };
+    const found = outOf(frame, x, y);
+    return found.x === undefined ? { error: refusal(frame, found) } : found;
   };
 
   const setterOf = (element) =>

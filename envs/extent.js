@@ -2,7 +2,7 @@
 // or is placed elsewhere, or its part of an image. An expression in snapshot.js, which hands it what
 // it knows of the document.
 (({
-  attribute, boxOf, boxesOf, documentOf, findAll, findIn, firstOf, insetOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
+  attribute, boxOf, boxesOf, contentOf, documentOf, findAll, findIn, firstOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
 }) => {
   const MOST = 20; // boxes of one element
   const hasSize = (box) => box.width > 0 && box.height > 0;
@@ -48,7 +48,7 @@
 
   // The box around an area, in the viewport of its image.
   const areaBox = (area, image) => {
-    const box = boxOf(image), inset = insetOf(image, getComputedStyle(image));
+    const box = boxOf(image), { x: fromX, y: fromY, timesX, timesY } = contentOf(image, getComputedStyle(image));
     const numbers = (attribute(area, "coords") ?? "").split(/[,\s;]+/).map(Number);
     const shape = (attribute(area, "shape") ?? "rect").toLowerCase();
     if (shape === "default") return box;
@@ -58,9 +58,9 @@
       [xs, ys] = [[x - r, x + r], [y - r, y + r]];
     }
     const left = Math.max(0, Math.min(...xs)), top = Math.max(0, Math.min(...ys));
-    const right = Math.min(box.width, Math.max(...xs)), bottom = Math.min(box.height, Math.max(...ys));
+    const right = Math.min(box.width / timesX, Math.max(...xs)), bottom = Math.min(box.height / timesY, Math.max(...ys));
     return hasSize({ width: right - left, height: bottom - top })
-      ? new DOMRect(box.x + inset.x + left, box.y + inset.y + top, right - left, bottom - top)
+      ? new DOMRect(fromX + left * timesX, fromY + top * timesY, (right - left) * timesX, (bottom - top) * timesY)
       : new DOMRect();
   };
 

@@ -183,10 +183,18 @@
     try { return frame.contentDocument; } catch { return null; }
   };
   const pixels = (length) => parseFloat(length) || 0;
-  // Where a frame's viewport begins within its element's box.
-  const insetOf = (frame, style) => ({
-    x: frame.clientLeft + pixels(style.paddingLeft), y: frame.clientTop + pixels(style.paddingTop),
-  });
+  // Where the content of a frame or an image begins in its element's viewport, and how many times larger
+  // than its own pixels it is drawn: whatever holds it may be zoomed or scaled.
+  const contentOf = (element, style) => {
+    const box = boxOf(element);
+    const times = (drawn, own) => (own > 0 && Math.abs(drawn - own) >= 1 ? drawn / own : 1); // own ones are whole
+    const timesX = times(box.width, element.offsetWidth), timesY = times(box.height, element.offsetHeight);
+    return {
+      x: box.x + (element.clientLeft + pixels(style.paddingLeft)) * timesX,
+      y: box.y + (element.clientTop + pixels(style.paddingTop)) * timesY,
+      timesX, timesY,
+    };
+  };
   // Which child of its parent a window is.
   const placeOf = (view, parent) => {
     for (let i = 0; i < parent.length; i++) if (parent[i] === view) return i;
@@ -284,20 +292,20 @@
   };
 
   const reach = __EXTENT__({
-    attribute, boxOf, boxesOf, documentOf, findAll, findIn, firstOf, insetOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
+    attribute, boxOf, boxesOf, contentOf, documentOf, findAll, findIn, firstOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
   });
   const fieldOf = (id) => {
     const element = elementOf(id);
     return element && tagOf(element) === "LABEL" ? fieldBehind(element) ?? element : element;
   };
   const acting = __ACTING__({
-    attribute, boxOf, documentOf, elementOf, extent: reach.extent, fieldOf, findAll, firstFound, hitIn, idOf,
-    insetOf, matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
+    attribute, contentOf, documentOf, elementOf, extent: reach.extent, fieldOf, findAll, firstFound, hitIn, idOf,
+    matches, parentOf, rootOf, scrollTo, shadowOf, tagOf, typeOf, viewOf, FORM_TAGS, FRAMES, TYPED_INPUTS,
   });
 
   const see = __WALK__({
-    attribute, attributesOf, bodyOf, boxOf, checkVisibility, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-    insetOf, insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+    attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
+    insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
     typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
   });
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,7 @@ def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
         title=data["title"],
         focused=focused,
         scroll=(data["scroll"][0], data["scroll"][1]),
-        tree=_node(data["tree"], inner, focused, 0, 0) if data["tree"] else None,
+        tree=_node(data["tree"], inner, focused, None) if data["tree"] else None,
         picture=data.get("picture", ""),
         unsettled=min((one.get("unsettled", "") for one in (data, *told)), key=UNRESTS.index),
         framed=any(one.get("framed", False) for one in (data, *told)),
@@ -134,17 +134,21 @@ def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
     )
 
 
-def _node(data: list[Any], frames: Mapping[str, Any], focused: str, x: int, y: int) -> Node:
+Place = tuple[float, float, float, float]
+"""Where a frame's viewport begins on the page, and how many times wider and higher it is drawn."""
+
+
+def _node(data: list[Any], frames: Mapping[str, Any], focused: str, place: Place | None) -> Node:
     tag, bid, flags, attributes, state, box, children, label, *frame = data
     inside = tuple(
-        child if isinstance(child, str) else _node(child, frames, focused, x, y)
+        child if isinstance(child, str) else _node(child, frames, focused, place)
         for child in children
     )
     if frame:
-        way, inner_x, inner_y = frame[0]
+        way, *at = frame[0]
         found = frames.get(way)
         if found and found["tree"]:
-            inside += (_node(found["tree"], frames, focused, x + inner_x, y + inner_y),)
+            inside += (_node(found["tree"], frames, focused, _within(at, place)),)
     if bid and bid != focused:
         state.pop("focused", None)
     return Node(
@@ -154,7 +158,26 @@ def _node(data: list[Any], frames: Mapping[str, Any], focused: str, x: int, y: i
         actionable=bool(flags & ACTIONABLE),
         attributes=attributes,
         state=state,
-        box=(box[0] + x, box[1] + y, box[2], box[3]),
+        box=_drawn(box, place),
         children=inside,
         label=label,
     )
+
+
+def _drawn(box: list[int], place: Place | None) -> Box:
+    x, y, width, height = box
+    if place is None:
+        return (x, y, width, height)
+    left, top, times_x, times_y = place
+    return (
+        round(left + x * times_x),
+        round(top + y * times_y),
+        round(width * times_x),
+        round(height * times_y),
+    )
+
+
+def _within(inner: Sequence[float], place: Place | None) -> Place:
+    x, y, inner_x, inner_y = inner
+    left, top, times_x, times_y = place or (0, 0, 1, 1)
+    return (left + x * times_x, top + y * times_y, times_x * inner_x, times_y * inner_y)

@@ -1,8 +1,8 @@
 // What people can see of a document and act on, as a tree. An expression in snapshot.js, which hands it
 // what it knows of the document.
 (({
-  attribute, attributesOf, bodyOf, boxOf, checkVisibility, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-  insetOf, insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+  attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
+  insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
   typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
 }) => {
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
@@ -43,8 +43,11 @@
     drawn.right = Math.max(drawn.right, box.x + box.width);
     drawn.bottom = Math.max(drawn.bottom, box.y + box.height);
   };
-  const boxAt = (box, offset) =>
-    [Math.round(box.x + offset.x), Math.round(box.y + offset.y), Math.round(box.width), Math.round(box.height)];
+  // `at` is where the viewport of an element's document lies in this one, and how many times larger it is drawn.
+  const boxAt = (box, at) => [
+    Math.round(at.x + box.x * at.timesX), Math.round(at.y + box.y * at.timesY),
+    Math.round(box.width * at.timesX), Math.round(box.height * at.timesY),
+  ];
   const withoutText = (nodes) =>
     nodes.filter((node) => typeof node !== "string").map((node) => node.with(6, withoutText(node[6])));
   const described = (element) => {
@@ -54,18 +57,18 @@
     }
     return attributes;
   };
-  const walkAreas = (image, out, offset, script) => {
+  const walkAreas = (image, out, at, script) => {
     for (const area of reach.areasOf(image)) {
       const box = reach.areaBox(area, image);
       if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
-        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, offset), [], ""]);
+        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, at), [], ""]);
     }
   };
 
   // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label, frame].
-  // flags: 1 visible, 2 actionable. frame, where the content is of another origin: [way, x, y] with the
-  // place of its viewport.
-  const walk = (node, out, inherited, offset, script, depth = 0, level = 0) => {
+  // flags: 1 visible, 2 actionable. frame, where the content is of another origin:
+  // [way, x, y, timesX, timesY] with the place of its viewport.
+  const walk = (node, out, inherited, at, script, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
     if (typeOf(node) === Node.TEXT_NODE) {
       if (!inherited.visible) return;
@@ -115,9 +118,9 @@
     const below = nested ? level + 1 : level;
     if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
       const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
-      for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, offset, script, depth + 1, below);
+      for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, at, script, depth + 1, below);
       for (let child = firstOf(node); child; child = nextOf(child))
-        if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, offset, script, depth + 1, below);
+        if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, at, script, depth + 1, below);
     }
     if (offered && !sized) {
       const { left, top, right, bottom } = mine.drawn;
@@ -132,17 +135,19 @@
     }
     let frame = null;
     if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
-      const inset = insetOf(node, style);
-      const inner = insideOf(node);
-      const at = { x: offset.x + box.x + inset.x, y: offset.y + box.y + inset.y };
+      const content = contentOf(node, style), inner = insideOf(node);
+      const within = {
+        x: at.x + content.x * at.timesX, y: at.y + content.y * at.timesY,
+        timesX: at.timesX * content.timesX, timesY: at.timesY * content.timesY,
+      };
       if (inner) {
         const body = bodyOf(inner);
         const its = viewOf(inner)?.webdojo ?? script;
         stillAnimations(inner);
         its.drawFadedAfresh(); // it was there when they faded
-        if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, at, its, depth + 1, below);
+        if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, within, its, depth + 1, below);
       } else if (node.contentWindow) {
-        frame = [wayOf(node), Math.round(at.x), Math.round(at.y)];
+        frame = [wayOf(node), Math.round(within.x), Math.round(within.y), within.timesX, within.timesY];
       }
     }
     const live = control || given || field || node === focused ? state(node, tag, field, node === focused) : {};
@@ -151,11 +156,11 @@
     if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
     const seen = [
       tag.toLowerCase(), id, (visible || actionable ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
-      boxAt(place, offset), nested ? children : [], control ? labelOf(node) : "",
+      boxAt(place, at), nested ? children : [], control ? labelOf(node) : "",
     ];
     if (frame) seen.push(frame);
     out.push(seen);
-    if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, offset, script);
+    if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, at, script);
   };
 
   // The tree of a body, null where there is none, and whether what it looks like may change untold.
@@ -164,7 +169,7 @@
     const tree = [];
     focused = focusedElement;
     untold = false;
-    if (body) walk(body, tree, TOP, { x: 0, y: 0 }, script);
+    if (body) walk(body, tree, TOP, { x: 0, y: 0, timesX: 1, timesY: 1 }, script);
     return { tree: tree[0] ?? null, untold };
   };
 })
