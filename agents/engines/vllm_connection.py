@@ -22,6 +22,7 @@ from webdojo.agents.engines.decoder import Counters
 from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.agents.engines.folders import process_folder
 from webdojo.agents.engines.reply import Reply
+from webdojo.agents.pictures import MissingPictureError
 
 STOP_S = 10.0
 """Seconds the process may take to end before it is killed."""
@@ -165,6 +166,8 @@ class VllmConnection:
                 )
             elif kind == "refused":
                 reply.fail(ValueError(rest[1]))
+            elif kind == "missing":
+                reply.fail(MissingPictureError(rest[1]))
             else:
                 reply.fail(ValueError(f"vLLM refuses the prompt: {rest[1]}"))
 

@@ -1,9 +1,9 @@
 """The process that vLLM runs in: started by ``vllm_connection.py``, which it talks to over a pipe.
 
-It imports nothing of WebDojo but ``adapters.py`` and ``unchanged.py`` beside it, so that vLLM may
-live in another environment than the trainer. One loop takes requests in, steps vLLM, and loads
-weights between two steps: a refresh stops nothing and drops nothing, and vLLM labels each token
-with the version that drew it.
+It imports nothing of WebDojo but ``adapters.py``, ``unchanged.py`` and ``vllm_transfer.py`` beside
+it, so that vLLM may live in another environment than the trainer. One loop takes requests in, steps
+vLLM, and loads weights between two steps: a refresh stops nothing and drops nothing, and vLLM
+labels each token with the version that drew it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
+from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file
 from vllm import EngineArgs, SamplingParams
 from vllm.config.weight_transfer import WeightTransferConfig
-from vllm.distributed.weight_transfer.base import (
-    WeightTransferEngine,
-    WeightTransferInitInfo,
-    WeightTransferUpdateInfo,
-)
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
@@ -53,9 +50,20 @@ class Drawing:
     """A response being drawn."""
 
     prompt_tokens: int
-    greedy: bool
+    asked: dict[str, Any] | None
+    """What vLLM was asked, until it has drawn a token."""
+    parameters: SamplingParams
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether each token is the most likely one."""
+        return bool(self.parameters.temperature == 0)
+
+
+class MissingPictureError(LookupError):
+    """A screenshot that a prompt shows is gone, or is no longer what its name says."""
 
 
 class Server:
@@ -69,7 +77,9 @@ class Server:
         self._screenshots = Path(settings["screenshots"])
         gpu = torch.cuda.is_available()
         self._own_transfer: bool = settings["transfer"] == "file"
-        WeightTransferEngineFactory.register_engine(BACKEND, SafetensorsTransfer)
+        WeightTransferEngineFactory.register_engine(
+            BACKEND, _beside("vllm_transfer").SafetensorsTransfer
+        )
         self._engine = LLMEngine.from_engine_args(
             EngineArgs(
                 model=settings["model"],
@@ -147,25 +157,51 @@ class Server:
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
         )
-        # What other weights computed is never shared: the salt is part of a block's name.
-        asked: dict[str, Any] = {"prompt_token_ids": prompt, "cache_salt": str(self._swaps)}
+        asked: dict[str, Any] = {"prompt_token_ids": prompt}
         try:
             if images:
                 asked["prompt_token_ids"] = _folded(prompt, self._placeholder)
                 asked["multi_modal_data"] = {"image": [self._picture(*each) for each in images]}
                 asked["multi_modal_uuids"] = {"image": [reference for reference, _ in images]}
-            self._engine.add_request(key, asked, parameters)
-        except Exception as error:  # noqa: BLE001  # reported to the caller whose request it is
-            self._connection.send(("failed", number, f"{type(error).__name__}: {error}"))
+        except MissingPictureError as error:
+            self._connection.send(("missing", number, str(error)))
             return
-        self._drawing[key] = Drawing(len(prompt), temperature == 0)
+        self._drawing[key] = Drawing(len(prompt), asked, parameters)
+        self._begin(key)
+
+    def _begin(self, key: str) -> None:
+        """Have vLLM draw a response that nothing has been drawn of."""
+        drawing = self._drawing[key]
+        # What other weights computed is never shared: the salt is part of a block's name.
+        asked = {**(drawing.asked or {}), "cache_salt": str(self._swaps)}
+        try:
+            self._engine.add_request(key, asked, drawing.parameters)
+        except Exception as error:  # noqa: BLE001  # reported to the caller whose request it is
+            del self._drawing[key]
+            self._connection.send(("failed", int(key), f"{type(error).__name__}: {error}"))
 
     def _picture(self, reference: str, size: tuple[int, int]) -> Any:
-        """A screenshot in the size that the model takes, resized as the learner resizes it."""
+        """A screenshot in the size that the model takes, resized as the learner resizes it.
+
+        It must be what its name says, as vLLM keeps it under that name for later prompts. Raises
+        MissingPictureError.
+        """
         from PIL import Image
 
-        with Image.open(self._screenshots / reference) as opened:
-            return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        file = self._screenshots / reference
+        try:
+            image = file.read_bytes()
+        except OSError as error:
+            raise MissingPictureError(f"screenshot {file} cannot be read: {error}") from None
+        if not sha256(image).hexdigest().startswith(reference):
+            raise MissingPictureError(
+                f"screenshot {file} is damaged: its name is not its content's"
+            )
+        try:
+            with Image.open(BytesIO(image)) as opened:
+                return opened.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise MissingPictureError(f"screenshot {file} is no image: {error}") from None
 
     def _cancel(self, number: int) -> None:
         if self._drawing.pop(str(number), None) is not None:
@@ -181,7 +217,8 @@ class Server:
     ) -> None:
         """Load new weights; running responses go on under them over the keys that they have.
 
-        Nothing is loaded before all files are read and known to be as they were ``seen``.
+        Those that have no token yet are begun anew. Nothing is loaded before all files are read
+        and known to be as they were ``seen``.
         """
         began = time.perf_counter()
         watched = _beside("unchanged").Unchanged([], seen)
@@ -197,14 +234,21 @@ class Server:
             if self._own_transfer or "weights" not in update:
                 rpc("update_weights", kwargs={"update_info": update})
             else:  # a checkpoint, where other weights come over NCCL
-                self._engine.apply_model(partial(load_into, UpdateInfo(**update)))
+                transfer = _beside("vllm_transfer")
+                info = transfer.UpdateInfo(**update)
+                self._engine.apply_model(partial(transfer.load_into, info))
         rpc("finish_weight_update")
         if any(each.get("adapters") for each in updates):
             watched.check()  # their base is mapped: if it was not what it was, nothing may be drawn
         self._engine.set_weight_version(str(version))
         self._swaps += 1
+        # They would find their prompts read by the old weights, and be labelled with the new ones.
+        unbegun = [key for key, drawing in self._drawing.items() if not drawing.token_ids]
+        self._engine.abort_request(unbegun)
         # Pictures as the old weights saw them.
         self._engine.reset_encoder_cache()
+        for key in unbegun:
+            self._begin(key)
         self._counters[4] += time.perf_counter() - began
         self._connection.send(("counters", tuple(self._counters)))
         self._connection.send(("answer", number, version))
@@ -217,7 +261,9 @@ class Server:
         self._engine.collective_rpc("init_weight_transfer_engine", kwargs={"init_info": group})
 
     def _checksum(self, number: int) -> None:
-        self._connection.send(("answer", number, sum(self._engine.apply_model(checksum))))
+        self._connection.send(
+            ("answer", number, sum(self._engine.apply_model(_beside("vllm_transfer").checksum)))
+        )
 
     # ------------------------------------------------------------------------------------------
 
@@ -227,6 +273,8 @@ class Server:
             return  # cancelled
         given = output.outputs[0]
         drawing.token_ids += given.token_ids
+        if drawing.token_ids:
+            drawing.asked = None  # its images are not needed any more
         for token, logprobs in zip(given.token_ids, given.logprobs or (), strict=True):
             drawing.logprobs.append(0.0 if drawing.greedy else logprobs[token].logprob)
             if not math.isfinite(logprobs[token].logprob):
@@ -255,64 +303,6 @@ class Server:
         self._connection.send(("not_finite", int(key), version))
 
 
-@dataclass
-class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
-    """Nothing has to be agreed on."""
-
-
-@dataclass
-class UpdateInfo(WeightTransferUpdateInfo):  # type: ignore[misc]
-    """Weights of a safetensors file."""
-
-    weights: Iterable[tuple[str, torch.Tensor]]
-
-
-class SafetensorsTransfer(WeightTransferEngine):  # type: ignore[misc]
-    """vLLM's weight transfer from safetensors files, which may lie in shared memory."""
-
-    init_info_cls = InitInfo
-    update_info_cls = UpdateInfo
-
-    def init_transfer_engine(self, init_info: InitInfo) -> None:
-        """Nothing to be set up."""
-
-    def start_weight_update(self) -> None:
-        """Undo what vLLM made of the last weights."""
-        from vllm.model_executor.model_loader.reload import initialize_layerwise_reload
-
-        initialize_layerwise_reload(self.model)
-
-    def update_weights(self, update_info: dict[str, Any]) -> None:
-        """Load weights and wait until they are loaded."""
-        # vLLM's own waits for an accelerator, which there may not be.
-        self.receive_weights(self.parse_update_info(update_info))
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-    def receive_weights(self, update_info: UpdateInfo) -> None:
-        """Load weights."""
-        load_into(update_info, self.model)
-
-    def finish_weight_update(self) -> None:
-        """Make of the weights what vLLM computes with."""
-        from vllm.model_executor.layers.utils import dispatch_cpu_unquantized_gemm
-        from vllm.model_executor.model_loader.reload import finalize_layerwise_reload
-
-        finalize_layerwise_reload(self.model, self.model_config)
-        # A head tied to the embedding keeps, on CPUs, a packed copy of what it was before.
-        for layer in self.model.modules():
-            if hasattr(layer, "cpu_linear") and layer.weight.numel():
-                dispatch_cpu_unquantized_gemm(layer, remove_weight=False)
-
-    def shutdown(self) -> None:
-        """Nothing to be given back."""
-
-    @staticmethod
-    def trainer_send_weights(iterator: Any, trainer_args: Any) -> None:
-        """Unused: the trainer writes a file."""
-        raise NotImplementedError
-
-
 def read(file: str, mapped: bool, adapters: str | None = None) -> dict[str, Any]:
     """The update of a file, which is mapped or copied, with adapters merged in if they are given.
 
@@ -324,30 +314,6 @@ def read(file: str, mapped: bool, adapters: str | None = None) -> dict[str, Any]
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged ({error}); write the checkpoint anew") from error
     return {"weights": weights.items() if added is None else added.merged(weights)}
-
-
-def load_into(update: UpdateInfo, model: Any) -> None:
-    """Load weights into vLLM's model."""
-    model.load_weights(update.weights)
-
-
-def checksum(model: Any) -> int:
-    """The same sum as ``weights.checksum``, of what vLLM computes with.
-
-    Its tensors join some of a checkpoint's, which does not matter; nor do zeros that pad them.
-    """
-    seen: dict[int, torch.Tensor] = {p.data_ptr(): p for p in model.parameters() if p.numel()}
-    matrices = list(seen.values())
-    for layer in model.modules():
-        if hasattr(layer, "cpu_linear") and not layer.weight.numel():
-            # On CPUs matrices are packed out of sight: what the identity becomes shows them.
-            width = getattr(layer, "input_size_per_partition", None) or layer.input_size
-            identity = torch.eye(width, dtype=layer.weight.dtype)
-            matrices.append(layer.cpu_linear(identity, layer.weight, None))
-    return sum(
-        int((value.detach().float() + 0.0).contiguous().view(torch.int32).to(torch.int64).sum())
-        for value in matrices
-    )
 
 
 def _beside(name: str) -> Any:

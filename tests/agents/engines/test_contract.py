@@ -16,7 +16,12 @@ from safetensors.torch import save_file
 from transformers import DynamicCache, Qwen2Config, Qwen2ForCausalLM
 
 from webdojo.agents.engines import weights as weights_module
-from webdojo.agents.engines.engine import ContextOverflowError, EngineDeadError, Sampling
+from webdojo.agents.engines.engine import (
+    Completion,
+    ContextOverflowError,
+    EngineDeadError,
+    Sampling,
+)
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.unchanged import Stamp, Unchanged
@@ -233,6 +238,52 @@ async def test_weights_are_swapped_while_a_response_is_drawn(engine: AnyEngine) 
     prompt += completion.token_ids[:100]
     fresh = await engine.generate(prompt, Sampling(1.0, 20, seed=4))
     assert gap(fresh.logprobs, teacher_forced(new, prompt, fresh.token_ids)) < 1e-3
+
+
+async def test_a_response_that_waits_for_its_place_is_drawn_by_the_weights_that_it_names(
+    engine: AnyEngine,
+) -> None:
+    prompt, new = prompt_of(300, seed=8), tiny_model(seed=9)
+    await engine.generate(prompt, Sampling(max_tokens=2))  # the old weights have read it
+    running = [
+        asyncio.create_task(engine.generate([5 + i], Sampling(1.0, 300, seed=i)))
+        for i in range(SLOTS)
+    ]
+    await until_drawn(engine, SLOTS)
+    waiting = asyncio.create_task(engine.generate(prompt, Sampling(1.0, 20, seed=3)))
+    await until_drawn(engine, 5 * SLOTS)
+    await engine.update_weights(new.state_dict(), 7)
+    assert not any(each.done() for each in running)
+    drawn = await waiting
+    assert drawn.versions == (7,) * 20
+    assert gap(drawn.logprobs, teacher_forced(new, prompt, drawn.token_ids)) < 1e-3
+    await asyncio.gather(*running)
+
+
+async def test_responses_asked_for_around_refreshes_are_of_the_weights_that_they_name(
+    engine: AnyEngine,
+) -> None:
+    prompt = prompt_of(300, seed=18)
+    models = [tiny_model(seed=20), tiny_model(seed=21)]
+    ended: list[asyncio.Task[Completion]] = []
+    for version in range(1, 9):
+        await engine.generate(prompt, Sampling(max_tokens=2))
+        busy = asyncio.create_task(engine.generate([9], Sampling(1.0, 80, seed=version)))
+        await until_drawn(engine, 5)
+        weights = models[version % 2].state_dict()
+        update = asyncio.create_task(engine.update_weights(weights, version))
+        asked: list[asyncio.Task[Completion]] = []
+        while not update.done():
+            sampling = Sampling(1.0, 10, seed=len(asked))
+            asked.append(asyncio.create_task(engine.generate(prompt, sampling)))
+            await asyncio.sleep(0.004)
+        await asyncio.gather(update, busy, *asked)
+        ended += asked
+    pure = [each for each in (task.result() for task in ended) if len(set(each.versions)) == 1]
+    assert any(each.versions[0] for each in pure)
+    for each in pure:
+        model = models[each.versions[0] % 2] if each.versions[0] else tiny_model()
+        assert gap(each.logprobs, teacher_forced(model, prompt, each.token_ids)) < 1e-3
 
 
 @pytest.mark.parametrize("as_folder", [True, False])

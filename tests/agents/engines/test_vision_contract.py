@@ -124,6 +124,13 @@ class Asked:
         return found
 
 
+async def until_drawn(engine: AnyEngine, tokens: int) -> None:
+    """Wait until the engine has drawn so many more tokens."""
+    goal = engine.counters.drawn_tokens + tokens
+    while engine.counters.drawn_tokens < goal:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 def gap(drawn: Completion, logits: torch.Tensor, temperature: float = 1.0) -> float:
     """Mean difference of a response's log-probabilities from those of ``logits``."""
     possible = logits.clone()
@@ -208,16 +215,56 @@ async def test_an_image_more_than_is_allowed_is_refused(
     assert len((await fits.answered(engine, Sampling(max_tokens=3))).token_ids) == 3
 
 
+@pytest.mark.parametrize("how", ["another's", "cut short", "gone"])
+async def test_a_damaged_image_is_not_drawn_from_and_does_no_harm_once_it_is_whole(
+    engine: AnyEngine, pictures: Pictures, how: str
+) -> None:
+    asked, other = Asked(pictures, [20]), Asked(pictures, [21])
+    file, wrong = (pictures.store.folder / each.references[0] for each in (asked, other))
+    whole = file.read_bytes()
+    # What the last weights saw of it, in the other cases, is forgotten.
+    await engine.update_weights(tiny_model(seed=3).state_dict(), 1)
+    pictures.forget()
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(wrong.read_bytes() if how == "another's" else whole[: len(whole) // 2])
+    with pytest.raises(MissingPictureError, match=asked.references[0]):
+        await asked.answered(engine, Sampling(1.0, 16, seed=1))
+    file.write_bytes(whole)
+    drawn = await asked.answered(engine, Sampling(1.0, 16, seed=2))
+    assert gap(drawn, asked.logits(tiny_model(seed=3), drawn.token_ids)) < 1e-3
+
+
+async def test_a_response_to_images_that_waits_is_drawn_by_the_weights_that_it_names(
+    engine: AnyEngine, pictures: Pictures
+) -> None:
+    asked, new = Asked(pictures, [6, 7]), tiny_model(seed=9)
+    await asked.answered(engine, Sampling(max_tokens=2))  # the old weights have seen them
+    texts = [Asked(pictures, [], words=8 + i) for i in range(SLOTS)]
+    running = [
+        asyncio.create_task(each.answered(engine, Sampling(1.0, 300, seed=i)))
+        for i, each in enumerate(texts)
+    ]
+    await until_drawn(engine, SLOTS)
+    waiting = asyncio.create_task(asked.answered(engine, Sampling(1.0, 20, seed=3)))
+    await until_drawn(engine, 5 * SLOTS)
+    await engine.update_weights(new.state_dict(), 7)
+    assert not any(each.done() for each in running)
+    drawn = await waiting
+    assert drawn.versions == (7,) * 20
+    assert gap(drawn, asked.logits(new, drawn.token_ids)) < 1e-3
+    await asyncio.gather(*running)
+
+
 async def test_weights_are_swapped_while_a_response_to_images_is_drawn(
     engine: AnyEngine, pictures: Pictures
 ) -> None:
     asked = Asked(pictures, [6, 7])
     old, new = tiny_model(), tiny_model(seed=9)
     before = await asked.answered(engine, Sampling(1.0, 5, seed=5))
-    goal = engine.counters.drawn_tokens + 20
     running = asyncio.create_task(asked.answered(engine, Sampling(1.0, 300, seed=1)))
-    while engine.counters.drawn_tokens < goal:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    await until_drawn(engine, 20)
     await engine.update_weights(new.state_dict(), version=7)
     assert not running.done()
     assert await engine.checksum() == checksum(new.parameters())
