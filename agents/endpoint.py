@@ -47,6 +47,11 @@ _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 _LIMITS = ("max_tokens", "max_completion_tokens")
 """Names of the longest answer's length; OpenAI's reasoning models take the second alone."""
 _TEMPLATE_TOKEN = re.compile(r"<(?=\|\w[^|<>\n]{0,40}\|>)")
+_ADDRESS = re.compile(
+    r"\s*(?:https?:|//|localhost\b|\[|[\w.-]+:\d|\d+(?:\.\d+){3}|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}/)",
+    re.IGNORECASE,
+)
+"""What follows the last ``@`` of a name and is meant as an address."""
 # A thread is made only when all there are wait for an answer.
 _REQUESTS = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="endpoint")
 
@@ -184,6 +189,13 @@ def find_endpoint(name: str, **patience: Any) -> Endpoint:
     Raises UserError if the name is malformed, or a key is needed and not there.
     """
     model, at, url = name.removeprefix(PREFIX).partition("@http")
+    # The key and the pages must not go elsewhere because an address lacks its beginning.
+    told, marked, address = name.rpartition("@")
+    if marked and not at and _ADDRESS.match(address):
+        meant = "http://" + re.sub(r"^\s*(\w*:)?/*", "", address, flags=re.IGNORECASE)
+        raise UserError(
+            f"{name!r}: an address begins with http:// or https://; write {told}@{meant}"
+        )
     url = f"http{url}" if at else os.environ.get(BASE, OPENAI_URL)
     url = url.rstrip("/").removesuffix("/chat/completions")
     parts = _parts(url)

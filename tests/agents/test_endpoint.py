@@ -392,6 +392,14 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
         find_endpoint("openai:gpt")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://host:2/v1/")
     assert find_endpoint("openai:gpt").url == "http://host:2/v1"
+    assert find_endpoint("openai:@cf/meta/llama-3.1").model == "@cf/meta/llama-3.1"
+    for address in (
+        *("localhost:8000/v1", "127.0.0.1:8000/v1", "127.0.0.1/v1", "HTTP://localhost:8000/v1"),
+        *(" http://localhost:8000/v1", "//localhost:8000/v1", "localhost", "my.host.org/v1"),
+        *("[::1]:8000/v1", "host:1", "Https:host/v1"),
+    ):
+        with pytest.raises(UserError, match=r"write openai:foo@http://[^/]"):
+            find_endpoint(f"openai:foo@{address}")
     broken = ("[::1/v1", "host:99999/v1", "loc alhost/v1", "me:word@host/v1", "h\u00f6st/v1")
     broken_names = [f"openai:m@http://{url}" for url in broken]
     for name in ("openai:", "openai:@http://host", "openai:m@http://", *broken_names):
