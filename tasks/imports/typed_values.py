@@ -47,6 +47,8 @@ _TIMES = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
     **dict.fromkeys(("w", "week", "weeks"), 604800.0),
 }
+_MEASURE = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s*([a-z]+)")
+_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,6}):(\d{2})( hours?)?")
 _TRUE = frozenset({"true", "yes", "y", "1", "t", "on"})
 _FALSE = frozenset({"false", "no", "n", "0", "f", "off"})
 _NOTHING = frozenset({"", "n/a", "na", "nan", "null", "none"})
@@ -175,8 +177,8 @@ def _measure(value: Any, units: Mapping[str, float]) -> float | None:
     """A sum of numbers with units, such as ``1h 20min``; None if anything else is there."""
     text = plain(value) if _is_text(value) else ""
     text = re.sub(r"\band\b|,", " ", re.sub(r"(?<=\d),(?=\d{3})", "", text))
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text)
-    rest = re.sub(r"\d+(?:\.\d+)?\s*[a-z]+", "", text).strip()
+    parts = _MEASURE.findall(text)
+    rest = _MEASURE.sub("", text).strip()
     if not parts or rest or any(unit not in units for _, unit in parts):
         return None
     return sum(float(number) * units[unit] for number, unit in parts)
@@ -187,7 +189,7 @@ def _metres(value: Any) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    clock = re.fullmatch(r"(?:(\d+):)?(\d+):(\d{2})( hours?)?", value) if _is_text(value) else None
+    clock = _CLOCK.fullmatch(value) if _is_text(value) else None
     if clock is None:
         return _measure(value, _TIMES)
     hours, minutes, seconds = int(clock[1] or 0), int(clock[2]), int(clock[3])

@@ -67,6 +67,8 @@ OTHER = [
     (of("duration"), "1h 58min", "118"),
     (of("duration"), "1h 58min", "2h 30min"),
     (of("duration"), "1h 58min", "1h 58min or 3h"),
+    (of("duration"), "1h 58min", "0" * 10_000),
+    (of("duration"), "1h 58min", "1" * 5_000 + ":58"),
     (of("distance"), "1.7km", "1.7"),
     (of("distance"), "1.7km", "1.8 km"),
     (of("distance"), "1.7km", "1.7km 1.7km"),
