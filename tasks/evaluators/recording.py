@@ -41,7 +41,7 @@ class SentRequest:
     status: int | None = None
     """What was answered; None if nothing was yet."""
     failed: bool = False
-    """It was refused, cut short, or never reached a server."""
+    """No answer began: it was refused, cut short, or never reached a server."""
     answer: bytes | None = None
     """What came back, where answers are kept."""
     cookies: dict[str, str] = field(default_factory=dict)
@@ -144,7 +144,8 @@ class Recorder:
 
     def _failed(self, request: Request) -> None:
         sent = self._known.get(request)
-        if sent is not None:
+        # A download, an answer without content and one that a page leaves unread end as failed too.
+        if sent is not None and sent.status is None:
             sent.failed = True
 
 

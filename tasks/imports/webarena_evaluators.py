@@ -261,7 +261,7 @@ class NetworkEvent(Evaluator):
         if self.status == UNANSWERED:
             yield "" if sent.status is None else f"it was answered with status {sent.status}"
         else:
-            yield "" if sent.status is not None and not sent.failed else "it was not answered"
+            yield "" if sent.status is not None else "it was not answered"
             right = sent.status == self.status
             yield "" if right else f"it was answered with status {sent.status}"
         urls = [url for url in self.urls if self._is_at(url, sent.url)]
