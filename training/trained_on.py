@@ -24,6 +24,9 @@ class _Learnt:
     tasks: tuple[str, ...] = ()
     seeds: range = range(0)
     """The longest range of seeds that one of the runs drew on."""
+    begun_from: str = ""
+    """The folder that the first of the runs began from, if it lies in no run's: nothing is known of
+    what was learnt before."""
 
 
 def trained_on(agent: str, played: Split) -> dict[str, Any] | None:
@@ -31,7 +34,9 @@ def trained_on(agent: str, played: Split) -> dict[str, Any] | None:
 
     ``tasks`` are those whose pages it was trained on, ``groups`` others of a similarity group that
     it was trained on; ``seeds`` says whether those of ``tasks`` are held out or for training;
-    ``few_instances`` are those of ``tasks`` of which training may have seen every instance.
+    ``few_instances`` are those of ``tasks`` of which training may have seen every instance;
+    ``begun_from`` is the folder of a policy that the first of its runs began from, if nothing is
+    known of what that was trained on.
     """
     learnt = _learnt(agent)
     if learnt is None:
@@ -46,6 +51,7 @@ def trained_on(agent: str, played: Split) -> dict[str, Any] | None:
         "groups": list(kin),
         "seeds": "held out" if apart and not repeats and not few else "training",
         "few_instances": list(few),
+        "begun_from": learnt.begun_from,
     }
 
 
@@ -63,6 +69,8 @@ def in_words(found: Mapping[str, Any] | None, played: int) -> str:
         told += f"; among them {len(few)} {FEW}{_named(few)}" if few else ""
     if kin:
         told += f"; {len(kin)} more of a similarity group trained on{_named(kin)}"
+    if found["begun_from"]:
+        told += f"; what {found['begun_from']} was trained on before is not known"
     return told
 
 
@@ -82,7 +90,7 @@ def run_of(agent: str) -> Path | None:
 def tasks_trained_on(agent: str) -> tuple[str, ...] | None:
     """Tasks that a policy was trained on, by its run and those that it began from.
 
-    None if that is not known: the policy lies in no run's folder.
+    None if nothing is known: the policy lies in no run's folder.
     """
     learnt = _learnt(agent)
     return None if learnt is None else learnt.tasks
@@ -99,11 +107,12 @@ def _learnt(agent: str) -> _Learnt | None:
     # What a model hub gives has seen none of these tasks in a run of ours.
     earlier = _learnt(before) if Path(before).is_dir() else _Learnt()
     if earlier is None:
-        return None
+        earlier = _Learnt(begun_from=before)
     own: tuple[str, ...] = ()
     if config.warm_start.episodes_per_task:
         own += config.tasks.demonstrated
     if config.reinforce.updates and Path(agent).name != "warm-start":
         own += config.tasks.reinforced
     tasks = tuple(dict.fromkeys((*earlier.tasks, *own)))
-    return _Learnt(tasks, max(earlier.seeds, range(*config.tasks.seeds), key=len))
+    seeds = max(earlier.seeds, range(*config.tasks.seeds), key=len)
+    return _Learnt(tasks, seeds, earlier.begun_from)

@@ -167,6 +167,7 @@ def test_eval_on_the_command_line_repeats_them_too(
         "groups": [],
         "seeds": "held out",
         "few_instances": [],
+        "begun_from": "",
     }
     assert found["modes"] == {
         "greedy": {

@@ -70,6 +70,7 @@ def test_tasks_groups_and_seeds_are_told(checkpoint: Any) -> None:
     found = trained_on(final, played(CLICK, TIME, TEST))
     assert found == {
         "tasks": [CLICK], "groups": [TIME], "seeds": "held out", "few_instances": [],
+        "begun_from": "",
     }  # fmt: skip
     assert in_words(found, 3) == (
         f"trained on: 1 of the 3 tasks played ({CLICK}), with other seeds;"
@@ -86,6 +87,7 @@ def test_the_same_pages_under_another_name_are_told(checkpoint: Any) -> None:
     found = trained_on(checkpoint(tasks=TASKS), played(SAME))
     assert found == {
         "tasks": [SAME], "groups": [], "seeds": "training", "few_instances": [],
+        "begun_from": "",
     }  # fmt: skip
 
 
@@ -173,11 +175,27 @@ def test_what_the_run_before_was_trained_on_counts_too(checkpoint: Any) -> None:
     assert found["tasks"] == [CLICK, TEXT, TEST]
 
 
+def test_a_run_begun_from_a_folder_of_no_run_tells_its_own(checkpoint: Any, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    final = checkpoint(
+        begins=checkpoint(begins=str(base), tasks=TASKS), tasks={"reinforced": [TEST]}
+    )
+    found = trained_on(final, played(CLICK, TEST, TIME))
+    assert found is not None
+    assert (found["tasks"], found["groups"]) == ([CLICK, TEST], [TIME])
+    assert in_words(found, 3).endswith(f"; what {base} was trained on before is not known")
+    leaks = {"tasks": {"reinforced": [TIME], "unseen": [CLICK]}, "policy": {"checkpoint": final}}
+    with pytest.raises(UserError, match=rf"policy\.checkpoint: {CLICK} may not be trained on"):
+        with_whole_suites(parse_config({"name": "next"} | leaks, "test"))
+
+
 def test_a_policy_of_no_run_is_told_from_an_untrained_one(tmp_path: Path) -> None:
     assert trained_on(str(tmp_path), played(CLICK)) is None
     assert "not known" in in_words(None, 1)
     assert trained_on("webdojo-nano", played(CLICK)) == {
         "tasks": [], "groups": [], "seeds": "held out", "few_instances": [],
+        "begun_from": "",
     }  # fmt: skip
 
 
