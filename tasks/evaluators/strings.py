@@ -66,10 +66,11 @@ class Text(Match):
 class Contains(Match):
     """The text as whole words in one not much longer, which names none of ``but_not``.
 
-    This is containment. An answer that lists candidates holds the right one too, so one in which
-    the text is one of several, "red, blue, green", does not match unless ``listed`` says that it
-    may be. Name the other candidates in ``but_not``, and keep ``max_characters`` near the length of
-    an honest answer.
+    This is containment. An answer that lists candidates holds the right one too: "red, blue,
+    green" matches. Name the other candidates in ``but_not``, and keep ``max_characters`` near the
+    length of an honest answer. With ``not_listed`` an answer in which the text is one of several
+    does not match, and neither does a plain one with particulars of the same form ("Boston,
+    Massachusetts, United States").
 
     An answer must not take back what it holds: where the text stands in a sentence with a negation
     ("I did not find the red mug"), a choice ("the red mug or the blue one", "red mug/blue mug"), a
@@ -77,17 +78,18 @@ class Contains(Match):
     question, the answer does not match. A page's text, in ``Dom`` say, may hold such words. A text
     with a word of letters from two alphabets (``nоt``, with a Cyrillic о) matches nowhere.
     No rule sees what is denied in another sentence or in other words ("the red mug is missing"),
-    nor candidates that are told in sentences, without marks, or two by a comma ("red, blue"; so is
-    "Paris, France"), unless ``but_not`` names them: where that matters, ask for the text alone and
-    compare it with ``Text`` or ``Exact``, or let a judge decide (``Rubric``).
+    nor, even with ``not_listed``, candidates that are told in sentences, without marks, or two by a
+    comma ("red, blue"; so is "Paris, France"), unless ``but_not`` names them: where that matters,
+    ask for the text alone and compare it with ``Text`` or ``Exact``, or let a judge decide
+    (``Rubric``).
     """
 
     kind: ClassVar[str] = "contains"
     value: str
     but_not: tuple[str, ...] = ()
     max_characters: int = Field(200, gt=0, le=LONGEST)
-    listed: bool = False
-    """Whether the answer may list the text among others, as where several are asked for."""
+    not_listed: bool = False
+    """Whether the answer must not list the text among others."""
 
     @field_validator("value")
     @classmethod
@@ -127,7 +129,7 @@ class Contains(Match):
         return f"{shown(text)} also names {named[0]!r}" if named else ""
 
     def hedges(self, answer: str) -> str:
-        """A sentence that holds the text and denies it, leaves a choice, lists it, or asks."""
+        """A sentence that holds the text and denies it, leaves a choice or asks; or such a list."""
         for sentence in map(plain, _SENTENCES.split(answer)):
             place = _place(sentence, self.value)
             if place is not None:
@@ -139,7 +141,7 @@ class Contains(Match):
                     or signed_away(before, after)
                 ):
                     return f"{shown(sentence)}: {reason}"
-        others = "" if self.listed else one_of_several(answer, self.value)
+        others = one_of_several(answer, self.value) if self.not_listed else ""
         return f"{shown(answer)} lists {others} beside {self.value!r}" if others else ""
 
 

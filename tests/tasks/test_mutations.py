@@ -147,6 +147,7 @@ def test_answers_are_stuffed_with_what_the_page_says() -> None:
             "Red mug: $12 or no $12",
             "$22 or $12 or Red or mug or or",
             "$22, $12, Red, mug, or",
+            "$22 $12 Red mug or",
         )
     ]
     assert with_stuffed_answers(actions[:1], [VIEW], Random(1)) == []

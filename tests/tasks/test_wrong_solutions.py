@@ -156,8 +156,15 @@ async def test_an_answer_that_lists_candidates_must_earn_nothing() -> None:
         def right(self, answer):
             return "Say" not in answer and self.wanted in answer.split(" or ")
 
+    class Strings(Say):
+        id = "check.strings"
+
+        def right(self, answer):
+            plain = len(answer) < 30 and "," not in answer and " or " not in answer
+            return plain and self.wanted in answer.split()
+
     effort = Effort(seeds=2, trials=1, random=0, idle=0, twice=0)
-    entries = [Entry(task, "here") for task in (Holds, Lists, Chooses, Say)]
+    entries = [Entry(task, "here") for task in (Holds, Lists, Chooses, Strings, Say)]
     *stuffed, honest = await certify(entries, effort, contexts=2)
     for found in stuffed:
         assert found.outcomes["stuffed"] == "1"

@@ -1,4 +1,4 @@
-"""An answer that lists candidates does not claim the one that is right."""
+"""An answer that lists candidates does not claim the one that is right, where that is asked for."""
 
 from __future__ import annotations
 
@@ -63,7 +63,18 @@ CLAIMED = [
     ("Paris, France", "Paris, France"),
     ("salt and pepper", "Salt and pepper"),
 ]
+PARTICULARS = [
+    ("Boston", "The store is in Boston, Massachusetts, United States."),
+    ("Main Street", "12 Main Street, Springfield, Illinois"),
+    ("pepperoni", "The most popular pizza is pepperoni, with cheese and basil"),
+    ("Red mug", "Red mug - ceramic - dishwasher safe"),
+    ("In stock", "In stock, ships today, free returns"),
+    ("Wireless Mouse", "Wireless Mouse, black, USB-C"),
+    ("Tom", "Tom and Jerry"),
+    ("shipped", "The order was shipped, packed and paid."),
+]
 HOLDS = {"type": "contains", "max_characters": 10_000}
+ALONE = {**HOLDS, "not_listed": True}
 
 
 async def passes(evaluator: dict[str, Any], answer: str) -> bool:
@@ -73,18 +84,23 @@ async def passes(evaluator: dict[str, Any], answer: str) -> bool:
 
 @pytest.mark.parametrize(("value", "answer"), STUFFED)
 async def test_a_list_of_candidates_does_not_match(value: str, answer: str) -> None:
-    assert Contains(value=value).mismatch(answer) == ""
-    assert not await passes({**HOLDS, "value": value}, answer)
+    assert await passes({**HOLDS, "value": value}, answer) == ("|" not in answer)  # a choice
+    assert not await passes({**ALONE, "value": value}, answer)
     assert one_of_several(answer, value)
 
 
 @pytest.mark.parametrize(("value", "answer"), CLAIMED)
 async def test_one_claim_with_words_around_it_matches(value: str, answer: str) -> None:
+    assert await passes({**ALONE, "value": value}, answer)
+
+
+@pytest.mark.parametrize(("value", "answer"), PARTICULARS)
+async def test_a_plain_right_answer_with_particulars_matches(value: str, answer: str) -> None:
     assert await passes({**HOLDS, "value": value}, answer)
 
 
 async def test_a_list_matches_where_several_are_asked_for() -> None:
-    both = [{**HOLDS, "value": value, "listed": True} for value in ("red", "blue")]
+    both = [{**HOLDS, "value": value} for value in ("red", "blue")]
     assert await passes({"type": "all_of", "evaluators": both}, "red, blue and green")
     assert not await passes({"type": "all_of", "evaluators": both}, "red and green")
     assert not await passes({**both[0], "but_not": ["green"]}, "red, blue and green")
@@ -99,9 +115,9 @@ async def test_a_list_matches_where_several_are_asked_for() -> None:
     ],
 )
 async def test_what_no_rule_sees_but_not_does(value: str, answer: str) -> None:
-    assert await passes({**HOLDS, "value": value}, answer)
-    assert not await passes({**HOLDS, "value": value, "but_not": ["blue", "green"]}, answer)
+    assert await passes({**ALONE, "value": value}, answer)
+    assert not await passes({**ALONE, "value": value, "but_not": ["blue", "green"]}, answer)
 
 
 async def test_the_text_of_a_page_may_be_a_list() -> None:
-    assert Contains(value="red").mismatch("red, blue, green") == ""
+    assert Contains(value="red", not_listed=True).mismatch("red, blue, green") == ""

@@ -40,7 +40,7 @@ MATCHES: list[object] = [
     {"type": "exact", "value": "red mug"},
     {"type": "text", "value": "red mug", "alternatives": ["mug, red"]},
     {"type": "contains", "value": "a", "but_not": ["bob", "c++"], "max_characters": LONGEST},
-    {"type": "contains", "value": "1", "max_characters": LONGEST},
+    {"type": "contains", "value": "1", "max_characters": LONGEST, "not_listed": True},
     {"type": "number", "value": 1},
     {"type": "number", "value": 42, "percent": True, "tolerance": 0.5},
     {"type": "currency", "value": 12},
