@@ -27,10 +27,13 @@ class ScreenshotStore:
         self.bytes_written = 0
 
     def put(self, image: bytes) -> str:
-        """Keep an image; returns its reference. The same bytes are kept once."""
+        """Keep an image; returns its reference.
+
+        The same bytes are kept once; a file that is damaged is written anew.
+        """
         reference = hashlib.sha256(image).hexdigest()[:32]
         path = self._path(reference)
-        if not path.exists():
+        if not path.is_file() or path.read_bytes() != image:
             partial = path.with_suffix(".partial")
             partial.write_bytes(image)
             partial.replace(path)

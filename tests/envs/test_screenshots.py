@@ -20,6 +20,17 @@ def test_the_same_bytes_are_kept_once(tmp_path) -> None:
     assert ScreenshotStore(store.folder).get(one) == b"image"
 
 
+@pytest.mark.parametrize("damaged", [b"", b"ima", b"other"])
+def test_a_damaged_file_is_written_anew_by_whoever_has_the_image(tmp_path, damaged: bytes) -> None:
+    store = ScreenshotStore(tmp_path)
+    reference = store.put(b"image")
+    (tmp_path / reference).write_bytes(damaged)
+    assert store.put(b"image") == reference
+    assert store.get(reference) == b"image"
+    assert store.bytes_written == 10
+    assert [path.name for path in tmp_path.iterdir()] == [reference]
+
+
 def test_a_missing_image_is_none_and_a_path_is_no_reference(tmp_path) -> None:
     store = ScreenshotStore(tmp_path)
     assert store.get("0" * 32) is None
