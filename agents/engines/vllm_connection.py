@@ -133,16 +133,19 @@ class VllmConnection:
             self._connection.send(None)
 
     def _read(self) -> None:
-        try:
+        with suppress(EOFError, OSError):
             while True:
+                # Looked at first: what it has said before it died is still to be read.
+                dead = self._process.poll() is not None
                 if self._connection.poll(1.0):
                     self._handle(*self._connection.recv())
                     with self._lock:
                         self._owing_since = time.monotonic() if self._replies else None
+                elif dead:
+                    break  # and another process, a child of its own perhaps, has the pipe open
                 elif self._silent_s() >= (self._hang_s if self._started else START_S):
                     self._process.kill()
-        except (EOFError, OSError):
-            self._bury()
+        self._bury()
 
     def _silent_s(self) -> float:
         """Seconds for which the process has owed a word. It has one for what was cancelled too."""

@@ -65,6 +65,30 @@ async def test_a_hang_is_noticed_though_nobody_waits_for_long(tmp_path: Path) ->
     await connection.close()
 
 
+async def test_one_that_dies_is_noticed_though_its_child_has_the_pipe_open(tmp_path: Path) -> None:
+    ends = tmp_path / "ends"
+    os.mkfifo(ends)
+    child = f"""
+import os
+if os.fork() == 0:
+    open({str(ends)!r}).read()
+    os._exit(0)
+connection.send(("ready",))
+"""
+    connection = connected(tmp_path, child, hang_s=600.0)
+    try:
+        async with asyncio.timeout(60):
+            while not connection._started:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            _, reply = connection.ask("checksum")
+            os.kill(connection.process_id, signal.SIGKILL)
+            with pytest.raises(EngineDeadError, match="ended with status -9"):
+                await reply.future
+        await connection.close()
+    finally:
+        os.close(os.open(ends, os.O_RDWR))  # the child goes
+
+
 async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
