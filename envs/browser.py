@@ -42,6 +42,8 @@ OFF = (
     "SiteIsolationForCrossOriginOpenerPolicy",
     # Timers of a page that has just been clicked must not wait for its next frame, in real time.
     "DeferRendererTasksAfterInput",
+    # A worker must not outlive the pages of its episode.
+    "SharedWorkerExtendedLifetime",
     # Services that speak to the outside.
     "LensOverlay",
     "MediaRouter",

@@ -38,6 +38,8 @@ class Gate:
     ) -> None:
         self.address = ""
         """Where it listens, as Chromium's proxy setting has it."""
+        self.was_used = False
+        """Whether any connection was made."""
         self._allows = allows
         self._refused = refused
         self._place = place
@@ -102,6 +104,7 @@ class Gate:
         except (OSError, TimeoutError):
             writer.write(_answer(UNREACHABLE))
             return
+        self.was_used = True
         writer.write(_answer(DONE))
         try:
             await asyncio.gather(_copy(reader, out), _copy(there, writer))

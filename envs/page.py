@@ -188,7 +188,7 @@ class DrivenPage:
         await self.let_go()
         begun_ms, _ = await asyncio.gather(
             self.evaluate(f"{MAIN_WORLD_API}.restart({seed})"),
-            self.worlds.call(self.frame_id, "restart"),
+            self.worlds.restart(),
         )
         self.input.at = None
         source = episode_script(seed, begun_ms)

@@ -37,10 +37,14 @@ class PageReuse:
         if not (reusable and tabs.alive() and self._reuses < MAX_REUSES):
             return False
         if self.cut_short:
-            if await tabs.keep_anything():  # before the page left can be there anew and read it
+            # Before the page left can be there anew and read it.
+            kept, _ = await asyncio.gather(tabs.keep_anything(), tabs.forget_fetched())
+            if kept:
                 return False
             await tabs.active.leave(self._begun_url)
-        kept, _ = await asyncio.gather(tabs.keep_anything(), tabs.active.restart(seed))
+        kept, *_ = await asyncio.gather(
+            tabs.keep_anything(), tabs.forget_fetched(), tabs.active.restart(seed)
+        )
         return not kept
 
     def set_up(self, page: DrivenPage) -> None:

@@ -172,6 +172,11 @@ class Tabs:
         )
         return stored or bool(name)
 
+    async def forget_fetched(self) -> None:
+        """Forget what the pages have fetched over the network."""
+        if self._gate is not None and self._gate.was_used:
+            await self._storage.forget_fetched(self.active.frame_id)
+
     def alive(self) -> bool:
         """Whether the browser and at least one tab are still there."""
         browser = self.context.browser

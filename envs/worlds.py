@@ -91,6 +91,20 @@ class Worlds:
         prefix = bid.rstrip("0123456789")
         return next((frame for frame, name in self._names.items() if name == prefix), None)
 
+    async def restart(self) -> None:
+        """Begin another episode: elements and frames are named from the first name on again."""
+        self._names.clear()
+        await self.ask_all("webdojo.restart()")
+
+    async def ask_all(self, expression: str) -> list[Any]:
+        """What the expression gives in each frame, in the script's world; None if it goes away."""
+        return await asyncio.gather(*(self._ask(frame, expression) for frame in self.frames()))
+
+    async def _ask(self, frame: str, expression: str) -> Any:
+        with suppress(PageScriptError, TimeoutError):
+            async with asyncio.timeout(FRAME_PATIENCE_S):
+                return await self.evaluate(frame, expression)
+
     async def call(self, frame: str, method: str, *arguments: Any) -> Any:
         """Call the in-page script; raises PageScriptError if it raises."""
         return await self.evaluate(

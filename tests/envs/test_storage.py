@@ -9,6 +9,7 @@ import pytest
 from webdojo.envs.core import WebEnv
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.calls import call
+from webdojo.tasks.sites.server import EPISODE_COOKIE
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,6 +21,9 @@ STORES = {
     "cache": "caches.open('a').then((cache) => cache.put('/a', new Response('1')))",
     "file": "navigator.storage.getDirectory().then((d) => d.getFileHandle('a', {create: true}))",
     "name": "window.name = 'a'",
+    "empty cache": "caches.open('zz')",
+    "empty bucket": "navigator.storageBuckets.open('zz')",
+    "cookie named as ours": f"document.cookie = '{EPISODE_COOKIE}=1; max-age=9999'",
     "in a frame": "{ const f = document.createElement('iframe'); f.src = '/frame';"
     " document.body.append(f) }",
     "in a tab that is closed": "open('/closing')",
@@ -87,3 +91,67 @@ async def test_pages_of_folders_too(chromium, page_task, tmp_path: Path, way) ->
         await env.reset(task, 1)
         assert env.page is not first
         assert await env.page.evaluate(FINDS.replace("document.cookie", "''")) == '["",0,0,""]'
+
+
+async def test_what_an_episode_fetched_is_fetched_anew(open_page, site) -> None:
+    site.pages |= {"/mark": "bought", "/seen.js": "const before = performance.now()"}
+    for path in ("/mark", "/seen.js"):
+        site.headers[path] = {"Content-Type": "text/javascript", "Cache-Control": "max-age=99999"}
+    opened = await open_page(
+        """<button>Buy</button><p id=p>new</p><script src=/seen.js></script><script>
+        const only = { cache: 'only-if-cached', mode: 'same-origin' };
+        const say = (word) => (answer) => { if (answer.ok) p.textContent = word };
+        fetch('/mark', only).then(say('bought before'), () => 0);
+        document.querySelector('button').onclick = () => fetch('/mark').then(say('bought'));
+        const { transferSize } = performance.getEntriesByType('resource')[0];
+        document.title = transferSize ? 'fetched' : 'kept'</script>"""
+    )
+    opened.task.reuse_page = True
+    first = opened.env.page
+    assert 'text"bought"' in (await opened.look(call("click", opened.bid("Buy")))).outline
+    for _ in range(2):
+        again = await opened.env.reset(opened.task, 1)
+        assert opened.env.page is first
+        assert (again.outline, again.title) == (opened.first.outline, "fetched")
+
+
+async def test_other_episodes_keep_what_they_fetched(open_page, site) -> None:
+    site.pages["/mark"] = "text"
+    site.headers["/mark"] = {"Content-Type": "text/plain", "Cache-Control": "max-age=99999"}
+    opened = [await open_page("<button onclick=\"fetch('/mark')\">Fetch</button>") for _ in "ab"]
+    for one in opened:
+        await one.look(call("click", one.bid("Fetch")))
+    opened[0].task.reuse_page = True
+    await opened[0].env.reset(opened[0].task, 1)
+    for one in opened:
+        await one.look(call("click", one.bid("Fetch")))
+    assert site.asked.count("/mark") == 3
+
+
+async def test_no_worker_outlives_its_episode(open_page, site) -> None:
+    site.pages["/worker.js"] = "let n = 0; onconnect = (e) => e.ports[0].postMessage(++n)"
+    site.headers["/worker.js"] = {"Content-Type": "text/javascript"}
+    opened = await open_page(
+        """<p id=p>none</p><script>
+        const worker = new SharedWorker('/worker.js', { extendedLifetime: true });
+        worker.port.onmessage = (e) => { p.textContent = `page ${e.data}` }</script>"""
+    )
+    opened.task.reuse_page = True
+    while "none" in (await opened.look("noop(100)")).outline:
+        pass
+    await opened.env.reset(opened.task, 1)
+    while "none" in (seen := (await opened.look("noop(100)")).outline):
+        pass
+    assert seen == 'text"page 1"'
+
+
+async def test_elements_of_frames_are_named_alike_in_each_episode(open_page, site) -> None:
+    other = site.other_origin()
+    site.pages["/in"] = "<button>In</button>"
+    opened = await open_page(f"<iframe src={other}/in></iframe>", allowed=(other,))
+    opened.task.reuse_page = True
+    first = opened.env.page
+    for _ in range(2):
+        again = await opened.env.reset(opened.task, 1)
+        assert opened.env.page is first
+        assert again.outline == opened.first.outline == 'button"In"[a1]'
