@@ -1,4 +1,4 @@
-"""Mouse and keys of one page: where the mouse is, what is held down, and what is being dragged."""
+"""The mouse on one page: where it is, which buttons are held down, and what is being dragged."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from webdojo.envs.devtools import Session
+    from webdojo.envs.keyboard import Keyboard
 
 Button = Literal["left", "middle", "right"]
 BUTTONS: dict[Button, int] = {"left": 1, "right": 2, "middle": 4}
 """Bits of ``MouseEvent.buttons``."""
-MODIFIERS = {"Alt": 1, "Control": 2, "ControlOrMeta": 2, "Meta": 4, "Shift": 8}
-"""Bits by which the protocol knows the keys that change what others mean."""
 HOME = (0.0, 0.0)
 """Where the mouse is when an episode begins."""
 
 
 class Input:
-    """What one page is told of mouse and keys, straight over the protocol.
+    """What one page is told of the mouse, and of text put in, straight over the protocol.
 
     ``patiently`` waits for answers that may need page time.
     """
 
-    def __init__(self, cdp: Session, patiently: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, cdp: Session, keyboard: Keyboard, patiently: Callable[..., Awaitable[Any]]
+    ) -> None:
         self.at: tuple[float, float] | None = None
         """Where the mouse is; None if it has not moved in this episode."""
         self.pressed: list[Button] = []
         """Mouse buttons that are held down, in the order in which they were pressed."""
-        self.keys: list[str] = []
-        """Keys that are."""
         self._cdp = cdp
+        self._keyboard = keyboard
         self._patiently = patiently
         self._keeps_drags = False
         self._dragged: dict[str, Any] | None = None
@@ -95,14 +95,6 @@ class Input:
         """Insert text at the caret, as an input method does."""
         await self._cdp.send("Input.insertText", {"text": text})
 
-    def hold(self, key: str) -> None:
-        """A key is held down from now on."""
-        self.keys = [*(held for held in self.keys if _key(held) != _key(key)), key]
-
-    def let(self, key: str) -> None:
-        """A key is held down no more; the left one of two that are the same is as the right."""
-        self.keys = [held for held in self.keys if _key(held) != _key(key)]
-
     async def let_go(self) -> None:
         """Let go of mouse buttons; what is being dragged falls nowhere."""
         if self._dragged is not None:
@@ -120,14 +112,14 @@ class Input:
                 "x": x,
                 "y": y,
                 "buttons": sum(BUTTONS[button] for button in self.pressed),
-                "modifiers": self._modifiers(),
+                "modifiers": self._keyboard.modifiers,
                 **parameters,
             },
         )
 
     async def _drag(self, kind: str, x: float, y: float) -> None:
         self.at = (x, y)
-        place = {"type": kind, "x": x, "y": y, "modifiers": self._modifiers()}
+        place = {"type": kind, "x": x, "y": y, "modifiers": self._keyboard.modifiers}
         await self._cdp.send("Input.dispatchDragEvent", {**place, "data": self._dragged})
 
     async def _keep_drags(self, keeps: bool) -> None:
@@ -138,14 +130,3 @@ class Input:
     def _drag_began(self, event: dict[str, Any]) -> None:
         if self._keeps_drags:
             self._dragged = event["data"]
-
-    def _modifiers(self) -> int:
-        bits = 0
-        for key in self.keys:
-            bits |= MODIFIERS.get(_key(key), 0)
-        return bits
-
-
-def _key(name: str) -> str:
-    one_of_two = name.removesuffix("Left").removesuffix("Right")
-    return one_of_two if one_of_two in MODIFIERS else name

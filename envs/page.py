@@ -75,7 +75,7 @@ class DrivenPage:
         self.requests = Requests(cdp, tabs)
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold)
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
-        self.input = Input(cdp, self._patiently)
+        self.input = Input(cdp, tabs.keyboard, self._patiently)
         self.choosers = FileChoosers(cdp, tabs.say)
         self._cdp = cdp
         self.title = ""
@@ -136,6 +136,14 @@ class DrivenPage:
         await self.clock.run(LOAD_MS)
         return response
 
+    async def go(self, pages: int) -> bool:
+        """Go so many pages on in the history, back if negative; False where there is none."""
+        history = await self._cdp.send("Page.getNavigationHistory")
+        if not 0 <= history["currentIndex"] + pages < len(history["entries"]):
+            return False
+        await self.worlds.evaluate(self.frame_id, f"history.go({pages})")
+        return True
+
     async def stop_loading(self) -> None:
         """Give up a navigation that is under way."""
         await self._cdp.send("Page.stopLoading")
@@ -164,9 +172,7 @@ class DrivenPage:
 
     async def let_go(self) -> None:
         """Let go of keys and mouse buttons, and put the mouse where it is at the beginning."""
-        for key in self.input.keys:
-            await self.page.keyboard.up(key)
-        self.input.keys = []
+        await self.tabs.keyboard.let_go()
         await self.input.let_go()
         if self.input.at != HOME:
             await self.input.move(*HOME)

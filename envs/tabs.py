@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.downloads import Downloads
 from webdojo.envs.gate import Gate
+from webdojo.envs.keyboard import Keyboard
 from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import main_world_script
 from webdojo.envs.storage import Storage
@@ -51,6 +52,7 @@ class Tabs:
         self.active: DrivenPage
         self.refused: list[str] = []
         """Addresses that the page asked for and did not get."""
+        self.keyboard = Keyboard()
         self.downloads = Downloads(self.say)
         self.channel = secrets.token_hex(16)
         """Name by which the two in-page scripts find each other; no page can guess it."""

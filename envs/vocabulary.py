@@ -178,13 +178,15 @@ async def goto(page: DrivenPage, url: str) -> None:
 @action("go_back()")
 async def go_back(page: DrivenPage) -> None:
     """Go to the previous page of the history."""
-    await page.evaluate("history.back()")
+    if not await page.go(-1):
+        raise ActionError("go_back: there is no page before this one")
 
 
 @action("go_forward()")
 async def go_forward(page: DrivenPage) -> None:
     """Go to the next page of the history."""
-    await page.evaluate("history.forward()")
+    if not await page.go(1):
+        raise ActionError("go_forward: there is no page after this one")
 
 
 @action("new_tab()")
@@ -264,9 +266,7 @@ async def mouse_drag_and_drop(
 @action('keyboard_press("Enter")')
 async def keyboard_press(page: DrivenPage, key: str) -> None:
     """Press a key or combination such as Control+a where the focus is."""
-    await _keyboard(page.page.keyboard.press(key), key)
-    for pressed in key.split("+"):  # and let go, held before or not
-        page.input.let(pressed)
+    await _known(page.tabs.keyboard.press(page.page, key), key)
 
 
 @action('keyboard_type("some text")')
@@ -276,21 +276,22 @@ async def keyboard_type(page: DrivenPage, text: str) -> None:
         raise ActionError(
             f"keyboard_type: at most {MAX_TYPED} keys; keyboard_insert_text takes more"
         )
-    await page.page.keyboard.type(text)
+    await page.tabs.keyboard.type(page.page, text)
 
 
 @action('keyboard_down("Shift")')
 async def keyboard_down(page: DrivenPage, key: str) -> None:
     """Press a key and hold it."""
-    await _keyboard(page.page.keyboard.down(key), key)
-    page.input.hold(key)
+    await _known(page.tabs.keyboard.down(page.page, key), key)
 
 
 @action('keyboard_up("Shift")')
 async def keyboard_up(page: DrivenPage, key: str) -> None:
     """Let go of a key."""
-    await _keyboard(page.page.keyboard.up(key), key)
-    page.input.let(key)
+    keyboard = page.tabs.keyboard
+    if not await keyboard.up(key):
+        down = f"; down is {', '.join(keyboard.held)}" if keyboard.held else ""
+        raise ActionError(f"keyboard_up: {key} is not down{down}")
 
 
 @action('keyboard_insert_text("some text")')
@@ -358,7 +359,7 @@ async def _drag_on(page: DrivenPage, start: tuple[float, float], end: tuple[floa
     await page.input.up(*end, "left")
 
 
-async def _keyboard(pressing: Awaitable[None], key: str) -> None:
+async def _known(pressing: Awaitable[None], key: str) -> None:
     from playwright.async_api import Error
 
     try:

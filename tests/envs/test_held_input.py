@@ -119,3 +119,41 @@ async def test_a_drag_to_what_cannot_be_reached_lets_go(open_page) -> None:
     await page.js("over.remove()")
     assert (await page.look(call("drag_and_drop", start, end))).last_action_error == ""
     assert await page.js("n") == 1
+
+
+TELL = """<button onclick="o.textContent = [event.ctrlKey, event.shiftKey]">Try</button>
+<input aria-label=Name onkeydown="o.textContent = [event.key, event.shiftKey]"><p id=o>-</p>"""
+
+
+async def test_a_key_held_down_is_held_in_every_tab_and_let_go_in_all(open_page, site) -> None:
+    site.pages["/b"] = "<title>B</title>" + TELL
+    page = await open_page("<a href=/b>Link</a>" + TELL)
+    await page.look('keyboard_down("Control")')
+    after = await page.look(call("click", page.bid("Link")))
+    assert (after.active_page_index, after.title) == (1, "B")
+    assert 'text"true,false"' in (await page.look(call("click", page.bid("Try")))).outline
+    after = await page.look('keyboard_up("ControlRight")')
+    assert after.last_action_error == ""
+    assert 'text"false,false"' in (await page.look(call("click", page.bid("Try")))).outline
+    await page.look("tab_focus(0)")
+    assert 'text"false,false"' in (await page.look(call("click", page.bid("Try")))).outline
+    await page.look('keyboard_down("ShiftLeft")')
+    await page.look("tab_focus(1)")
+    assert 'text"a,true"' in (await page.look(call("press", page.bid("Name"), "a"))).outline
+    await page.look("tab_close()")
+    assert (await page.look('keyboard_up("Shift")')).last_action_error == ""
+    assert 'text"a,false"' in (await page.look(call("press", page.bid("Name"), "a"))).outline
+
+
+async def test_a_key_that_is_not_down_cannot_be_let_go(open_page) -> None:
+    page = await open_page(HEARD + "<script>hear(window, 'keyup')</script>")
+    refused = await page.look('keyboard_up("Shift")')
+    assert refused.last_action_error == "keyboard_up: Shift is not down"
+    await page.look('keyboard_down("Alt")')
+    refused = await page.look('keyboard_up("a")')
+    assert refused.last_action_error == "keyboard_up: a is not down; down is Alt"
+    assert await page.js("heard.length") == 0
+    await page.look('keyboard_press("Alt")')  # lets go of it
+    refused = await page.look('keyboard_up("Alt")')
+    assert refused.last_action_error == "keyboard_up: Alt is not down"
+    assert await page.js("heard.length") == 1

@@ -241,6 +241,21 @@ async def test_history_goes_back_and_forth(open_page, site) -> None:
     assert observation.title == "Test"
 
 
+async def test_history_is_gone_through_whatever_a_page_names_so(open_page, site) -> None:
+    site.pages["/next"] = "<title>Next</title><script>let history = []</script>"
+    page = await open_page("<a href=/next>on</a><script>let history = []</script>")
+    await page.look(call("click", page.bid("on")))
+    for way, title in (("back", "Test"), ("forward", "Next")):
+        observation = await page.look(f"go_{way}()")
+        assert (observation.last_action_error, observation.title) == ("", title)
+    refused = await page.look("go_forward()")
+    assert refused.last_action_error == "go_forward: there is no page after this one"
+    await page.look("go_back()")
+    refused = await page.look("go_back()")
+    assert refused.last_action_error == "go_back: there is no page before this one"
+    assert refused.title == "Test"
+
+
 async def test_uploads_take_files_of_the_task_only(open_page, tmp_path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
