@@ -21,6 +21,7 @@ from webdojo.agents.architecture import end_tokens, load_model, text_config
 from webdojo.agents.engines.decoder import Constraint, Counters, Decoder, Request
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
 from webdojo.agents.engines.folders import is_published
+from webdojo.agents.engines.kept_copies import KeptCopies
 from webdojo.agents.engines.limits import response_limit
 from webdojo.agents.engines.prompt_images import PromptImages, blind_model
 from webdojo.agents.engines.reply import Reply
@@ -85,6 +86,7 @@ class TransformersEngine:
             banned_token_ids=banned_token_ids,
             looking=self._images.looking() if self._images is not None else None,
         )
+        self._copies = KeptCopies()
         self._changed = threading.Condition()
         # Guarded by _changed: what the event loop hands to the thread, and why it no longer may.
         self._arrivals: deque[tuple[Request, Reply[Completion]]] = deque()
@@ -166,7 +168,7 @@ class TransformersEngine:
             is_published(source) and whole_files(source)[1] is None
         ):
             # Copying what somebody may write to, or merging, takes longer than that thread may.
-            source = await asyncio.to_thread(read_safetensors, source)
+            source = await asyncio.to_thread(read_safetensors, source, self._copies)
         reply: Reply[None] = Reply()
         with self._changed:
             self._check_alive()
@@ -187,6 +189,7 @@ class TransformersEngine:
             self._closed = True
             self._changed.notify()
         await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._copies.drop)
 
     def _request(
         self, prompt_ids: Sequence[int], sampling: Sampling, constraint: Constraint | None

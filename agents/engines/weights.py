@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from webdojo.agents.engines.adapters import Adapters, read_adapters
-from webdojo.agents.engines.folders import is_published, process_folder
+from webdojo.agents.engines.folders import is_published
+from webdojo.agents.engines.kept_copies import KeptCopies, copied
 from webdojo.agents.engines.unchanged import RENAME, Unchanged
 
 if TYPE_CHECKING:
@@ -60,11 +60,12 @@ def _indexed(index: Path) -> list[str]:
     return names
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_safetensors(path: Path, kept: KeptCopies | None = None) -> dict[str, Tensor]:
     """Read a safetensors file, or all of those in a folder, onto the CPU.
 
     Of a file of adapters it gives the weights that they were trained beside, with them merged in.
-    A published file is mapped; any other, to which somebody may write, is copied first.
+    A published file is mapped; any other, to which somebody may write, is copied first. Copies of
+    what lies beneath adapters stay in ``kept`` for the next ones.
     Raises FileNotFoundError if there is none, ValueError if one is damaged, changes meanwhile, or
     does not fit.
     """
@@ -73,8 +74,13 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
     files, adapters, watched = whole_files(path)
     weights: dict[str, Tensor] = {}
-    with ExitStack() as folder:
-        still = files if all(map(is_published, files)) else _copies(files, folder)
+    with ExitStack() as until_read:
+        if all(map(is_published, files)):
+            still = files
+        elif adapters is not None and kept is not None:
+            still = until_read.enter_context(kept.held(files, watched))
+        else:
+            still = copied(files, until_read)
         for file, place in zip(files, still, strict=True):
             try:
                 weights |= load_file(place)
@@ -85,16 +91,6 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         return weights
     adapters.check_fit(weights)
     return dict(adapters.merged(weights))
-
-
-def _copies(files: Collection[Path], until: ExitStack) -> list[Path]:
-    size = sum(file.stat().st_size for file in files)
-    folder = until.enter_context(process_folder("copies", size))
-    copies = [Path(folder) / f"{number}.safetensors" for number, _ in enumerate(files)]
-    for file, copy in zip(files, copies, strict=True):
-        # Other threads go on meanwhile, as they would not if Python read it.
-        shutil.copyfile(file, copy)
-    return copies
 
 
 def whole_files(path: Path) -> tuple[list[Path], Adapters | None, Unchanged]:

@@ -7,8 +7,12 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from webdojo.agents.engines import kept_copies
+from webdojo.agents.engines.adapters import Adapters, write_adapters
 from webdojo.agents.engines.engine import Sampling
+from webdojo.agents.engines.kept_copies import copied
 from webdojo.agents.engines.transformers_engine import TransformersEngine
+from webdojo.agents.engines.weights import checksum
 
 # One thread: more only wait for one another on matrices of this size.
 torch.set_num_threads(1)
@@ -232,3 +236,28 @@ async def test_the_cache_grows_past_its_first_allocation():
     expected = teacher_forced(tiny_model(), [5] * 200, long.token_ids, 1.0)
     torch.testing.assert_close(torch.tensor(long.logprobs), expected, atol=1e-4, rtol=0)
     await engine.close()
+
+
+async def test_a_refresh_of_adapters_does_not_copy_their_checkpoint_again(
+    engine, tmp_path, monkeypatch
+):
+    calls = []
+
+    def counted(files, until):
+        calls.append(copied(files, until))
+        return calls[-1]
+
+    monkeypatch.setattr(kept_copies, "copied", counted)
+    tiny_model(seed=1).save_pretrained(tmp_path / "base")
+    for version in (1, 2, 3):
+        norm = {"model.norm.weight": torch.full((32,), float(version))}
+        file = tmp_path / f"{version}.safetensors"
+        write_adapters(Adapters(tmp_path / "base", torch.float32, 1.0, norm), file)
+        await engine.update_weights(file, version)
+        expected = tiny_model(seed=1)
+        expected.load_state_dict(norm, strict=False)
+        assert await engine.checksum() == checksum(expected.parameters())
+    assert len(calls) == 1
+    assert calls[0][0].exists()
+    await engine.close()
+    assert not calls[0][0].exists()

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from webdojo.agents.engines import weights
+from webdojo.agents.engines.adapters import Adapters, write_adapters
+from webdojo.agents.engines.kept_copies import KeptCopies
 from webdojo.agents.engines.unchanged import Unchanged
 from webdojo.agents.engines.weights import INDEX, read_safetensors, weight_files
 
@@ -57,6 +59,56 @@ def test_parts_without_a_sound_index_are_no_checkpoint(
         (folder / INDEX).write_text(index)
     with pytest.raises(ValueError, match=sentence):
         read_safetensors(folder)
+
+
+def sent(base: Path, file: Path, scale: float) -> Path:
+    """A file of adapters that replace nothing but a bias."""
+    write_adapters(Adapters(base, torch.float32, scale, {"a": torch.full((2,), scale)}), file)
+    return file
+
+
+def test_the_checkpoint_beneath_adapters_is_copied_once_until_it_changes(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file, kept = tmp_path_factory.mktemp("sent") / "adapters.safetensors", KeptCopies()
+    found = read_safetensors(sent(folder, file, 3), kept)
+    assert (found["a"].tolist(), found["b"].tolist()) == ([3, 3], [1, 1])
+    first = list(kept._copies)
+    assert [copy.stat().st_size for copy in first] == [
+        (folder / name).stat().st_size for name in (FIRST, SECOND)
+    ]
+    written = [copy.stat() for copy in first]
+    found = read_safetensors(sent(folder, file, 5), kept)
+    assert (found["a"].tolist(), found["b"].tolist()) == ([5, 5], [1, 1])
+    assert [copy.stat().st_mtime_ns for copy in kept._copies] == [s.st_mtime_ns for s in written]
+    assert [copy.stat().st_ino for copy in kept._copies] == [s.st_ino for s in written]
+    write_part(folder / SECOND, "b", 7)
+    assert read_safetensors(file, kept)["b"].tolist() == [7, 7]
+    assert not any(copy.exists() for copy in first)
+    last = list(kept._copies)
+    kept.drop()
+    assert not any(copy.exists() for copy in last)
+    assert read_safetensors(file, kept)["b"].tolist() == [7, 7]
+    kept.drop()
+
+
+def test_copies_of_what_changed_meanwhile_are_not_kept(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, kept = tmp_path_factory.mktemp("sent") / "adapters.safetensors", KeptCopies()
+
+    class Overwritten(Unchanged):
+        def check(self) -> None:
+            write_part(folder / SECOND, "b", 2)
+            super().check()
+
+    with monkeypatch.context() as hook:
+        hook.setattr(weights, "Unchanged", Overwritten)
+        with pytest.raises(ValueError, match="was changed while it was read"):
+            read_safetensors(sent(folder, file, 3), kept)
+    assert kept._copies == []
+    assert read_safetensors(file, kept)["b"].tolist() == [2, 2]
+    kept.drop()
 
 
 def test_a_checkpoint_that_is_overwritten_while_it_is_read_is_not_taken(
