@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from webdojo.agents.engines.engine import Completion, Engine, EngineDeadError, Sampling
+from webdojo.agents.engines.kept_weights import KeptWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +33,7 @@ class RestartingEngine(Generic[E]):
         self._start = start
         self._most = deaths
         self._deaths = 0
-        self._newest: tuple[Mapping[str, Tensor] | Path, int] | None = None
+        self._newest: KeptWeights | None = None
         self._revival: asyncio.Task[None] | None = None
         self._closed = False
         self._past: Sequence[Counters] = ()
@@ -81,18 +79,24 @@ class RestartingEngine(Generic[E]):
 
     async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
         """Swap weights between two decode steps, and keep them for the engine after this one."""
-        while True:
-            engine = self.engine
-            try:
-                await engine.update_weights(source, version)
-            except EngineDeadError as error:
-                await self._revive(engine, error)
-            else:
-                if self.engine is engine and not self._reviving:
-                    self._keep(source, version)
-                    return
-                # It died with its answer, and the next one serves what was kept before.
-                await self._revived()
+        kept = await asyncio.to_thread(KeptWeights, source, version)
+        try:
+            while True:
+                engine = self.engine
+                try:
+                    await engine.update_weights(source, version)
+                except EngineDeadError as error:
+                    await self._revive(engine, error)
+                else:
+                    if self.engine is engine and not self._reviving:
+                        break
+                    # It died with its answer, and the next one serves what was kept before.
+                    await self._revived()
+        except BaseException:
+            kept.drop()
+            raise
+        kept.loaded()
+        self._keep(kept)
 
     async def checksum(self) -> int:
         """Sum over the weights now served."""
@@ -105,7 +109,7 @@ class RestartingEngine(Generic[E]):
             self._revival.cancel()
             await asyncio.wait([self._revival])
         await self.engine.close()
-        self._forget()
+        self._keep(None)
 
     async def _revive(self, dead: E, error: EngineDeadError) -> None:
         """Wait for the engine after ``dead``, which is started if nobody has seen to it."""
@@ -131,10 +135,13 @@ class RestartingEngine(Generic[E]):
             if self._deaths > self._most:
                 raise error
             await dead.close()
-            fresh = self._start(0 if self._newest is None else self._newest[1])
+            newest = self._newest
+            # Before it is started: that may take long, and there may be nothing for it to serve.
+            source = None if newest is None else newest.source
+            fresh = self._start(0 if newest is None else newest.version)
             try:
-                if self._newest is not None:
-                    await fresh.update_weights(*self._newest)
+                if newest is not None and source is not None:
+                    await fresh.update_weights(source, newest.version)
             except EngineDeadError as next_error:
                 error = next_error
                 await fresh.close()
@@ -147,30 +154,7 @@ class RestartingEngine(Generic[E]):
             self.restarts += 1
             return
 
-    def _keep(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
-        self._forget()
-        if isinstance(source, Path) and source.is_file():
-            # The learner puts the next version in its place: these bytes are to stay.
-            own = _own(source)
-            own.unlink(missing_ok=True)
-            try:
-                os.link(source, own)
-            except OSError:
-                shutil.copyfile(source, own)
-            source = own
-        self._newest = (source, version)
-
-    def _forget(self) -> None:
-        if self._newest is not None and isinstance(self._newest[0], Path):
-            kept = self._newest[0]
-            if kept.name.startswith(_OWN):
-                with suppress(OSError):
-                    kept.unlink()
-        self._newest = None
-
-
-_OWN = ".served-"
-
-
-def _own(source: Path) -> Path:
-    return source.with_name(f"{_OWN}{os.getpid()}-{source.name}")
+    def _keep(self, newest: KeptWeights | None) -> None:
+        if self._newest is not None:
+            self._newest.drop()
+        self._newest = newest

@@ -21,13 +21,18 @@ class Unchanged:
     def __init__(self, files: Iterable[Path], seen: dict[str, Stamp] | None = None) -> None:
         self.seen: dict[str, Stamp] = {str(file): _stamp(file) for file in files} | (seen or {})
 
+    def changed(self) -> str | None:
+        """One of them that is no longer what it was, if there is one."""
+        changed = (file for file, stamp in self.seen.items() if _stamp(Path(file)) != stamp)
+        return next(changed, None)
+
     def check(self) -> None:
         """Raise ValueError if one of them is no longer what it was."""
-        for file, stamp in self.seen.items():
-            if _stamp(Path(file)) != stamp:
-                raise ValueError(
-                    f"{file} was changed while it was read: {RENAME}, and load the weights again"
-                )
+        file = self.changed()
+        if file is not None:
+            raise ValueError(
+                f"{file} was changed while it was read: {RENAME}, and load the weights again"
+            )
 
 
 def _stamp(file: Path) -> Stamp:

@@ -512,14 +512,21 @@ def kill(engine: AnyEngine) -> None:
         model.model.layers[1].mlp.up_proj.weight = None
 
 
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
 async def test_an_engine_that_dies_comes_back_with_the_newest_weights(
-    start: Callable[..., AnyEngine], tmp_path: Path
+    start: Callable[..., AnyEngine], tmp_path: Path, as_folder: bool
 ) -> None:
     engine = RestartingEngine(lambda version: start(version=version))
-    new, file = tiny_model(seed=3), tmp_path / "weights.safetensors"
-    save_file({k: v for k, v in new.state_dict().items() if k != "lm_head.weight"}, file)
-    await engine.update_weights(file, 5)
-    file.unlink()  # as the learner does when it has the next ones
+    new = tiny_model(seed=3)
+    new.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    await engine.update_weights(tmp_path if as_folder else file, 5)
+    empty(tmp_path)  # as the learner does when it has the next ones
     calls = [
         asyncio.create_task(engine.generate([5, i + 4], Sampling(1.0, 300, seed=i)))
         for i in range(SLOTS + 1)

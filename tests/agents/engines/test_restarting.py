@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import os
+import shutil
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -14,8 +17,10 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from webdojo.agents.engines.adapters import Adapters, write_adapters
 from webdojo.agents.engines.decoder import Request
 from webdojo.agents.engines.engine import Completion, EngineDeadError, Sampling
+from webdojo.agents.engines.kept_weights import KeptWeights
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.weights import checksum
@@ -147,11 +152,103 @@ async def test_one_that_cannot_be_started_is_closed_and_told_of() -> None:
     await engine.update_weights(tiny_model(seed=1).state_dict(), 4)
     break_at(engine.engine, "admit")
     assert engine._newest is not None
-    engine._newest = ({"other": torch.zeros(1)}, 4)
+    engine._newest = KeptWeights({"other": torch.zeros(1)}, 4)
     with pytest.raises(ValueError, match=r"unknown to the model \(other\)"):
         await engine.generate([5], Sampling(max_tokens=9))
     await engine.close()
     assert start.alive == 0
+
+
+def replace_folder(folder: Path, new: Qwen2ForCausalLM) -> None:
+    """As a learner does that writes a checkpoint into a folder beside."""
+    new.save_pretrained(folder.with_name("next"), max_shard_size="1KB")
+    shutil.rmtree(folder)
+    folder.with_name("next").rename(folder)
+
+
+@pytest.mark.parametrize("then", ["replaced", "gone"])
+async def test_a_folder_that_was_loaded_is_served_again_whatever_becomes_of_it(
+    tmp_path: Path, then: str
+) -> None:
+    start, folder = Starts(), tmp_path / "latest"
+    engine = RestartingEngine(start)
+    new = tiny_model(seed=1)
+    new.save_pretrained(folder, max_shard_size="1KB")
+    assert len([*folder.glob("*.safetensors")]) > 1
+    await engine.update_weights(folder, 4)
+    if then == "replaced":
+        replace_folder(folder, tiny_model(seed=2))
+    else:
+        shutil.rmtree(folder)
+    for _ in range(2):
+        break_at(engine.engine, "admit")
+        drawn = await engine.generate([5, 6], Sampling(max_tokens=9))
+        assert drawn.versions == (4,) * 9
+        assert await engine.checksum() == checksum(new.parameters())
+    kept = engine._newest
+    assert kept is not None
+    assert isinstance(kept.source, Path)
+    held = kept.source
+    await engine.close()
+    assert not held.exists()
+    assert os.listdir(tmp_path) == ["latest"] * (then == "replaced")  # noqa: PTH208
+
+
+async def test_what_was_overwritten_is_not_served_as_what_it_was(tmp_path: Path) -> None:
+    start, folder = Starts(), tmp_path / "latest"
+    engine = RestartingEngine(start)
+    tiny_model(seed=1).save_pretrained(folder, max_shard_size="1KB")
+    await engine.update_weights(folder, 4)
+    for file in folder.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[::-1])
+    break_at(engine.engine, "admit")
+    with pytest.raises(ValueError, match=r"the weights of version 4 .* has changed since"):
+        await engine.generate([5, 6], Sampling(max_tokens=9))
+    assert len(start.made) == 1
+    await engine.close()
+
+
+@pytest.mark.parametrize("then", ["let be", "replaced"])
+async def test_where_files_cannot_be_linked_they_are_read_again_unless_they_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    def no_links(source: Path, link: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    # Another file system cannot be had without mounting one.
+    monkeypatch.setattr(os, "link", no_links)
+    start, folder = Starts(), tmp_path / "latest"
+    engine = RestartingEngine(start)
+    new = tiny_model(seed=1)
+    new.save_pretrained(folder)
+    await engine.update_weights(folder, 4)
+    if then == "replaced":
+        replace_folder(folder, tiny_model(seed=2))
+    break_at(engine.engine, "admit")
+    if then == "replaced":
+        with pytest.raises(ValueError, match=r"the weights of version 4 .* has changed since"):
+            await engine.generate([5, 6], Sampling(max_tokens=9))
+    else:
+        assert (await engine.generate([5], Sampling(max_tokens=2))).versions == (4, 4)
+        assert await engine.checksum() == checksum(new.parameters())
+    await engine.close()
+
+
+async def test_adapters_are_not_served_again_over_another_checkpoint(tmp_path: Path) -> None:
+    start, base, file = Starts(), tmp_path / "base", tmp_path / "adapters.safetensors"
+    tiny_model(seed=1).save_pretrained(base)
+    write_adapters(Adapters(base, torch.float32, 1.0, {}), file)
+    engine = RestartingEngine(start)
+    await engine.update_weights(file, 4)
+    file.unlink()
+    break_at(engine.engine, "admit")
+    assert (await engine.generate([5], Sampling(max_tokens=2))).versions == (4, 4)
+    assert await engine.checksum() == checksum(tiny_model(seed=1).parameters())
+    replace_folder(base, tiny_model(seed=2))
+    break_at(engine.engine, "admit")
+    with pytest.raises(ValueError, match=r"the weights of version 4 .*base.* has changed since"):
+        await engine.generate([5], Sampling(max_tokens=2))
+    await engine.close()
 
 
 class SlowToLoad:
