@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -174,6 +175,9 @@ class _Run:
                 self._warm_start(warm)
         self._evaluate(rollouts, "before", warm)
         final = self.folder.checkpoint("final")
+        if not self.config.reinforce.updates and not self.folder.done("reinforce"):
+            with self.folder.timed("reinforce"), replacing(final) as partial:
+                shutil.copytree(warm, partial, dirs_exist_ok=True)
         if not self.folder.done("reinforce"):
             with self.folder.timed("reinforce"):
                 reinforcement = Reinforcement(

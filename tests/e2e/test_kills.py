@@ -94,18 +94,21 @@ def test_every_restart_goes_on_and_no_episode_is_lost_or_trained_on_twice(
     rollouts = run / "trajectories" / "rollouts.jsonl"
     chance = random.Random(kills)
     kept: list[dict[str, Any]] = []
+    killed = 0
     for _ in range(kills):
         arguments = ["train", "--resume", str(run)] if (run / "state.json").exists() else first
         # Anything between the start, before a browser is there, and the middle of a checkpoint.
         episodes = chance.choice([0, 1, 4, 8])
         if not kill_after(arguments, tmp_path, run, episodes, chance.uniform(0, 1)):
             break
+        killed += 1
         now = lines(rollouts)
         # Episodes before the first checkpoint were drawn for a learner that is gone.
         if any(run.glob("checkpoints/update-[0-9]*[0-9]")):
             assert now[: len(kept)] == kept
             kept = now
 
+    assert killed == kills  # else there were too few updates to be killed so often
     resume = ["train", "--resume", str(run)] if (run / "state.json").exists() else first
     status, output, errors = webdojo(tmp_path, *resume)
     assert (status, errors) == (0, ""), output

@@ -33,6 +33,18 @@ def launch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_where_there_is_nothing_to_train_no_process_waits(tmp_path: Path) -> None:
+    coin_run(tmp_path)
+    nothing = ("warm_start.episodes_per_task=0", "reinforce.updates=0")
+    settings = [word for setting in nothing for word in ("--set", setting)]
+    assert launch(tmp_path, "train", "coin.toml", "--dry-run").returncode == 0
+    assert launch(tmp_path, "train", "coin.toml", *settings).returncode == 0
+    again = launch(tmp_path, "train", "--resume", "runs/coin")
+    assert (again.returncode, "is finished" in again.stdout) == (0, True)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("sharded", ["false", "true"])
 def test_two_processes_do_the_run_of_one(tmp_path: Path, sharded: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -16,6 +18,9 @@ from webdojo.training.rollouts.serving import main
 
 RESTARTS = 3
 """Rollout processes that are followed by another when they are killed, in one command."""
+QUIET_S = 600.0
+"""Seconds without a word, while an answer is awaited, after which the process is taken to hang: it
+speaks twice a second, unless a large model is being loaded."""
 STOP_S = 15.0
 """How long the process may take to close its browser before it is killed."""
 
@@ -25,7 +30,7 @@ class RolloutsDiedError(RuntimeError):
 
 
 class RolloutsKilledError(RolloutsDiedError):
-    """The rollout process was ended from outside: by a signal, or for want of memory."""
+    """The rollout process was ended from outside, by a signal or for want of memory, or hung."""
 
 
 class RolloutProcess:
@@ -113,14 +118,20 @@ class RolloutProcess:
             raise self._death() from error
 
     def _receive(self) -> tuple[str, Any]:
+        heard_s = time.monotonic()
         while True:
             try:
                 while not self._connection.poll(1.0):
                     if not self._process.is_alive():
                         raise self._death()
+                    if time.monotonic() - heard_s > QUIET_S:
+                        raise self._hung()
                 kind, value = self._connection.recv()
             except (EOFError, OSError):
                 raise self._death() from None
+            heard_s = time.monotonic()
+            if kind == "alive":
+                continue
             if kind == "figures":
                 self.figures = value
                 self.on_figures(value)
@@ -135,6 +146,15 @@ class RolloutProcess:
                 raise error
             else:
                 return kind, value
+
+    def _hung(self) -> RolloutsDiedError:
+        with suppress(ProcessLookupError):  # its browsers are in its session
+            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+        return RolloutsKilledError(
+            f"the rollout process gave no sign of life for {QUIET_S:g} s and was killed"
+        )
 
     def _death(self) -> RolloutsDiedError:
         self._process.join(1.0)

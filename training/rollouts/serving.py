@@ -122,7 +122,7 @@ def _told(error: Exception) -> tuple[str, Any]:
 async def _tell(
     connection: Connection, worker: Worker, requests: Collection[asyncio.Task[None]]
 ) -> None:
-    """Send figures twice a second while rollouts run and somebody waits for an answer.
+    """Send figures, or that all is well, twice a second while somebody waits for an answer.
 
     Whoever does not wait does not read either, and a full pipe would hold up every episode.
     """
@@ -130,3 +130,5 @@ async def _tell(
         await asyncio.sleep(0.5)
         if worker.pool is not None and requests:
             connection.send(("figures", worker.figures()))
+        elif requests:
+            connection.send(("alive", None))

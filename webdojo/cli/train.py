@@ -48,10 +48,13 @@ def train(
     from webdojo.cli.boundary import run_folder
     from webdojo.tasks.errors import UserError
     from webdojo.training.config import load_config, quickstart_on
+    from webdojo.training.run_folder import RunFolder
     from webdojo.training.team import follow, follows
 
     if follows():
-        follow()
+        # Where the first process has nothing to do it does not come to lead.
+        if not dry_run and (resume is None or not RunFolder.existing(resume).done("report")):
+            follow()
         return
     if resume is not None:
         if config or settings or tasks:

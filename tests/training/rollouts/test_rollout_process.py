@@ -27,6 +27,27 @@ def rollouts() -> Iterator[RolloutProcess]:
         yield process
 
 
+SLOW_TASK = """
+import asyncio
+
+from webdojo.tasks import Outcome, Task
+
+
+class Slow(Task):
+    "Its page takes five seconds."
+
+    id = "test.slow"
+
+    async def setup(self, page, seed):
+        await asyncio.sleep(5)
+        await page.set_content("<button>Go</button>")
+        return "Go."
+
+    async def evaluate(self, page, answer):
+        return Outcome(1.0, done=True)
+"""
+
+
 def episodes(count: int) -> list[EpisodeId]:
     seeds = HELD_OUT_SEEDS[:count]
     return [EpisodeId(f"e{seed}", "miniwob.click-button", seed) for seed in seeds]
@@ -83,6 +104,33 @@ def test_a_killed_process_is_told_from_a_defect(rollouts: RolloutProcess) -> Non
         rollouts.call("open_browser")
     _, alive = psutil.wait_procs(below, timeout=30)
     assert alive == []
+
+
+def test_a_process_that_hangs_is_killed_with_its_browser(
+    rollouts: RolloutProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rollouts.pid is not None
+    rollouts.call("open_browser")
+    below = psutil.Process(rollouts.pid).children(recursive=True)
+    monkeypatch.setattr("webdojo.training.rollouts.process.QUIET_S", 2.0)
+    os.kill(rollouts.pid, signal.SIGSTOP)
+    with pytest.raises(RolloutsKilledError, match="gave no sign of life for 2 s"):
+        play(rollouts, 1)
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert alive == []
+
+
+def test_a_process_that_takes_long_is_alive(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.py"
+    file.write_text(SLOW_TASK)
+    monkeypatch.setattr("webdojo.training.rollouts.process.QUIET_S", 2.5)
+    with RolloutProcess(WorkerSettings(slots=1, task_files=(str(file),))) as rollouts:
+        rollouts.call("open_browser")
+        slow = [EpisodeId("slow", "test.slow", HELD_OUT_SEEDS[0])]
+        (found,) = rollouts.stream("play", player="random", episodes=slow, temperature=0.0, seed=0)
+    assert found.ending == "success"
 
 
 def test_closing_ends_process_and_browser_even_in_the_middle() -> None:
