@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +33,8 @@ class Observation:
     focused_element_bid: str = ""
     last_action: str = ""
     last_action_error: str = ""
+    state_hash: str = ""
+    """Tells states apart: a hash of URL and page content, whatever forms were asked for."""
     page_changed: bool = True
     """Whether the page looks different from the step before."""
     elapsed_steps: int = 0
@@ -52,12 +53,6 @@ class Observation:
     boxes: Mapping[str, Box] = field(default_factory=dict, repr=False)
     tree: Node | None = field(default=None, repr=False, compare=False)
     """All that was seen of the page, whatever forms were asked for."""
-
-    @property
-    def state_hash(self) -> str:
-        """Tells states apart: a hash of URL and page content."""
-        content = f"{self.url}\0{self.pruned_html or self.outline}"
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def view(self) -> PageView:
         """The observation as an oracle reads it: the page's structure as it is."""

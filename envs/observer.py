@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -69,6 +70,7 @@ class Observer:
             focused_element_bid=snapshot.focused,
             last_action=last_action,
             last_action_error=error,
+            state_hash=_hashed(snapshot.url, self._content(texts, snapshot)),
             page_changed=changed,
             elapsed_steps=steps,
             notices=tabs.heard(),
@@ -94,6 +96,16 @@ class Observer:
             return await page.screenshot(spec.image_format, spec.quality)
         return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)
 
+    def _content(self, texts: dict[str, str], snapshot: Snapshot) -> str:
+        """What tells one state of a page from another, as one text."""
+        if "pruned_html" in texts:
+            return texts["pruned_html"]
+        if "pruned_html_diff" in texts:
+            return self._before
+        # Not as HTML: what has been typed is not in it.
+        written = texts.get("outline") or texts.get("axtree_txt")
+        return written or self._text("pruned_html", None, snapshot)
+
     def _text(self, mode: str, tree: Node | None, snapshot: Snapshot) -> str:
         spec, viewport = self._spec, self._tabs.active.size
         write: Callable[[Node | None], str]
@@ -113,6 +125,10 @@ class Observer:
         else:
             write = partial(to_axtree, title=snapshot.title)
         return within(tree, write, spec.max_characters, viewport)
+
+
+def _hashed(url: str, content: str) -> str:
+    return hashlib.sha256(f"{url}\0{content}".encode()).hexdigest()[:16]
 
 
 def _differs(last: Observation, mode: str, text: str) -> bool:

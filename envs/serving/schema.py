@@ -35,6 +35,7 @@ OBSERVATION_SCHEMA: dict[str, Any] = {
         "last_action": _TEXT,
         "last_action_error": _TEXT,
         "elapsed_time": {"type": "number", "minimum": 0, "description": "Page time in seconds."},
+        "state_hash": {"type": "string", "description": "Equal where URL and page content are."},
         "page_changed": {"type": "boolean"},
         "elapsed_steps": _COUNT,
         "viewport": _SIZE,

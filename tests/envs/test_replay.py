@@ -3,6 +3,7 @@
 import pytest
 
 from webdojo.envs.core import WebEnv
+from webdojo.envs.observation import TEXT_MODES
 from webdojo.envs.replay import ReplayError
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.calls import call
@@ -39,12 +40,27 @@ async def test_a_fork_goes_its_own_way(open_page) -> None:
         await page.env.fork(9)
 
 
-async def test_a_fork_that_would_differ_is_refused(open_page, site) -> None:
-    page = await open_page("<p>first")
+@pytest.mark.parametrize("modes", [(), *((mode,) for mode in TEXT_MODES)])
+async def test_a_fork_that_would_differ_is_refused(open_page, site, modes) -> None:
+    page = await open_page("<p>first", modes=modes)
     await page.look("noop(1)")
     site.pages["/"] = "<p>another"
     with pytest.raises(ReplayError, match="differs from the episode at step 0"):
         await page.env.fork(1)
+
+
+@pytest.mark.parametrize("modes", [(), *((mode,) for mode in TEXT_MODES)])
+async def test_the_same_state_is_known_again_by_whatever_way(open_page, modes) -> None:
+    page = await open_page(
+        """<input aria-label=Name><button onclick="p.textContent = 'told'">Tell</button><p id=p>""",
+        modes=modes,
+    )
+    states = [page.first.state_hash]
+    name, clear, tell = 'fill("1", "Ann")', 'fill("1", "")', 'click("2")'
+    for action in (name, tell, clear, name, tell):
+        states.append((await page.look(action)).state_hash)
+    assert len(set(states[:4])) == 4
+    assert states[2] == states[5]
 
 
 async def test_without_an_episode_there_is_nothing_to_replay(chromium) -> None:
