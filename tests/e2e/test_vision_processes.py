@@ -59,7 +59,7 @@ def test_two_processes_train_on_screenshots_as_one_would(tmp_path: Path, trained
     first = lines(run.path / "updates.jsonl")[0]["groups"]
     members = [(number, [played[name] for name in names]) for number, names in first]
     groups = [Group(number, m[0].task_id, m[0].seed, tuple(m)) for number, m in members]
-    plan = LearnerPlan(start, own.learner, own.objective, screenshots=run.screenshots)
+    plan = LearnerPlan(start, own.learner.whole(), own.objective, screenshots=run.screenshots)
     expected = plan.learner().update(groups, version=0)
     assert expected["images_missing"] == 0
     assert expected["grad_norm"] > 0
