@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ from webdojo.agents.engines.decoder import check_fit
 from webdojo.agents.pictures import Picture
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.lora import merged_weights
-from webdojo.training.packing import PackedBatch, response_logprobs_and_entropies
+from webdojo.training.out_of_memory import MemoryRanOutError, ran_out_of_memory
+from webdojo.training.packed_batch import PackedBatch, response_logprobs_and_entropies
+from webdojo.training.packing import Layout
 from webdojo.training.sharding import (
     fill,
     load_whole_optimizer_state,
@@ -77,7 +79,8 @@ class PolicyModule(nn.Module):
 class GradientStepper:
     """The model, AdamW and the processes that share a step.
 
-    Every process is given the same micro-batches and computes its part of them.
+    Every process is given the same layouts, and makes and computes its part of the micro-batches,
+    one at a time. Gradients are exchanged once a step, when all processes have theirs.
     """
 
     def __init__(
@@ -86,19 +89,18 @@ class GradientStepper:
         self.config = config
         self.accelerator = accelerator
         self.sharded = config.sharded and accelerator.num_processes > 1
-        self.policy: nn.Module = policy
-        if self.sharded:
-            self.place(policy)
-        parameters = [p for p in policy.parameters() if p.requires_grad]
-        coarse = {str(p.dtype) for p in parameters} - {"torch.float32", "torch.float64"}
+        self.policy = policy
+        self.place(policy)
+        self._trained = [p for p in policy.parameters() if p.requires_grad]
+        coarse = {str(p.dtype) for p in self._trained} - {"torch.float32", "torch.float64"}
         if coarse:
             raise ValueError(
                 f"trainable weights are {', '.join(sorted(coarse))}, where small updates vanish; "
                 'load the model in float32 (precision="bfloat16" computes in half precision)'
             )
         groups: list[dict[str, Any]] = [
-            {"params": [p for p in parameters if p.ndim > 1]},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in self._trained if p.ndim > 1]},
+            {"params": [p for p in self._trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(
             groups,
@@ -107,47 +109,40 @@ class GradientStepper:
             weight_decay=config.weight_decay,
         )
         self.optimizer = accelerator.prepare(optimizer)
-        if not self.sharded:
-            self.policy = accelerator.prepare(policy)
 
     def place(self, policy: PolicyModule) -> None:
         """Put a policy where steps are computed: a whole one, or a piece in each process."""
         if self.sharded:
             half = self.config.precision == "bfloat16"
             shard(policy, policy.causal_lm, self.accelerator.device, half=half)
-        else:
-            policy.to(self.accelerator.device)
+            return
+        policy.to(self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            # All begin with the weights of the first.
+            for parameter in policy.parameters():
+                torch.distributed.broadcast(parameter.detach(), src=0)
 
-    def step(
-        self, micro_batches: Sequence[PackedBatch], loss_of: MicroLoss, lr: float
-    ) -> StepResult:
+    def step(self, layouts: Sequence[Layout], loss_of: MicroLoss, lr: float) -> StepResult:
         """Add up the gradient of all micro-batches and apply it, clipped, at learning rate ``lr``.
 
-        A loss or gradient that is not finite leaves weights and optimiser as they are, and so does
-        an error such as a lack of memory.
+        A loss or gradient that is not finite leaves weights and optimiser as they are. So does
+        MemoryRanOutError, which every process raises where one has no room for a micro-batch.
         """
         try:
-            return self._step(micro_batches, loss_of, lr)
+            return self._step(layouts, loss_of, lr)
         finally:
             self.optimizer.zero_grad(set_to_none=True)
 
-    def _step(
-        self, micro_batches: Sequence[PackedBatch], loss_of: MicroLoss, lr: float
-    ) -> StepResult:
-        mine = self.deal(micro_batches)
+    def _step(self, layouts: Sequence[Layout], loss_of: MicroLoss, lr: float) -> StepResult:
         total = torch.zeros((), device=self.accelerator.device)
-        for number, (micro_batch, counts) in enumerate(mine, 1):
-            # Gradients are exchanged once, with the last backward pass.
-            alone = number < len(mine)
-            with self.accelerator.no_sync(self.policy) if alone else nullcontext():
-                packed = micro_batch.to(self.accelerator.device)
-                logprobs, entropies = self.policy(packed)
-                loss = loss_of(packed, logprobs, entropies) if counts else logprobs.sum() * 0
-                # Processes average their gradients; the step wants their sum.
-                self.accelerator.backward(loss * self.accelerator.num_processes)
-            total += loss.detach()
+
+        def compute() -> None:
+            for layout, counts in self.deal(layouts):
+                total.add_(self._backward(layout, loss_of, counts))
+
+        self._exchange(fits=self._fits(compute))
         loss_sum = float(self.accelerator.reduce(total, "sum"))
-        norm = self.accelerator.clip_grad_norm_(self.policy.parameters(), self.config.max_grad_norm)
+        norm = self.accelerator.clip_grad_norm_(self._trained, self.config.max_grad_norm)
         grad_norm = float(whole(norm)) if norm is not None else 0.0
         taken = bool(torch.tensor([loss_sum, grad_norm]).isfinite().all())
         if taken:
@@ -156,35 +151,92 @@ class GradientStepper:
             self.optimizer.step()
         return StepResult(loss_sum, grad_norm, taken)
 
-    @torch.no_grad()
-    def logprobs(self, micro_batches: Sequence[PackedBatch], policy: nn.Module) -> Tensor:
-        """Log-probabilities of all trained tokens under ``policy``, row after row [tokens]."""
-        device = self.accelerator.device
-        count = sum(micro_batch.tokens for micro_batch in micro_batches)
-        flat = torch.zeros(count, device=device)
-        for micro_batch, counts in self.deal(micro_batches):
-            packed = micro_batch.to(device)
-            logprobs, _ = policy(packed)
-            if counts:
-                flat[packed.token_indices] = logprobs
-        whole: Tensor = self.accelerator.reduce(flat, "sum")
-        return whole
+    def _backward(self, layout: Layout, loss_of: MicroLoss, counts: bool) -> Tensor:
+        """Add one micro-batch to the gradient; returns its loss. All else of it is let go."""
+        packed, logprobs, entropies = self._computed(layout, self.policy)
+        loss = loss_of(packed, logprobs, entropies) if counts else logprobs.sum() * 0
+        # Cut gradients are averaged over the processes; the step wants their sum.
+        self.accelerator.backward(loss * self.accelerator.num_processes if self.sharded else loss)
+        return loss.detach()
 
-    def deal(self, micro_batches: Sequence[PackedBatch]) -> list[tuple[PackedBatch, bool]]:
+    def _computed(self, layout: Layout, policy: PolicyModule) -> tuple[PackedBatch, Tensor, Tensor]:
+        packed = layout.batch().to(self.accelerator.device)
+        # Policy and reference are compared token by token, so both compute in one precision; what
+        # is cut has its own.
+        precision: AbstractContextManager[None] = (
+            nullcontext() if self.sharded else self.accelerator.autocast()
+        )
+        with precision:
+            return packed, *policy(packed)
+
+    def _fits(self, compute: Callable[[], None]) -> bool:
+        """Do ``compute``; whether this process has the memory for it."""
+        try:
+            compute()
+        except RuntimeError as error:
+            # Where weights are cut the others wait in the midst of a pass.
+            if self.sharded or not ran_out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _agree(self, fits: bool, present: Sequence[bool] = ()) -> list[bool]:
+        """Which of ``present`` any process has; MemoryRanOutError if something does not fit."""
+        own = torch.tensor([not fits, *present], dtype=torch.float, device=self.accelerator.device)
+        ran_out, *anywhere = self.accelerator.reduce(own, "sum").tolist()
+        if ran_out:
+            raise MemoryRanOutError
+        return [count > 0 for count in anywhere]
+
+    def _exchange(self, fits: bool) -> None:
+        """Add up the gradients of all processes, unless memory ran out in one."""
+        anywhere = self._agree(fits, [p.grad is not None for p in self._trained])
+        if self.sharded or self.accelerator.num_processes == 1:
+            return
+        sums = []
+        for parameter, present in zip(self._trained, anywhere, strict=True):
+            if present:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                sums.append(torch.distributed.all_reduce(parameter.grad, async_op=True))
+        for each in sums:
+            each.wait()
+
+    @torch.no_grad()
+    def logprobs(self, layouts: Sequence[Layout], policy: PolicyModule) -> Tensor:
+        """Log-probabilities of all trained tokens under ``policy``, row after row [tokens].
+
+        Raises MemoryRanOutError in every process where one has no room for a micro-batch.
+        """
+        count = sum(layout.tokens for layout in layouts)
+        flat = torch.zeros(count, device=self.accelerator.device)
+
+        def compute() -> None:
+            for layout, counts in self.deal(layouts):
+                packed, logprobs, _ = self._computed(layout, policy)
+                if counts:
+                    flat[packed.token_indices] = logprobs
+                del packed  # before the next one's mask
+
+        self._agree(self._fits(compute))
+        total: Tensor = self.accelerator.reduce(flat, "sum")
+        return total
+
+    def deal(self, layouts: Sequence[Layout]) -> list[tuple[Layout, bool]]:
         """The micro-batches of this process, and whether each counts.
 
-        All processes get equally many, as they wait for one another; what fills up counts nothing.
+        Where weights are cut all processes get equally many, as they wait for one another in every
+        pass; what fills up counts nothing.
         """
         rank, ranks = self.accelerator.process_index, self.accelerator.num_processes
-        own = [(micro_batch, True) for micro_batch in micro_batches[rank::ranks]]
-        most = -(-len(micro_batches) // ranks)
-        return own + [(micro_batches[0], False)] * (most - len(own))
+        own = [(layout, True) for layout in layouts[rank::ranks]]
+        most = -(-len(layouts) // ranks) if self.sharded else len(own)
+        return own + [(layouts[0], False)] * (most - len(own))
 
     @property
     def causal_lm(self) -> nn.Module:
         """The causal language model."""
-        policy: PolicyModule = self.accelerator.unwrap_model(self.policy)
-        return policy.causal_lm
+        return self.policy.causal_lm
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the causal language model's state dict; adapters are merged into it."""

@@ -22,7 +22,13 @@ from webdojo.training.mini_batch import MiniBatch, Seen, TokenTable, drawn_by, s
 from webdojo.training.objectives.batch import Batch, RewardPool
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.objective import prepare
-from webdojo.training.packing import PackedBatch, Row, pack
+from webdojo.training.out_of_memory import (
+    AloneOutOfMemoryError,
+    MemoryRanOutError,
+    ran_out_of_memory,
+)
+from webdojo.training.packed_batch import PackedBatch
+from webdojo.training.packing import Layout, Row, lay_out
 from webdojo.training.rollouts.trajectory import Group
 from webdojo.training.turn_rows import TurnRows
 
@@ -45,9 +51,10 @@ class Learner:
     ``step`` counts calls of ``update`` and ``supervised_step``; ``skipped_steps`` counts the
     optimiser steps that were not taken because a loss or gradient was not finite.
 
-    A step for which memory runs out is begun again in micro-batches of half as many tokens, which
-    changes no result, and later steps keep to that; where a single row is too much UserError is
-    raised. With several processes the error is raised at once, as the others wait.
+    A step for which memory runs out, in whichever process, is begun again in micro-batches of half
+    as many tokens, which changes no result, and later steps keep to that; where a single row is too
+    much UserError is raised. Where weights are cut among processes AloneOutOfMemoryError, also a
+    UserError, is raised at once, as the others wait.
     """
 
     def __init__(
@@ -148,11 +155,11 @@ class Learner:
             known = seen.sums.clone()
 
             def step(
-                micro_batches: list[PackedBatch], part: MiniBatch = part, known: Tensor = known
+                layouts: list[Layout], part: MiniBatch = part, known: Tensor = known
             ) -> tuple[StepResult, int]:
                 seen.sums.copy_(known)
-                tokens = sum(packed.input_ids.numel() for packed in micro_batches)
-                return self._stepper.step(micro_batches, part.loss, lr), tokens
+                tokens = sum(layout.input_tokens for layout in layouts)
+                return self._stepper.step(layouts, part.loss, lr), tokens
 
             result, tokens = self._within_memory([rows[row] for row in chosen], step)
             results.append(result)
@@ -190,7 +197,7 @@ class Learner:
             return -logprobs.sum() / tokens
 
         result = self._within_memory(
-            rows, lambda micro_batches: self._stepper.step(micro_batches, cross_entropy, lr)
+            rows, lambda layouts: self._stepper.step(layouts, cross_entropy, lr)
         )
         return self._finish([result], lr) | _pace(tokens, started) | pictured
 
@@ -224,11 +231,13 @@ class Learner:
         """Everything that the next step depends on, as ``torch.save`` takes it."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
         lora = self.config.lora
+        tokens = self._micro_batch_tokens
         return {
             "weights": self._stepper.trained_weights(),
             "optimizer": self._stepper.optimizer_state(),
             "step": self.step,
             "skipped_steps": self.skipped_steps,
+            "halved_to": tokens if tokens < self.config.micro_batch_tokens else None,
             "shuffler": self._shuffler.get_state(),
             "torch_rng": torch.get_rng_state(),
             "cuda_rng": cuda,
@@ -246,6 +255,8 @@ class Learner:
         self._stepper.load_optimizer_state(state["optimizer"])
         self.step = state["step"]
         self.skipped_steps = state["skipped_steps"]
+        if halved_to := state.get("halved_to"):
+            self._micro_batch_tokens = min(halved_to, self._micro_batch_tokens)
         self._shuffler.set_state(state["shuffler"].cpu())
         torch.set_rng_state(state["torch_rng"].cpu())
         if state["cuda_rng"] and torch.cuda.is_available():
@@ -270,42 +281,56 @@ class Learner:
             if int(batch.token_counts[chosen].sum()):
                 yield chosen.tolist()
 
-    def _within_memory(
-        self, rows: Sequence[Row], work: Callable[[list[PackedBatch]], Result]
-    ) -> Result:
+    def _within_memory(self, rows: Sequence[Row], work: Callable[[list[Layout]], Result]) -> Result:
         """Do ``work`` on packed rows, in smaller micro-batches if memory runs out."""
         while True:
             try:
-                return work(self._pack(rows))
+                return work(self._lay_out(rows))
+            except MemoryRanOutError:
+                pass  # what the error holds of the step is let go first
             except RuntimeError as error:
-                alone = self._stepper.accelerator.num_processes == 1
-                if not alone or not _ran_out_of_memory(error):
-                    raise
-                self._halve(rows, error)
+                if ran_out_of_memory(error):
+                    raise AloneOutOfMemoryError(self._no_way_on()) from None
+                raise
+            self._halve(rows)
 
-    def _halve(self, rows: Sequence[Row], error: RuntimeError) -> None:
+    def _halve(self, rows: Sequence[Row]) -> None:
         longest = max(len(row.input_ids) for row in rows)
         if self._micro_batch_tokens <= longest:
             raise UserError(
                 f"memory ran out on a single row of {longest} tokens: set"
                 " learner.gradient_checkpointing = true, train adapters (learner.lora), or lower"
                 " policy.context_tokens"
-            ) from error
+            )
         self._micro_batch_tokens = max(longest, self._micro_batch_tokens // 2)
         self.out_of_memory += 1
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _pack(self, rows: Sequence[Row]) -> list[PackedBatch]:
-        return pack(
+    def _no_way_on(self) -> str:
+        if self._stepper.sharded:
+            return (
+                "memory ran out in one of the processes among which the weights are cut, and the"
+                " others wait for it: set learner.micro_batch_tokens ="
+                f" {self._micro_batch_tokens // 2} in the run's config.toml, and go on from its"
+                " last checkpoint"
+            )
+        return (
+            "memory ran out as the optimiser took its step, which smaller micro-batches do not"
+            " change: train adapters (learner.lora), or cut the weights among several processes"
+            " (learner.sharded), and go on from the last checkpoint"
+        )
+
+    def _lay_out(self, rows: Sequence[Row]) -> list[Layout]:
+        return lay_out(
             rows,
             max_tokens=self._micro_batch_tokens,
             sequence_tokens=self.config.sequence_tokens,
             min_shared=self.config.min_shared_tokens,
         )
 
-    def _logprobs(self, rows: Sequence[Row], policy: nn.Module) -> Tensor:
-        return self._within_memory(rows, lambda packed: self._stepper.logprobs(packed, policy))
+    def _logprobs(self, rows: Sequence[Row], policy: PolicyModule) -> Tensor:
+        return self._within_memory(rows, lambda layouts: self._stepper.logprobs(layouts, policy))
 
     def _tensor(self, values: Tensor | Sequence[float]) -> Tensor:
         return torch.as_tensor(values).to(self._device, torch.float32)
@@ -358,8 +383,3 @@ def _checkpoint_gradients(model: Any) -> None:
 
 def _nothing_trained() -> ValueError:
     return ValueError("no token of the rows is trained; mark the responses' tokens as trained")
-
-
-def _ran_out_of_memory(error: RuntimeError) -> bool:
-    # The CPU's allocator has no class of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -12,7 +12,7 @@ from webdojo.training.gradient import GradientStepper
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.objective import surrogate
 from webdojo.training.objectives.statistics import Statistics
-from webdojo.training.packing import PackedBatch
+from webdojo.training.packed_batch import PackedBatch
 from webdojo.training.rollouts.trajectory import Turn
 
 

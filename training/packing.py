@@ -10,25 +10,16 @@ hold some; what a micro-batch shows more than once is looked at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from webdojo.agents.engines.attention_mask import as_model_mask, decoder_of, head_of
-from webdojo.agents.engines.image_prompt import (
-    Features,
-    ImagePrompt,
-    language_inputs,
-    picture_keys,
-    see,
-)
+from webdojo.agents.engines.image_prompt import ImagePrompt, picture_keys
 from webdojo.agents.engines.prefix_store import common_length
-from webdojo.agents.pictures import Picture
-from webdojo.training.token_logprobs import token_logprobs
+from webdojo.training.packed_batch import PackedBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,73 +75,50 @@ class Row:
         return (*self.images.keys, *ids[len(self.images.keys) :])[: len(ids)]
 
 
-def _nowhere() -> Tensor:
-    return torch.empty(0, dtype=torch.long)
-
-
 @dataclass(frozen=True, slots=True)
-class PackedBatch:
-    """Some rows, packed into sequences of one length for one forward pass.
+class Layout:
+    """Which rows a packed batch holds and where they lie; its tensors are made by ``batch``.
 
-    ``input_ids`` and ``position_ids`` are [batch, length], ``attention_mask`` is boolean
-    [batch, 1, length, length] with True where the query (dim 2) sees the key (dim 3).
-    Trained tokens are flat [tokens]: row after row in the order of ``rows``, each row's in its
-    own order. ``predictors`` points into the flattened [batch · length] positions whose logits
-    predict them, ``targets`` are their ids, ``token_rows`` is the row each belongs to, as an
-    index into the list given to ``pack``, and ``token_indices`` its place among all trained
-    tokens of that list, row after row.
-
-    Where rows hold images, ``position_ids`` are [3, batch, length]: time, row and column.
-    ``pictures`` are the different images, whose features one behind another are the source of what
-    stands at the flattened ``image_places``: ``image_sources`` says which, both [image tokens].
+    A dense mask takes as many bytes as its batch's length squared, so of the many batches of a
+    step only the one that is computed need be there.
     """
 
-    input_ids: Tensor
-    position_ids: Tensor
-    attention_mask: Tensor
-    rows: tuple[int, ...]
-    predictors: Tensor
-    targets: Tensor
-    token_rows: Tensor
-    token_indices: Tensor
-    row_tokens: int
-    """Tokens that the rows would take read one by one, unpadded."""
-    pictures: tuple[Picture, ...] = ()
-    image_places: Tensor = field(default_factory=_nowhere)
-    image_sources: Tensor = field(default_factory=_nowhere)
+    _rows: Sequence[Row]
+    _first_tokens: Sequence[int]
+    """Trained tokens before each row."""
+    _bins: Sequence[Sequence[_Tree]]
+    """The sequences, each of some trees one behind another."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of a sequence, padding included."""
+        return max(sum(tree.length for tree in trees) for trees in self._bins)
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of the batch, padding included."""
+        return len(self._bins) * self.length
 
     @property
     def tokens(self) -> int:
         """Number of trained tokens."""
-        return self.targets.numel()
+        every = (i for trees in self._bins for tree in trees for i in tree.rows)
+        return sum(sum(self._rows[i].trained) for i in every)
 
-    def to(self, device: torch.device | str) -> PackedBatch:
-        """Return the same batch on another device."""
-        return PackedBatch(
-            self.input_ids.to(device),
-            self.position_ids.to(device),
-            self.attention_mask.to(device),
-            self.rows,
-            self.predictors.to(device),
-            self.targets.to(device),
-            self.token_rows.to(device),
-            self.token_indices.to(device),
-            self.row_tokens,
-            self.pictures,
-            self.image_places.to(device),
-            self.image_sources.to(device),
-        )
+    def batch(self) -> PackedBatch:
+        """The batch itself, made anew with each call."""
+        return _assemble(self._rows, self._first_tokens, self._bins, self.length)
 
 
-def pack(
+def lay_out(
     rows: Sequence[Row],
     *,
     max_tokens: int,
     sequence_tokens: int = 384,
     min_shared: int = 64,
     max_padding: float = 0.2,
-) -> list[PackedBatch]:
-    """Pack ``rows`` into as few tokens as sharing allows.
+) -> list[Layout]:
+    """Lay out ``rows`` in batches of as few tokens as sharing allows.
 
     ``max_tokens``, or the longest row where that is more, bounds batch · length of each result,
     padding included. A packed sequence has at most ``sequence_tokens``, or twice its longest row
@@ -167,79 +135,53 @@ def pack(
     trees.sort(key=lambda tree: -tree.length)
     counts = (sum(row.trained) for row in rows)
     first_tokens = list(accumulate(counts, initial=0))
-    batches = []
+    layouts = []
     while trees:
         bins, trees = _fill(trees, max_tokens, max_padding)
-        batches.append(_assemble(rows, first_tokens, bins))
-    return batches
+        layouts.append(Layout(rows, first_tokens, bins))
+    return layouts
 
 
-def response_logprobs(
-    model: nn.Module,
-    packed: PackedBatch,
-    temperature: float = 1.0,
-    banned_token_ids: Sequence[int] = (),
-    pixels: Callable[[Picture], Tensor] | None = None,
-) -> Tensor:
-    """Log-probabilities (nats, float32) of the trained tokens, [tokens], in ``packed`` order.
-
-    ``model`` is a Hugging Face causal language model whose attention takes a 4-D mask (``sdpa``
-    or ``eager``). ``banned_token_ids`` have probability zero, as in the engine. ``pixels`` gives
-    those of an image; it is needed where there are images.
-    """
-    return response_logprobs_and_entropies(
-        model, packed, temperature, banned_token_ids, pixels=pixels
-    )[0]
-
-
-def response_logprobs_and_entropies(
-    model: nn.Module,
-    packed: PackedBatch,
-    temperature: float = 1.0,
-    banned_token_ids: Sequence[int] = (),
+def pack(
+    rows: Sequence[Row],
     *,
-    entropy_gradient: bool = False,
-    pixels: Callable[[Picture], Tensor] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """As ``response_logprobs``, with the entropy (nats) of each token's distribution, [tokens].
-
-    The entropy carries a gradient only if asked for: it doubles the memory of the logits.
-    """
-    inputs: dict[str, Any] = {"input_ids": packed.input_ids}
-    if packed.pictures:
-        if pixels is None:
-            raise ValueError("the rows hold images; pass what gives their pixels")
-        features = Features.joined(see(model, packed.pictures, pixels)).at(packed.image_sources)
-        inputs = language_inputs(model, packed.input_ids, packed.image_places, features)
-    hidden = decoder_of(model)(
-        **inputs,
-        position_ids=packed.position_ids,
-        attention_mask=as_model_mask(model, packed.attention_mask),
-        use_cache=False,
-    ).last_hidden_state
-    return token_logprobs(
-        head_of(model),
-        hidden.flatten(0, 1),
-        packed.predictors,
-        packed.targets,
-        temperature=temperature,
-        banned_token_ids=banned_token_ids,
-        entropy_gradient=entropy_gradient,
+    max_tokens: int,
+    sequence_tokens: int = 384,
+    min_shared: int = 64,
+    max_padding: float = 0.2,
+) -> list[PackedBatch]:
+    """The batches of ``lay_out``, all at once."""
+    layouts = lay_out(
+        rows,
+        max_tokens=max_tokens,
+        sequence_tokens=sequence_tokens,
+        min_shared=min_shared,
+        max_padding=max_padding,
     )
+    return [layout.batch() for layout in layouts]
 
 
 @dataclass(slots=True)
 class _Tree:
     """Rows merged into one sequence.
 
-    For each row: where in the sequence each of its tokens lies (``paths``), and the tokens that
-    it adds to the sequence after what it shares with the rows before it (``branches``).
+    Of each row the first ``shared`` tokens are those of the row before it; what it adds stands
+    behind everything that the rows before it have added.
     """
 
     rows: list[int]
-    paths: list[list[int]]
-    branches: list[tuple[int, ...]]
+    shared: list[int]
     length: int = 0
+
+    def paths(self, rows: Sequence[Row]) -> Iterator[tuple[int, list[int], tuple[int, ...]]]:
+        """Of each row its number, where in the sequence its tokens lie, and the keys it adds."""
+        path: list[int] = []
+        end = 0
+        for i, shared in zip(self.rows, self.shared, strict=True):
+            branch = rows[i].input_keys[shared:]
+            path = [*path[:shared], *range(end, end + len(branch))]
+            end += len(branch)
+            yield i, path, branch
 
 
 def _grow(
@@ -256,15 +198,12 @@ def _grow(
         # Short rows fill a sequence; of long ones that begin alike, a second one always fits.
         limit = min(max(sequence_tokens, 2 * length), max_tokens)
         if shared < max(min_shared, 1) or trees[-1].length + length - shared > limit:
-            trees.append(_Tree([], [], []))
+            trees.append(_Tree([], []))
             shared = 0
         tree = trees[-1]
-        stem = tree.paths[-1][:shared] if shared else []
-        branch = range(tree.length, tree.length + length - shared)
         tree.rows.append(current)
-        tree.paths.append([*stem, *branch])
-        tree.branches.append(inputs[current][shared:])
-        tree.length += len(branch)
+        tree.shared.append(shared)
+        tree.length += length - shared
     return trees
 
 
@@ -289,9 +228,10 @@ def _fill(
     return bins, left
 
 
-def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tree]]) -> PackedBatch:
-    """Lay out the bins as tensors; ``first_tokens`` counts trained tokens before each row."""
-    length = max(sum(tree.length for tree in trees) for trees in bins)
+def _assemble(
+    rows: Sequence[Row], first_tokens: Sequence[int], bins: Sequence[Sequence[_Tree]], length: int
+) -> PackedBatch:
+    """Write the bins into tensors; ``first_tokens`` counts trained tokens before each row."""
     input_ids = torch.zeros(len(bins), length, dtype=torch.long)
     position_ids = torch.zeros(len(bins), length, dtype=torch.long)
     seen = _Images(rows, [i for trees in bins for tree in trees for i in tree.rows])
@@ -305,21 +245,23 @@ def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tre
     targets: list[int] = []
     token_rows: list[int] = []
     token_indices: list[int] = []
+    row_tokens = 0
     for b, trees in enumerate(bins):
         start = 0
         for tree in trees:
             offset = b * length + start
-            images = [rows[i].images for i in tree.rows]
-            _write(tree, start, images, input_ids[b], position_ids[..., b, :], mask[b])
-            seen.note(tree, offset)
-            for i, path in zip(tree.rows, tree.paths, strict=True):
+            for i, path, branch in tree.paths(rows):
                 row = rows[i]
+                place = [start + p for p in path]
+                _write(place, branch, row.images, input_ids[b], position_ids[..., b, :], mask[b])
+                seen.note([offset + p for p in path[len(path) - len(branch) :]], branch)
                 indices.append(i)
                 trained = [t for t, is_trained in enumerate(row.trained) if is_trained]
                 predictors += [offset + path[t - 1] for t in trained]
                 targets += [row.token_ids[t] for t in trained]
                 token_rows += [i] * len(trained)
                 token_indices += range(first_tokens[i], first_tokens[i] + len(trained))
+                row_tokens += len(path)
             start += tree.length
     return PackedBatch(
         input_ids=input_ids,
@@ -330,7 +272,7 @@ def _assemble(rows: Sequence[Row], first_tokens: list[int], bins: list[list[_Tre
         targets=torch.tensor(targets),
         token_rows=torch.tensor(token_rows),
         token_indices=torch.tensor(token_indices),
-        row_tokens=sum(len(path) for trees in bins for tree in trees for path in tree.paths),
+        row_tokens=row_tokens,
         pictures=tuple(seen.pictures),
         image_places=torch.tensor(seen.places, dtype=torch.long),
         image_sources=torch.tensor(seen.sources, dtype=torch.long),
@@ -351,41 +293,37 @@ class _Images:
             for key in picture_keys(picture):
                 self._source[key] = len(self._source)
 
-    def note(self, tree: _Tree, offset: int) -> None:
-        """Note the image tokens of a tree that begins at ``offset`` of the flattened batch."""
-        if not self.pictures:
-            return
-        for path, branch in zip(tree.paths, tree.branches, strict=True):
-            depth = len(path) - len(branch)
-            for place, key in zip(path[depth:], branch, strict=True):
+    def note(self, places: Sequence[int], keys: Sequence[int]) -> None:
+        """Note which of the ``keys`` at ``places`` of the flattened batch are images."""
+        if self.pictures:
+            for place, key in zip(places, keys, strict=True):
                 if key < 0:
-                    self.places.append(offset + place)
+                    self.places.append(place)
                     self.sources.append(self._source[key])
 
 
 def _write(
-    tree: _Tree,
-    start: int,
-    images: Sequence[ImagePrompt | None],
+    path: Sequence[int],
+    branch: Sequence[int],
+    images: ImagePrompt | None,
     input_ids: Tensor,
     position_ids: Tensor,
     mask: Tensor,
 ) -> None:
-    """Write a tree's tokens, positions and mask into one sequence, from ``start`` on.
+    """Write what a row adds, the last of its ``path``, into the tensors of one sequence.
 
-    ``images`` are those of its rows, ``position_ids`` [length], or [3, length] with images.
+    ``images`` are those of the row, ``position_ids`` [length], or [3, length] with images.
     """
-    for path, branch, seen in zip(tree.paths, tree.branches, images, strict=True):
-        if not branch:
-            continue
-        depth = len(path) - len(branch)
-        span = slice(start + path[depth], start + path[-1] + 1)
-        # What stands for an image is overwritten by what the model sees of it.
-        input_ids[span] = torch.tensor([max(key, 0) for key in branch])
-        if seen is None:
-            position_ids[..., span] = torch.arange(depth, len(path))
-        else:
-            position_ids[..., span] = seen.positions_from(depth, len(branch))
-        if depth:
-            mask[span] |= mask[start + path[depth - 1]]
-        mask[span, span] = torch.ones(len(branch), len(branch), dtype=torch.bool).tril()
+    if not branch:
+        return
+    depth = len(path) - len(branch)
+    span = slice(path[depth], path[-1] + 1)
+    # What stands for an image is overwritten by what the model sees of it.
+    input_ids[span] = torch.tensor([max(key, 0) for key in branch])
+    if images is None:
+        position_ids[..., span] = torch.arange(depth, len(path))
+    else:
+        position_ids[..., span] = images.positions_from(depth, len(branch))
+    if depth:
+        mask[span] |= mask[path[depth - 1]]
+    mask[span, span] = torch.ones(len(branch), len(branch), dtype=torch.bool).tril()

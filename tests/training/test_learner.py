@@ -12,7 +12,8 @@ from webdojo.tasks.errors import UserError
 from webdojo.training.learner import Learner
 from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.objectives.config import ObjectiveConfig
-from webdojo.training.packing import Row, pack, response_logprobs
+from webdojo.training.packed_batch import response_logprobs
+from webdojo.training.packing import Row, pack
 from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
 
 # One thread: more only wait for one another on matrices of this size.

@@ -8,13 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from webdojo.training.packing import (
+from webdojo.training.packed_batch import (
     PackedBatch,
-    Row,
-    pack,
     response_logprobs,
     response_logprobs_and_entropies,
 )
+from webdojo.training.packing import Row, pack
 
 # One thread: more only wait for one another on matrices of this size.
 torch.set_num_threads(1)

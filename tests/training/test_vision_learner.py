@@ -21,7 +21,8 @@ from webdojo.agents.tiny_vision import drawn_screenshot, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
 from webdojo.training.learner import Learner
 from webdojo.training.learner_config import LearnerConfig, LoraConfig
-from webdojo.training.packing import Row, pack, response_logprobs
+from webdojo.training.packed_batch import response_logprobs
+from webdojo.training.packing import Row, pack
 from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
 
 # One thread: more only wait for one another on matrices of this size.

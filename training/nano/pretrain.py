@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from webdojo.training.packing import PackedBatch
+    from webdojo.training.packed_batch import PackedBatch
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _train(
 ) -> None:
     import torch
 
-    from webdojo.training.packing import response_logprobs
+    from webdojo.training.packed_batch import response_logprobs
 
     torch.set_num_threads(config.threads)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]

@@ -9,7 +9,8 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.objective import prepare, surrogate
-from webdojo.training.packing import Row, pack, response_logprobs
+from webdojo.training.packed_batch import response_logprobs
+from webdojo.training.packing import Row, pack
 
 
 @pytest.fixture(scope="module")
