@@ -58,6 +58,7 @@ def entry(found: TaskReport) -> dict[str, Any]:
         "outcomes": dict(found.outcomes),
         "problems": list(found.problems),
         "excuses": list(found.excuses),
+        "notes": list(found.notes),
     }
 
 

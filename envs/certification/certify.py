@@ -13,6 +13,8 @@ from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.certification.guard import SiteAwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
+    steps_that_may_matter,
+    with_changed_step,
     with_changed_value,
     with_stuffed_answers,
     without_last,
@@ -61,6 +63,17 @@ class Effort:
     """Of the first ``seeds`` instances, those on which two runs of the same are compared."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rewarded:
+    """A solution with one step changed that was rewarded all the same."""
+
+    seed: int
+    actions: tuple[str, ...]
+    reward: float
+    place: int
+    """The step that is not the oracle's, from 0."""
+
+
 @dataclass(slots=True)
 class Findings:
     """What was found on one instance of a task. None and empty: not played."""
@@ -75,6 +88,16 @@ class Findings:
     random: float | None = None
     shortened: float | None = None
     changed: float | None = None
+    chosen: float | None = None
+    """What a solution earned in which one choice or value, by turns, was another."""
+    wrong: list[Rewarded] = field(default_factory=list)
+    """Wrong solutions that were rewarded."""
+    needless: list[Rewarded] = field(default_factory=list)
+    """Rewarded solutions with a step changed that may have been of no matter."""
+    tried: set[int] = field(default_factory=set)
+    """Steps of the solution that something else was tried instead of, from 0."""
+    matter: list[int] = field(default_factory=list)
+    """Steps of the solution that may matter, from 0."""
     stuffed: float | None = None
     deterministic: bool | None = None
     fault: str = ""
@@ -147,7 +170,6 @@ async def _play_all(
     entry.task.ready()
     task = guarded(entry.task(), entry.source)
     seed = found.seed
-    chance = Random(f"{task.id} {seed}")
     views: list[PageView] = []
     actions: tuple[str, ...] = ()
     if number < effort.seeds and _has_oracle(entry):
@@ -166,16 +188,7 @@ async def _play_all(
         for action, view, shown in zip(run.actions, views, pruned, strict=False):
             found.kept.extend(targets_kept(action, view.boxes, shown))
         if number < effort.trials and is_success(run.reward):
-            wrong = without_last(run.actions)
-            found.shortened = await play_script(env, task, seed, wrong)
-            kept = () if _reads_answer(task) else tuple(ANSWERS)
-            changed = with_changed_value(run.actions, views, task.viewport, chance, kept)
-            if changed is not None:
-                found.changed = await play_script(env, task, seed, changed)
-            stuffing = [] if kept else with_stuffed_answers(run.actions, views, chance)
-            for stuffed in stuffing:
-                reward = await play_script(env, task, seed, stuffed)
-                found.stuffed = max(found.stuffed or 0.0, reward)
+            await _play_wrong(env, task, number, run.actions, views, found)
         actions = run.actions
     if number < effort.seeds:
         first = views[0] if views else await look(env, await env.reset(task, seed))
@@ -188,6 +201,43 @@ async def _play_all(
         found.idle = await play_script(env, task, seed, idle_actions(looks, number))
     if number < effort.random:
         found.random = await play_random(env, task, seed, Random(f"{task.id} {seed} random"))
+
+
+async def _play_wrong(
+    env: WebEnv,
+    task: Task,
+    number: int,
+    actions: Sequence[str],
+    views: Sequence[PageView],
+    found: Findings,
+) -> None:
+    """Play what is made of a right solution by changing it."""
+    seed, size = found.seed, task.viewport
+    chance = Random(f"{task.id} {seed}")
+    kept = () if _reads_answer(task) else tuple(ANSWERS)
+
+    async def play(wrong: Sequence[str], rewarded: list[Rewarded]) -> float:
+        reward = await play_script(env, task, seed, wrong)
+        pairs = enumerate(zip(actions, wrong, strict=True))
+        place = next((place for place, (right, other) in pairs if right != other), 0)
+        found.tried.add(place)
+        if reward > 0:
+            rewarded.append(Rewarded(seed, tuple(wrong), reward, place))
+        return reward
+
+    found.matter = steps_that_may_matter(actions, views)
+    found.shortened = await play(without_last(actions), found.wrong)
+    changed = with_changed_value(actions, views, size, chance, kept)
+    if changed is not None:
+        found.changed = await play(changed, found.wrong)
+    for stuffed in [] if kept else with_stuffed_answers(actions, views, chance):
+        found.stuffed = max(found.stuffed or 0.0, await play(stuffed, found.wrong))
+    by_turns = Random(f"{task.id} {seed} by turns")
+    step = with_changed_step(actions, views, number, size, by_turns, kept)
+    if step is not None and (changed is None or changed[step.place] == actions[step.place]):
+        reward = await play(step.actions, found.wrong if step.wrong else found.needless)
+        if step.wrong:
+            found.chosen = reward
 
 
 def _reads_answer(task: Task) -> bool:

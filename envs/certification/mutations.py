@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from bs4 import Tag
 
 from webdojo.envs.actions import Action, parse_action
+from webdojo.envs.certification.choices import another_choice
 from webdojo.envs.certification.reading import readable_text
 from webdojo.tasks.calls import say
 from webdojo.tasks.view import text_of
@@ -37,6 +39,8 @@ HOVERS = {"hover": "bid"}
 """The same, of what is mostly but the way to the element that is clicked next."""
 POINTS = {"mouse_click": ("x", "y"), "mouse_drag_and_drop": ("to_x", "to_y")}
 """Verbs that are about a point of the viewport."""
+NO_TEXTS = ("radio", "checkbox", "submit", "button", "image", "file")
+"""Types of an ``input`` that is not typed into."""
 FAR_PX = 40.0
 CANDIDATES = 3
 """Texts of the page that a stuffed answer lists beside the right one and a near miss."""
@@ -81,6 +85,78 @@ def with_changed_value(
             if changed is not None:
                 return [*actions[:place], str(changed), *actions[place + 1 :]]
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedStep:
+    """A solution with one step changed."""
+
+    actions: list[str]
+    place: int
+    """Which step, from 0."""
+    wrong: bool
+    """Whether the solution is wrong for sure: a value or a choice is another. Without that the
+    step may be one that was never needed, or have another that does as well."""
+
+
+def with_changed_step(
+    actions: Sequence[str],
+    views: Sequence[PageView],
+    number: int,
+    size: tuple[int, int],
+    chance: Random,
+    kept: Iterable[str] = (),
+) -> ChangedStep | None:
+    """The solution with the ``number``-th step changed that can be, starting over after the last.
+
+    First come the steps that choose (a radio button, a checkbox), then those with a value, then
+    the other clicks and keys. None if no step can be changed. For the rest see
+    ``with_changed_value``.
+    """
+    parsed = [parse_action(text) for text in actions]
+    made: list[ChangedStep] = []
+
+    def change(place: int, other: Action | None, *, wrong: bool) -> None:
+        if other is not None:
+            whole = [*actions[:place], str(other), *actions[place + 1 :]]
+            made.append(ChangedStep(whole, place, wrong))
+
+    for place, action in enumerate(parsed):
+        others = _acted_on(parsed[:place] + parsed[place + 1 :])
+        later = _acted_on(parsed[place + 1 :])
+        change(place, another_choice(views[place], action, others, later), wrong=True)
+    chosen = {one.place for one in made}
+    for verbs, wrong in ((VALUES, True), ((*TARGETS, *KEYS), False)):
+        for place, action in enumerate(parsed):
+            if action.name in verbs and action.name not in kept and place not in chosen:
+                change(place, _changed(action, views[place], size, chance), wrong=wrong)
+    return made[number % len(made)] if made else None
+
+
+def steps_that_may_matter(actions: Sequence[str], views: Sequence[PageView]) -> list[int]:
+    """Steps of which it is worth telling that no wrong solution was made of them, from 0.
+
+    Waiting, looking about and clicking into the field that is typed into next are none.
+    """
+    verbs = (*VALUES, *KEYS, *TARGETS, *POINTS, "upload_file")
+    found = []
+    for place, (text, view) in enumerate(zip(actions, views, strict=False)):
+        action = parse_action(text)
+        target = next(iter(view.all(bid=str(action.arguments.get("bid", "")))), None)
+        focuses = (
+            action.name in TARGETS
+            and target is not None
+            and target.name in ("input", "textarea")
+            and str(target.get("type", "text")) not in NO_TEXTS
+        )
+        if action.name in verbs and not focuses:
+            found.append(place)
+    return found
+
+
+def _acted_on(actions: Iterable[Action]) -> Collection[str]:
+    names = ("bid", "from_bid", "to_bid")
+    return {str(a.arguments[name]) for a in actions for name in names if name in a.arguments}
 
 
 def with_stuffed_answers(

@@ -11,10 +11,14 @@ from webdojo.tasks.success import is_success
 from webdojo.tasks.task import Check, Task
 
 if TYPE_CHECKING:
-    from webdojo.envs.certification.certify import Findings
+    from webdojo.envs.certification.certify import Findings, Rewarded
 
 ORACLE_BAR = 0.99
 """Share of instances that an oracle must solve."""
+SHOWN = 3
+"""Steps that a note names."""
+LONGEST_TOLD = 500
+"""Characters of a solution in a note."""
 FIELDS = (
     *("id", "oracle_success", "noop_success", "random_success", "mutated_success"),
     *("deterministic", "oracle_targets_kept", "steps", "seconds"),
@@ -57,6 +61,14 @@ class TaskReport:
     """Instances that the oracle played."""
     shortened_success: float | None
     """``mutated_success`` of solutions without their last step alone."""
+    rewarded: Rewarded | None
+    """The first wrong solution that was rewarded."""
+    needless: Rewarded | None
+    """The first solution that was rewarded although a step was changed that may be of no matter."""
+    untried: tuple[int, ...]
+    """Steps of the first solution that may matter and were changed in no wrong one, from 0."""
+    solution: tuple[str, ...]
+    """The first solution that wrong ones were made of."""
     fault: str
     """What is wrong with the task's own code."""
     lost: str
@@ -122,6 +134,20 @@ class TaskReport:
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing of a task and no reason against it."""
         found = []
+        if self.rewarded is not None:
+            found.append(f"the first wrong solution that is rewarded: {_wrong(self.rewarded)}")
+        if self.needless is not None:
+            found.append(
+                "a solution with one click or key changed, which is asked for or not, is rewarded:"
+                f" {_wrong(self.needless)}"
+            )
+        if self.untried:
+            steps = [f"{place + 1} {self.solution[place]}" for place in self.untried]
+            more = [f"{len(steps) - SHOWN} more"] if len(steps) > SHOWN else []
+            found.append(
+                f"of the {len(self.solution)} steps of a solution these were never changed, and may"
+                f" not be asked for: {', '.join(steps[:SHOWN] + more)}"
+            )
         if self.random_success == 1:
             found.append("a random agent solves every episode: success says little of an agent")
         if self.outcomes.get("shortened") and not self.outcomes.get("changed"):
@@ -138,9 +164,16 @@ class TaskReport:
         return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as JSON values."""
+        """The figures as JSON values, and the first wrong solution that was rewarded if one was.
+
+        It stands under ``rewarded``: ``{"seed", "actions", "reward"}``.
+        """
         values = asdict(self)
-        return {name: values[name] for name in FIELDS}
+        figures = {name: values[name] for name in FIELDS}
+        if self.rewarded is not None:
+            names = ("seed", "actions", "reward")
+            figures["rewarded"] = {name: values["rewarded"][name] for name in names}
+        return figures
 
 
 def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
@@ -150,19 +183,22 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
     solved = [run for run in runs if is_success(run.reward)]
     shortened = [one.shortened for one in findings if one.shortened is not None]
     changed = [one.changed for one in findings if one.changed is not None]
+    chosen = [one.chosen for one in findings if one.chosen is not None]
     stuffed = [one.stuffed for one in findings if one.stuffed is not None]
     idle = [one.idle for one in findings if one.idle is not None]
     wild = [one.random for one in findings if one.random is not None]
     kept = [one for found in played for one in found.kept]
     looks = [one.instance for one in findings if one.instance is not None]
     ordered = sorted(findings, key=lambda one: one.seed)
+    tried = {place for one in findings for place in one.tried}
+    first = next((one for one in ordered if one.tried), None)
     same = [one.deterministic for one in findings if one.deterministic is not None]
     return TaskReport(
         id=task.id,
         oracle_success=_mean(is_success(run.reward) for run in runs),
         noop_success=_mean(reward > 0 for reward in idle),
         random_success=_mean(is_success(reward) for reward in wild),
-        mutated_success=_mean(reward > 0 for reward in (*shortened, *changed, *stuffed)),
+        mutated_success=_mean(reward > 0 for reward in (*shortened, *changed, *chosen, *stuffed)),
         deterministic=all(same) if same else None,
         oracle_targets_kept=_mean(kept),
         steps=_mean(run.steps for run in solved),
@@ -178,16 +214,31 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
             "random": _outcomes(_solved(one.random) for one in ordered),
             "shortened": _outcomes(_earned(one.shortened) for one in ordered),
             "changed": _outcomes(_earned(one.changed) for one in ordered),
+            "chosen": _outcomes(_earned(one.chosen) for one in ordered),
             "stuffed": _outcomes(_earned(one.stuffed) for one in ordered),
             "same": _outcomes(one.deterministic for one in ordered),
         },
         seeds=len(played),
         shortened_success=_mean(reward > 0 for reward in shortened),
+        rewarded=next((wrong for one in ordered for wrong in one.wrong), None),
+        needless=next((wrong for one in ordered for wrong in one.needless), None),
+        untried=tuple(place for place in first.matter if place not in tried) if first else (),
+        solution=first.oracle.actions if first and first.oracle else (),
         fault=next((one.fault for one in findings if one.fault), ""),
         lost=next((one.lost for one in findings if one.lost), ""),
         troubles=tuple(dict.fromkeys(run.trouble for run in runs if not is_success(run.reward))),
         caveats=tuple(task.caveats.items()),
     )
+
+
+def _wrong(rewarded: Rewarded) -> str:
+    """A rewarded solution for people."""
+    actions = "; ".join(
+        f"[{text}]" if place == rewarded.place else text
+        for place, text in enumerate(rewarded.actions)
+    )
+    told = actions if len(actions) <= LONGEST_TOLD else f"{actions[:LONGEST_TOLD]} …"
+    return f"seed {rewarded.seed}, reward {rewarded.reward:g}, step {rewarded.place + 1}: {told}"
 
 
 def _mean(values: Iterable[float]) -> float | None:

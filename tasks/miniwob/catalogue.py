@@ -166,6 +166,7 @@ CAVEATS: dict[str, dict[Check, str]] = {
         "mutated": "only the card that is turned up last counts, whichever were looked at before",
         "goals": _HIDDEN,
     },
+    "form-sequence-2": {"mutated": "the page takes any of its radio buttons"},
     "form-sequence-3": {"mutated": "the list opens at its field as well as at its arrow"},
     "generate-number": {"mutated": "one more or one less may fit as well: numbers are random"},
     "guess-number": {

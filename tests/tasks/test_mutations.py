@@ -10,6 +10,8 @@ import pytest
 from webdojo.envs.actions import parse_action
 from webdojo.envs.certification.mutations import (
     another_text,
+    steps_that_may_matter,
+    with_changed_step,
     with_changed_value,
     with_stuffed_answers,
     without_last,
@@ -122,6 +124,68 @@ def test_another_file_of_the_folder_is_uploaded(tmp_path: Path) -> None:
     assert changes(upload_file("1", str(cup))) == set()
     mug.touch()
     assert changes(upload_file("1", str(cup))) == {(upload_file("1", str(mug)),)}
+
+
+FORM = """<form><label bid=1><input type=radio name=speed bid=2>slow</label>
+<label bid=3><input type=radio name=speed bid=4>fast</label><input type=radio name=size bid=5>
+<input type=checkbox bid=6><input type=checkbox bid=7></form><input type=checkbox bid=8>
+<b role=switch bid=9></b><b aria-pressed=false bid=10></b><button bid=11></button><input bid=12>
+<ul role=listbox><li role=option bid=13><li role=option bid=14></ul>"""
+
+
+def turned(*actions: str) -> list[tuple[list[str], bool]]:
+    """Every step changed by turns, and whether the result is wrong for sure."""
+    views = [PageView("", FORM)] * len(actions)
+    made = []
+    for number in range(len(actions)):
+        step = with_changed_step(actions, views, number, SIZE, Random(0))
+        if step is not None and (step.actions, step.wrong) not in made:
+            made.append((step.actions, step.wrong))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ('click("2")', 'click("4")'),
+        ('check("4")', 'check("2")'),
+        ('click("1")', 'click("3")'),
+        ('click("6")', 'click("7")'),
+        ('click("8")', "noop()"),
+        ('check("8")', 'uncheck("8")'),
+        ('click("9")', "noop()"),
+        ('click("10")', "noop()"),
+        ('click("13")', 'click("14")'),
+    ],
+)
+def test_a_choice_becomes_another_of_its_group_or_is_not_made(right: str, wrong: str) -> None:
+    assert turned(right) == [([wrong], True)]
+
+
+def test_a_choice_that_is_made_anew_later_is_not_wrong_before() -> None:
+    first, last = 'click("2")', 'click("4")'
+    assert ([first, 'click("2")'], True) in turned(first, last)
+    assert (['click("4")', last], True) not in turned(first, last)
+
+
+def test_a_box_that_the_solution_ticks_too_is_not_ticked_instead() -> None:
+    assert turned('click("6")', 'click("7")') == [
+        (["noop()", 'click("7")'], True), (['click("6")', "noop()"], True),
+    ]  # fmt: skip
+
+
+def test_steps_are_changed_by_turns_choices_first() -> None:
+    actions = ['fill("12", "bob")', "scroll(0, 100)", 'click("4")', 'click("11")']
+    assert turned(*actions)[:2] == [
+        ([*actions[:2], 'click("2")', actions[3]], True),
+        (['fill("12", "bobx")', *actions[1:]], True),
+    ]
+    assert [wrong for _, wrong in turned(*actions)] == [True, True, False]
+
+
+def test_clicks_into_a_field_and_scrolls_are_nothing_to_be_tried() -> None:
+    actions = ['click("12")', "scroll(0, 9)", 'hover("11")', 'keyboard_type("b")', 'click("6")']
+    assert steps_that_may_matter(actions, [PageView("", FORM)] * 5) == [3, 4]
 
 
 def test_what_is_kept_is_not_changed() -> None:

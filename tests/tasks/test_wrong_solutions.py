@@ -170,3 +170,99 @@ async def test_an_answer_that_lists_candidates_must_earn_nothing() -> None:
         assert found.outcomes["stuffed"] == "1"
         assert found.problems == ("33% of the wrong solutions are rewarded",)
     assert (honest.problems, honest.outcomes["stuffed"]) == ((), "0")
+
+
+class Order(EvaluatedTask):
+    """A form with a name, a choice of two and a box to tick."""
+
+    id = "check.order"
+    asked = ("name", "ship", "gift")
+    """What the evaluator looks at."""
+
+    async def start(self, page, seed):
+        self.wanted = ["Ada", "Bo", "Cy", "Di"][seed % 4]
+        await page.set_content(
+            '<form onsubmit="event.preventDefault(); const form = new FormData(this);'
+            f" document.querySelector('#done').textContent = {list(self.asked)}"
+            ".map((name) => form.get(name)).join(' ')\">"
+            "<input name=name><label><input type=radio name=ship value=slow checked>Slow</label>"
+            "<label><input type=radio name=ship value=fast>Fast</label>"
+            "<label><input type=checkbox name=gift>Gift</label><button>Order</button></form>"
+            "<p id=done></p>"
+        )
+        order = {"name": self.wanted, "ship": "fast", "gift": "on"}
+        self.checks = Dom(selector="#done", text=" ".join(order[name] for name in self.asked))
+        return f"Order fast, as a gift, as {self.wanted}"
+
+    def oracle(self, view):
+        view = yield fill(view.bid("input", name="name"), view.goal.split()[-1])
+        view = yield click(view.all("input", name="ship")[1]["bid"])
+        view = yield click(view.bid("input", type="checkbox"))
+        yield click(view.bid("button"))
+
+
+async def test_a_choice_that_the_evaluator_ignores_is_found_and_told() -> None:
+    class NoGift(Order):
+        id = "check.no-gift"
+        asked = ("name", "ship")
+
+    class NoSpeed(Order):
+        id = "check.no-speed"
+        asked = ("name", "gift")
+
+    effort = Effort(seeds=2, trials=2, random=0, idle=0, twice=0)
+    entries = [Entry(task, "here") for task in (Order, NoSpeed, NoGift)]
+    sound, *unsound = await certify(entries, effort, contexts=2)
+    assert (sound.problems, sound.outcomes["chosen"], sound.rewarded) == ((), "00", None)
+    assert [found.outcomes["chosen"] for found in unsound] == ["10", "01"]
+    for found, place, wrong in zip(unsound, (1, 2), ('click("2")', "noop()"), strict=True):
+        assert found.problems == ("17% of the wrong solutions are rewarded",)
+        assert found.rewarded is not None
+        assert (found.rewarded.reward, found.rewarded.place) == (1.0, place)
+        assert found.rewarded.actions[place] == wrong
+        told = found.to_json()["rewarded"]
+        assert told["seed"] == FIRST_SEED + place - 1
+        assert told["actions"] == found.rewarded.actions
+        (note,) = found.notes
+        assert f"[{wrong}]" in note
+        assert str(told["seed"]) in note
+
+
+async def test_a_click_that_may_not_be_needed_is_told_and_no_fault() -> None:
+    class Welcomed(Order):
+        async def start(self, page, seed):
+            goal = await super().start(page, seed)
+            links = "<a href='#a'>Hide</a> <a href='#b'>Stay</a>"
+            await page.evaluate(
+                "html => document.body.insertAdjacentHTML('beforeend', html)", links
+            )
+            return goal
+
+        def oracle(self, view):
+            view = yield click(view.bid("a", "Hide"))
+            yield from super().oracle(view)
+
+    found = await checked(Welcomed, Effort(seeds=4, trials=4, random=0, idle=0, twice=0))
+    assert found.problems == ()
+    assert found.outcomes["chosen"] == "00"
+    assert found.needless is not None
+    assert found.needless.place == 0
+    assert any("one click or key changed" in note for note in found.notes)
+
+
+async def test_steps_that_nothing_wrong_was_made_of_are_told() -> None:
+    class Long(Order):
+        horizon = 20
+
+        def oracle(self, view):
+            for _ in range(4):
+                view = yield click(view.bid("input", name="name"))
+                view = yield call("press", view.bid("input", name="name"), "End")
+            yield from super().oracle(view)
+
+    found = await checked(Long, Effort(seeds=2, trials=1, random=0, idle=0, twice=0))
+    assert found.problems == ()
+    (note,) = (note for note in found.notes if "never changed" in note)
+    assert "of the 12 steps" in note
+    assert 'press("' in note
+    assert "click(" not in note
