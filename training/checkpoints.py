@@ -133,7 +133,7 @@ def damaged(folder: Path, error: Exception) -> UserError:
     """What to say of a checkpoint that cannot be loaded."""
     return UserError(
         f"the checkpoint {folder} is damaged ({type(error).__name__}); remove it to go on from the"
-        " one before"
+        " one before or, where there is none, to begin reinforcement anew"
     )
 
 

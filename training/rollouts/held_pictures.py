@@ -51,14 +51,18 @@ class HeldPictures:
         self._pictures.release(self._settled)
         self._settled = []
 
-    def resume(self, trajectories: Iterable[Trajectory]) -> None:
-        """Hold what a run that was stopped left in groups that live on.
+    def resume(self, trajectories: Iterable[Trajectory]) -> list[Trajectory]:
+        """Hold what a run that was stopped left in groups that live on; gives what can be read.
 
-        Whatever else lies in the store goes.
+        A run that goes back to an earlier checkpoint than its last finds episodes on disk whose
+        screenshots are gone: they are to be played again. Whatever else lies in the store goes.
         """
-        for trajectory in trajectories:
+        there = {path.name for path in self._pictures.store.folder.iterdir()}
+        whole = [each for each in trajectories if there.issuperset(references(each))]
+        for trajectory in whole:
             self.finished(trajectory)
         self._pictures.sweep()
+        return whole
 
 
 def references(trajectory: Trajectory) -> list[str]:

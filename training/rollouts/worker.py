@@ -215,7 +215,7 @@ class Worker:
         self.log = log = TrajectoryLog(log_path)
         if self.players.pictures is not None:
             self.held = held = HeldPictures(self.players.pictures)
-            held.resume(finished)
+            finished = held.resume(finished)
 
         async def run(request: EpisodeRequest) -> Trajectory:
             which = EpisodeId(

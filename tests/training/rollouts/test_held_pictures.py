@@ -74,6 +74,25 @@ def test_an_episode_that_ends_after_its_group_is_not_held(pictures: Pictures) ->
     assert (files(pictures), pictures.held) == (0, 0)
 
 
+def test_a_run_that_goes_back_further_plays_again_what_cannot_be_seen_any_more(
+    pictures: Pictures,
+) -> None:
+    held = HeldPictures(pictures)
+    log = [played(pictures, 1, 0, 11), played(pictures, 2, 0, 12), played(pictures, 2, 1, 12, 13)]
+    for each in log[:1]:
+        finish(held, pictures, each)
+    held.checkpoint()
+    held.published()
+    held.happened(event("consume", 1))
+    for each in log[1:]:
+        finish(held, pictures, each)
+    held.checkpoint()
+    held.published()
+    again = Pictures(pictures.store, Qwen2VLImageProcessorPil(patch_size=16))
+    assert HeldPictures(again).resume(log) == log[1:]
+    assert (again.held, files(again)) == (2, 2)
+
+
 def test_a_resumed_run_holds_what_it_may_read_again_and_sweeps_the_rest(tmp_path: Path) -> None:
     processor = Qwen2VLImageProcessorPil(patch_size=16)
     killed = Pictures(ScreenshotStore(tmp_path), processor)
