@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.folders import sweep
 from webdojo.tasks.network import Network, network
 from webdojo.tasks.sites.server import browser_rule
 
@@ -287,6 +289,8 @@ class Chromium:
         if self.options.renderer_processes is not None:
             arguments.append(f"--renderer-process-limit={self.options.renderer_processes}")
         self._release()
+        # What episodes of programs that were killed have left.
+        await asyncio.to_thread(sweep, Path(tempfile.gettempdir()))
         self._pipe = DevToolsPipe(executable)
         try:
             browser = await playwright.chromium.launch(

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from webdojo.tasks.folders import folder_prefix
+
 if TYPE_CHECKING:
     from playwright.async_api import Download
 
@@ -42,7 +44,7 @@ class Downloads:
     def folder(self) -> Path:
         """The episode's folder, where downloads land."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="webdojo-episode-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=folder_prefix("episode")))
             # An episode that nobody has closed ends with the program.
             weakref.finalize(self, _remove, self._folder, os.getpid())
         return self._folder

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.folders import folder_prefix
 from webdojo.tasks.sites.asgi import Lifespan, as_asgi
 from webdojo.tasks.sites.server import (
     CONTROL_HEADER,
@@ -42,7 +43,7 @@ class SiteEpisode:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._kept = tempfile.TemporaryDirectory(
-            prefix=f"webdojo-site-{site.name}-", ignore_cleanup_errors=True
+            prefix=folder_prefix("site"), ignore_cleanup_errors=True
         )
         self.folder = Path(self._kept.name)
         """A folder for what the application keeps; it goes when the episode ends."""
