@@ -29,6 +29,16 @@
     return `${describe(element)} does not take the focus; keyboard_press and keyboard_type go where it is now`;
   };
 
+  // Whether an element can have the focus, kept or not: behind a modal dialog none can.
+  const canFocus = (element) => {
+    let came = false;
+    const comes = () => { came = true; };
+    element.addEventListener("focus", comes, true);
+    focusOn(element);
+    element.removeEventListener("focus", comes, true);
+    return came || rootOf(element).activeElement === element;
+  };
+
   // The frame elements between an element and this document, the innermost first.
   const framesAround = (element) => {
     const frames = [];
@@ -201,6 +211,24 @@
     return { error: `${describe(element)} does not accept ${JSON.stringify(value)}: it takes ${wanted}` };
   };
 
+  // What a field held before text is put into it, and whether it has told the page of any.
+  let filling = null;
+  const textIn = (element) => (FORM_TAGS.has(tagOf(element)) ? element.value : element.textContent);
+  const beginFilling = (element, value) => {
+    const mine = { element, before: textIn(element), value, told: false };
+    element.addEventListener("input", () => { mine.told = true; }, { capture: true, once: true });
+    filling = mine;
+    return { insert: true, value };
+  };
+
+  // Whether the page has taken the text that was put in, if only to make something else of it.
+  const filled = (id) => {
+    if (!filling || !elementOf(id)) return {};
+    const { element, before, value, told } = filling;
+    if (told || before === value || textIn(element) !== before) return {};
+    return { error: `${describe(element)} did not take the text: the page keeps what it held` };
+  };
+
   // Focus and select what the field holds, so that inserted text replaces it. Fields that are not
   // typed into (dates, sliders, colours) are set here and need no insertion.
   const prepareFill = (id, value) => {
@@ -216,23 +244,23 @@
       const error = documentOf(element).designMode === "on" ? "" : takeFocus(host);
       if (error) return { error };
       documentOf(element).getSelection().selectAllChildren(element);
-      return { insert: true, value };
+      return beginFilling(host, value);
     }
     if (tagOf(element) !== "INPUT" && tagOf(element) !== "TEXTAREA")
       return { error: `${describe(element)} is not a field that can be filled` };
     const type = tagOf(element) === "TEXTAREA" ? "text" : element.type;
     if (["checkbox", "radio", "button", "submit", "file", "image", "reset", "hidden"].includes(type))
       return { error: `${describe(element)} is a ${type} input: it cannot be filled` };
-    const { filled, error: refused } = inItsForm(element, type, value);
+    const { filled: taken, error: refused } = inItsForm(element, type, value);
     if (refused) return { error: refused };
     scrollTo(element, { block: "nearest", behavior: "instant" });
     const error = takeFocus(element);
     if (error) return { error };
     if (TYPED_INPUTS.has(type)) {
       element.select();
-      return { insert: true, value: filled };
+      return beginFilling(element, taken);
     }
-    setterOf(element).call(element, filled);
+    setterOf(element).call(element, taken);
     announce(element);
     return { insert: false };
   };
@@ -248,11 +276,11 @@
     for (const text of wanted) {
       const option = options.find((o) => o.value === text) ?? options.find((o) => o.label.trim() === text.trim());
       if (!option) return { error: `${describe(element)} has no option ${JSON.stringify(text)}` };
-      if (option.disabled) return { error: `option ${JSON.stringify(text)} is disabled` };
+      if (matches(option, ":disabled")) return { error: `option ${JSON.stringify(text)} is disabled` };
       chosen.push(option);
     }
     if (chosen.length > 1 && !element.multiple) return { error: `${describe(element)} takes one option` };
-    element.focus();
+    if (!canFocus(element)) return { error: `${describe(element)} cannot be used now: it does not take the focus` };
     for (const option of options) option.selected = chosen.includes(option);
     announce(element);
     return {};
@@ -302,5 +330,5 @@
     return { checked };
   };
 
-  return { hoverLags, clickPoint, reveal, outward, prepareFill, selectOption, fileInput, focus, isChecked };
+  return { hoverLags, clickPoint, reveal, outward, prepareFill, filled, selectOption, fileInput, focus, isChecked };
 })

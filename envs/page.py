@@ -220,6 +220,16 @@ class DrivenPage:
         answer: dict[str, Any] = await self.worlds.call(frame, method, bid, *arguments)
         return answer
 
+    async def ask_again(self, method: str, bid: str, *arguments: Any) -> dict[str, Any]:
+        """The same once something was done; empty if that has taken the element's frame away."""
+        if self.worlds.frame_of(bid) is None:
+            return await self.ask(method, bid, *arguments)
+        try:
+            async with asyncio.timeout(FRAME_PATIENCE_S):
+                return await self.ask(method, bid, *arguments)
+        except (PageScriptError, TimeoutError):
+            return {}
+
     async def point(
         self, bid: str, *, hovers: bool = False, scrolls: bool = True
     ) -> dict[str, Any]:

@@ -22,7 +22,8 @@ MAX_TYPED = 500
 LIFT_PX = 6
 """By how much something is dragged before what it is dragged to is scrolled to."""
 SWITCH_MS = 250
-"""Page time in which a box that was clicked has changed, or a file been asked for."""
+"""Page time in which a page has done what was asked: a box changed, text been taken, a file asked
+for."""
 
 
 @action("noop()")
@@ -59,11 +60,18 @@ async def hover(page: DrivenPage, bid: str) -> None:
 async def fill(page: DrivenPage, bid: str, value: str) -> None:
     """Replace what a text field holds."""
     found = await _ask(page, "prepareFill", bid, value)
-    if found["insert"]:
-        if found["value"]:
-            await page.input.insert_text(found["value"])
-        else:
-            await page.page.keyboard.press("Delete")
+    if not found["insert"]:
+        return
+    if found["value"]:
+        await page.input.insert_text(found["value"])
+    else:
+        await page.page.keyboard.press("Delete")
+    kept = await page.ask_again("filled", bid)
+    if "error" in kept:
+        await page.clock.run(SWITCH_MS)  # an editor may take it a moment later
+        kept = await page.ask_again("filled", bid)
+    if "error" in kept:
+        raise ActionError(kept["error"])
 
 
 @action('clear("7")')
@@ -324,7 +332,7 @@ async def _set_checked(page: DrivenPage, bid: str, *, wanted: bool) -> None:
     for wait_ms in (0, SWITCH_MS):
         if wait_ms:
             await page.clock.run(wait_ms)
-        found = await page.ask("isChecked", bid, wanted)
+        found = await page.ask_again("isChecked", bid, wanted)
         if found.get("checked", wanted) is wanted:  # what is gone was heard
             return
     state = "unchecked" if wanted else "checked"

@@ -113,3 +113,59 @@ async def test_a_field_takes_its_own_kind_of_value_or_keeps_the_old(
         assert observation.last_action_error == ""
         assert await page.js("f.value") == held
         assert "input" in await page.js("log.join()")
+
+
+async def test_what_lies_behind_a_dialog_is_not_chosen_from(open_page) -> None:
+    page = await open_page(
+        """<select id=s aria-label=Colour onchange="heard = true"><option>red<option>blue</select>
+        <dialog id=d><select aria-label=Size id=t><option>small<option>large</select></dialog>
+        <script>heard = false; d.showModal()</script>"""
+    )
+    refused = await page.look(call("select_option", page.bid("Colour"), "blue"))
+    assert "cannot be used now: it does not take the focus" in refused.last_action_error
+    assert (await page.js("s.value"), await page.js("heard")) == ("red", False)
+    after = await page.look(call("select_option", page.bid("Size"), "large"))
+    assert (after.last_action_error, await page.js("t.value")) == ("", "large")
+    await page.js("d.close(), s.setAttribute('onfocus', 'this.blur()')")
+    after = await page.look(call("select_option", page.bid("Colour"), "blue"))
+    assert (after.last_action_error, await page.js("s.value")) == ("", "blue")
+
+
+async def test_an_option_of_a_group_that_is_off_is_not_chosen(open_page) -> None:
+    page = await open_page(
+        """<select id=s aria-label=Beast><option>cat<optgroup label=Large disabled><option>lion
+        </optgroup></select>"""
+    )
+    refused = await page.look(call("select_option", page.bid("Beast"), "lion"))
+    assert refused.last_action_error == 'option "lion" is disabled'
+    assert await page.js("s.value") == "cat"
+
+
+REFUSES = "onbeforeinput='return false'"
+TAKES_OVER = "onbeforeinput='take(event.data); return false'"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "held"),
+    [
+        (f"<input {REFUSES} value=old>", "new", None),
+        (f"<input {REFUSES} value=old>", "old", "old"),
+        (f"<div contenteditable {REFUSES}>old</div>", "new", None),
+        ("<input onkeydown='return false' value=old>", "", None),
+        (f"<input {TAKES_OVER} value=old>", "new", "NEW"),
+        (f"<div contenteditable {TAKES_OVER}>old</div>", "new", "NEW"),
+        ("<input maxlength=2>", "new", "ne"),
+        ("<input oninput='this.value = ``'>", "new", ""),
+        ("<input oninput='this.remove()'>", "new", "new"),
+    ],
+)
+async def test_text_that_the_page_does_not_take_is_told(open_page, field, value, held) -> None:
+    page = await open_page(
+        field.replace(" ", " id=f ", 1)
+        + """<script>const field = f; const take = (text) => setTimeout(() => {
+        field["value" in field ? "value" : "textContent"] = text.toUpperCase() }, 50)</script>"""
+    )
+    after = await page.look(call("fill", "1", value))
+    told = "did not take the text: the page keeps what it held" in after.last_action_error
+    assert told is (held is None)
+    assert await page.js("field.value ?? field.textContent") == ("old" if told else held)
