@@ -123,3 +123,69 @@ def test_an_image_that_one_process_has_lost_is_missing_in_both(tmp_path):
         assert (metrics["images"], metrics["images_missing"]) == (4, 1)
         assert (metrics["trajectories_dropped"], metrics["tokens"]) == (1, 6)
         assert metrics["optimizer_steps"] == 1
+
+
+SHORT_OF_MEMORY = """
+import os
+import sys
+
+import torch
+
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from test_learner import CONFIG, NoRoomAbove, groups_drawn_by, tiny_model
+
+from webdojo.tasks.errors import UserError
+from webdojo.training.learner import Learner
+from webdojo.training.objectives.config import ObjectiveConfig
+
+# Proximal and reference passes run out too.
+settings = {{"epochs": 2, "minibatches": 2}}
+model, reference = tiny_model(), tiny_model(seed=5)
+groups = groups_drawn_by(model)
+objective = ObjectiveConfig(kl={{"coefficient": 0.1}})
+learner = Learner(model, CONFIG.model_copy(update=settings), objective, reference=reference)
+short = os.environ["RANK"] == {short!r}
+if short:
+    NoRoomAbove(model, 60)
+    NoRoomAbove(reference, 50)
+found = [learner.update(groups, version=version) for version in range(2)]
+kept, weights, halved = None, learner.weights(), learner.state_dict()["halved_to"]
+if short:
+    NoRoomAbove(model, 5)
+try:
+    # A row that fits nowhere is an error in both.
+    _ = {short!r} == "nobody" or learner.update(groups, version=2)
+except UserError as error:
+    kept = str(error)
+assert all(torch.equal(value, weights[name]) for name, value in learner.weights().items())
+torch.save((found, halved, kept, weights), {output!r} + os.environ["RANK"])
+learner._stepper.accelerator.end_training()
+"""
+
+
+@pytest.mark.slow
+def test_where_one_process_runs_out_of_memory_both_halve_with_the_same_result(tmp_path):
+    import torch
+
+    results = []
+    for short in ("nobody", "0", "1"):
+        output = str(tmp_path / f"{short}.")
+        script = tmp_path / f"short{short}.py"
+        folder = str(Path(__file__).parent)
+        script.write_text(SHORT_OF_MEMORY.format(folder=folder, output=output, short=short))
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        subprocess.run([sys.executable, *launch, str(script)], check=True, timeout=300)
+        results.append([torch.load(output + rank) for rank in "01"])
+    (expected, _), *others = results
+    assert expected[1:3] == (None, None)
+    for pair in others:
+        for found, halved, told, weights in pair:
+            assert found[0]["out_of_memory"] == 2
+            assert found[1]["out_of_memory"] == 0
+            assert halved == 50
+            assert "memory ran out on a single row" in told
+            for name, value in weights.items():
+                torch.testing.assert_close(value, expected[3][name], atol=1e-5, rtol=0)
+            for name in ("loss", "grad_norm", "entropy", "kl_reference"):
+                assert found[0][name] == pytest.approx(expected[0][0][name], rel=1e-3, abs=1e-6)
