@@ -14,10 +14,18 @@
     const { get } = Object.getOwnPropertyDescriptor(type.prototype, name);
     return (object) => get.call(object);
   };
-  const documentOf = getter(Node, "ownerDocument"), holderOf = getter(Node, "parentElement");
+  const documentOf = getter(Node, "ownerDocument"), parentOf = getter(Node, "parentElement");
   const placedBy = getter(HTMLElement, "offsetParent"), spaceOf = getter(Element, "namespaceURI");
   const scrolledX = getter(Element, "scrollLeft"), scrolledY = getter(Element, "scrollTop");
   const { checkVisibility, closest, hasAttributes } = Element.prototype, { contains } = Node.prototype;
+  const slotOf = getter(Element, "assignedSlot"), hostOf = getter(ShadowRoot, "host");
+  const { getRootNode } = Node.prototype;
+  const holderOf = (element) => {
+    const holder = slotOf(element) ?? parentOf(element);
+    if (holder) return holder;
+    const top = getRootNode.call(element);
+    return top instanceof ShadowRoot ? hostOf(top) : null;
+  };
   const isDrawn = (element) => spaceOf(element) === "http://www.w3.org/2000/svg";
 
   // With these, checkVisibility holds of elements that are neither hidden nor faded out, and have a box.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import soupsieve
 from bs4 import BeautifulSoup, Comment, Tag
+from bs4.element import NavigableString, PageElement
 from pydantic import Field, field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, TextMatch, Verdict
@@ -20,12 +22,18 @@ HIDDEN = "data-webdojo-hidden"
 """On elements that cannot be seen."""
 UNREAD = "data-webdojo-unread"
 """On elements whose own text cannot be read, such as text of no size."""
+APART = "data-webdojo-apart"
+"""On elements that the page shows apart from others: how, before or after what they hold."""
+SHADOW = "webdojo-shadow-root"
+"""The last child of an element with an open shadow root: what that holds."""
 _LIVE_HTML = (
     (Path(__file__).parent / "dom.js")
     .read_text(encoding="utf-8")
     .replace("__SIGHT__", SIGHT)
     .replace("__HIDDEN__", HIDDEN)
     .replace("__UNREAD__", UNREAD)
+    .replace("__APART__", APART)
+    .replace("__SHADOW__", SHADOW)
 )
 _STATUS = "performance.getEntriesByType('navigation')[0]?.responseStatus ?? 0"
 
@@ -52,6 +60,11 @@ class Dom(Evaluator):
     field's ``value`` too, and stands in no verdict. What people
     cannot see (``tasks/sight.js`` has the rule) does not count unless ``hidden``; a checkbox that
     its label is drawn for does, and what a ``noscript`` or ``template`` holds never counts.
+
+    Text reads as it is shown: blocks, list items and cells of a table are lines, boxes that stand
+    beside one another have a blank between them, and what touches (``<b>1</b><b>2</b>``) is one
+    word. What an open shadow root holds is found as if it stood in an element at the end of what
+    has it; a closed one is not looked into.
     Example: ``Dom(selector="#thanks", text="Thank you!")``.
     """
 
@@ -129,15 +142,60 @@ def _seen(tag: Tag) -> bool:
     return not tag.has_attr(UNREAD) or bool(_text(tag, hidden=False).strip())
 
 
+_BLANK, _LINE = 1, 2
+
+
 def _text(tag: Tag, hidden: bool) -> str:
-    """Text of an element, without what is hidden in it."""
-    if hidden:
-        return tag.get_text()
-    return "".join(
-        part
-        for part in tag.find_all(string=True)
-        if _is_read(part.parent) and not isinstance(part, Comment)
+    """Text of an element, parted as the page shows it, without what is hidden in it."""
+    strings = (
+        tag.strings
+        if hidden
+        else (
+            part
+            for part in tag.find_all(string=True)
+            if _is_read(part.parent) and not isinstance(part, Comment)
+        )
     )
+    kept = {id(string) for string in strings}
+    said: list[str] = []
+    apart = 0
+    for part in _parts(tag, hidden):
+        if isinstance(part, int):
+            apart = max(apart, part)
+        elif id(part) not in kept or (apart == _LINE and part == " "):
+            continue
+        elif not part.strip():
+            said.append(part)
+        else:
+            said[-1:] = _joined(said[-1], part, apart) if said else (part,)
+            apart = 0
+    return "".join(said)
+
+
+def _parts(tag: Tag, hidden: bool) -> Iterator[NavigableString | int]:
+    """Texts of an element, and ``_BLANK`` or ``_LINE`` where the page shows them apart."""
+    left: list[PageElement | int] = [*reversed(tag.contents)]
+    while left:
+        part = left.pop()
+        if isinstance(part, Tag):
+            how = str(part.get(APART, "")).split()
+            line = "line" in how or (hidden and "hidden-line" in how)
+            before, after = (
+                _LINE if line or f"line-{side}" in how else _BLANK * (f"blank-{side}" in how)
+                for side in ("before", "after")
+            )
+            left += [after, *reversed(part.contents)]
+            yield before
+        elif isinstance(part, NavigableString | int):
+            yield part
+
+
+def _joined(one: str, other: str, apart: int) -> tuple[str, str, str]:
+    if apart == _LINE:
+        one, other = one.removesuffix(" "), other.removeprefix(" ")
+        return one, "" if one.endswith("\n") or other.startswith("\n") else "\n", other
+    blank = apart == _BLANK and not one[-1:].isspace() and not other[:1].isspace()
+    return one, " " * blank, other
 
 
 def _is_read(tag: Tag | None) -> bool:
