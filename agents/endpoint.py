@@ -18,12 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from webdojo.agents.agent import Decision
+from webdojo.agents.engines.engine import ContextOverflowError
 from webdojo.agents.layouts.chat import ChatLayout
 from webdojo.agents.layouts.layout import HISTORY, Shot, Vision
 from webdojo.agents.layouts.prompt_files import STYLES
@@ -46,6 +46,12 @@ _PASSING = (408, 409, 425, 429, 500, 502, 503, 504, 529)
 """HTTP statuses after which asking again may help."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 """Names of the longest answer's length; OpenAI's reasoning models take the second alone."""
+_TOO_LONG = re.compile(
+    r"context.?(?:length|window|size)|too many (?:input )?tokens|(?:prompt|input) is too long"
+    r"|longer than the (?:maximum )?model|exceeds? the (?:model'?s )?max\w* (?:number of )?tokens",
+    re.IGNORECASE,
+)
+"""What endpoints say, with status 400 or 413, of a prompt that the model's context cannot hold."""
 _TEMPLATE_TOKEN = re.compile(r"<(?=\|\w[^|<>\n]{0,40}\|>)")
 _ADDRESS = re.compile(
     r"\s*(?:https?:|//|localhost\b|\[|[\w.-]+:\d|\d+(?:\.\d+){3}|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}/)",
@@ -70,6 +76,7 @@ class Endpoint:
     """Pause before the second attempt; it doubles with each, up to ``MOST_PAUSE_S``, and is as
     long as the endpoint asks for if that is longer."""
     _limit: str = field(default=_LIMITS[0], init=False, repr=False, compare=False)
+    _answered: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """UserError, which does not show it, for a key that no header can hold."""
@@ -82,9 +89,20 @@ class Endpoint:
     async def complete(self, body: Mapping[str, Any]) -> str:
         """Ask for a chat completion, again if that may help; gives what it says.
 
-        ``max_tokens`` is called what the endpoint calls it. Raises UserError if the endpoint cannot
-        be reached, refuses, or answers with something else.
+        ``max_tokens`` is called what the endpoint calls it. Raises ContextOverflowError for what is
+        longer than the model takes, and UserError if the endpoint cannot be reached, refuses, or
+        answers with something else: EndpointFailedError if it has answered before.
         """
+        try:
+            said = await self._complete(body)
+        except UserError as error:
+            if self._answered:
+                raise EndpointFailedError(str(error)) from error
+            raise
+        self._answered = True
+        return said
+
+    async def _complete(self, body: Mapping[str, Any]) -> str:
         reason, asked_for_s = "", 0.0
         for attempt in range(self.attempts):
             if attempt:
@@ -139,6 +157,8 @@ class Endpoint:
         status, told = answer.status, self._quoted(answer.body)
         with suppress(ValueError, LookupError, TypeError, RecursionError):  # not in OpenAI's form
             told = self._quoted(str(json.loads(answer.body)["error"]["message"]).encode())
+        if status in (400, 413) and _TOO_LONG.search(told):
+            return ContextOverflowError(f"{self.url} takes no prompt as long: {told}")
         if status in _PASSING:
             return _PassingError(f"HTTP {status}: {told}", _seconds(answer.retry_after))
         if 300 <= status < 400:
@@ -164,6 +184,10 @@ class Endpoint:
         if self.key:
             told = told.replace(self.key, "…")
         return " ".join("".join(c if c.isprintable() else " " for c in told).split())[:200]
+
+
+class EndpointFailedError(UserError):
+    """An endpoint that has answered before does not answer this: others it may."""
 
 
 class _PassingError(Exception):
@@ -288,24 +312,19 @@ class EndpointAgent:
 
 @dataclass(frozen=True)
 class EndpointAgents:
-    """Makes agents of one endpoint, by its name; ``layout`` is that of a chat."""
+    """Makes agents of one endpoint, which learns of itself once; ``layout`` is that of a chat."""
 
-    name: str
+    endpoint: Endpoint
     layout: str | None
     max_tokens: int
     temperature: float
     vision: Vision | None = None
     history: int | None = None
 
-    @cached_property
-    def _endpoint(self) -> Endpoint:
-        # One for all episodes: what it learns of itself is learned once.
-        return find_endpoint(self.name)
-
     def __call__(self, task: Task, seed: int) -> EndpointAgent:
         """An agent whose answers are asked for with ``seed``."""
         return EndpointAgent(
-            self._endpoint,
+            self.endpoint,
             endpoint_layout(self.layout, self.vision, self.history),
             temperature=self.temperature,
             max_tokens=self.max_tokens,

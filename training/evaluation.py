@@ -110,6 +110,7 @@ def evaluate(
         episodes=[which for name, which in once.items() if name not in found],
         temperature=TEMPERATURE[mode] if temperature is None else temperature,
         seed=seed,
+        in_all=len(once),
     ):
         found[trajectory.episode_id] = trajectory
         on_episode(trajectory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from base64 import b64decode
@@ -17,14 +18,24 @@ from typing import Any, cast
 
 import pytest
 
-from webdojo.agents.endpoint import Endpoint, EndpointAgent, EndpointAgents, find_endpoint
+from webdojo.agents.endpoint import (
+    Endpoint,
+    EndpointAgent,
+    EndpointAgents,
+    EndpointFailedError,
+    find_endpoint,
+)
+from webdojo.agents.engines.engine import ContextOverflowError
 from webdojo.agents.layouts.chat import ChatLayout, system_prompt
 from webdojo.agents.layouts.layout import Vision
 from webdojo.agents.tiny_vision import drawn_screenshot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Task
+from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluate_agent import evaluate_agent
+from webdojo.training.rollouts.players import WorkerSettings
+from webdojo.training.rollouts.worker import Worker
 
 
 def said(content: str | None) -> dict[str, Any]:
@@ -196,7 +207,9 @@ async def test_a_model_that_wants_the_other_name_of_the_longest_answer_gets_it(
 ) -> None:
     refusal = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
     server.script = [(400, {"error": {"message": refusal}})] + [(200, said('click("3")'))] * 3
-    made = EndpointAgents(f"openai:m@{server.url}", None, max_tokens=99, temperature=0.5)
+    made = EndpointAgents(
+        find_endpoint(f"openai:m@{server.url}"), None, max_tokens=99, temperature=0.5
+    )
     player = made(cast(Task, None), 0)
     await player.act(page())
     await player.act(page(1))
@@ -272,6 +285,54 @@ async def test_a_refusal_is_a_sentence_at_once(
     with pytest.raises(UserError, match=sentence):
         await agent(server).act(page())
     assert len(server.asked) == 1
+
+
+TOO_LONG = [
+    "This model's maximum context length is 8192 tokens. However, you requested 9100 tokens",
+    "the request exceeds the available context size (4096 tokens)",
+    "prompt is too long: 210000 tokens > 200000 maximum",
+]
+
+
+@pytest.mark.parametrize("told", TOO_LONG)
+async def test_a_prompt_that_the_model_cannot_hold_overflows(
+    server: ScriptedServer, told: str
+) -> None:
+    server.script = [(400, {"error": {"message": told}})]
+    with pytest.raises(ContextOverflowError, match=re.escape(told)):
+        await agent(server).act(page())
+
+
+async def test_one_that_has_answered_may_answer_others(server: ScriptedServer) -> None:
+    policy = (400, {"error": {"message": "content policy"}})
+    asking = agent(server)
+    server.script = [policy, (200, said('click("1")')), policy]
+    with pytest.raises(UserError, match="content policy") as first:
+        await asking.act(page())
+    assert not isinstance(first.value, EndpointFailedError)
+    await asking.act(page())
+    with pytest.raises(EndpointFailedError, match="content policy"):
+        await asking.act(page())
+
+
+async def test_one_refusal_ends_one_episode_and_many_the_evaluation(
+    server: ScriptedServer,
+) -> None:
+    worker = Worker(WorkerSettings(checkpoint=f"openai:m@{server.url}", slots=1))
+    good = (200, said('report_infeasible("no")'))
+    refused = (400, {"error": {"message": "content policy"}})
+    server.script = [good, (400, {"error": {"message": TOO_LONG[0]}}), refused, good]
+    episodes = [EpisodeId(f"e{n}", "miniwob.click-test", 10**9 + n) for n in range(4)]
+    try:
+        played = [t async for t in worker.play("policy", episodes, 0.0, 0)]
+        assert [(len(t.turns), t.ending) for t in played] == [
+            (1, "failure"), (0, "overflow"), (0, "failure"), (1, "failure"),
+        ]  # fmt: skip
+        server.script = [refused] * 4
+        with pytest.raises(UserError, match=r"4 episodes in a row .* content policy"):
+            [t async for t in worker.play("policy", episodes, 0.0, 0)]
+    finally:
+        await worker.close()
 
 
 async def test_nobody_there_is_a_sentence() -> None:

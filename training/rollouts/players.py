@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from webdojo.agents.endpoint import EndpointAgents, is_endpoint
+from webdojo.agents.endpoint import Endpoint, EndpointAgents, find_endpoint, is_endpoint
 from webdojo.agents.engines.folders import process_folder
 from webdojo.agents.engines.memory import KEPT_SEQUENCES
 from webdojo.agents.layouts.layout import Vision
@@ -36,6 +36,8 @@ Player = Literal["policy", "valid-policy", "oracle", "random", "demonstrator"]
 """Who plays; ``valid-policy`` is the policy decoding valid actions only."""
 LOOKING = ("policy", "valid-policy", "demonstrator")
 """Players whose prompts may show screenshots."""
+HANG_S = 600.0
+"""Seconds, at most, that vLLM may say nothing while it serves."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Players:
     screenshots: Path | None = None
     """Folder in which they are kept; None for one that goes with the process."""
     _own_folder: TemporaryDirectory[str] | None = field(default=None, repr=False)
+    _endpoint: Endpoint | None = field(default=None, repr=False)
 
     def agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
         """What makes the agents of this player; ``noise`` is a demonstrator's."""
@@ -89,8 +92,10 @@ class Players:
         settings = self.settings
         if is_endpoint(settings.checkpoint):
             self.vision = settings.vision
+            if self._endpoint is None:
+                self._endpoint = find_endpoint(settings.checkpoint)
             return EndpointAgents(
-                settings.checkpoint,
+                self._endpoint,
                 settings.layout,
                 settings.max_response_tokens,
                 temperature,
@@ -163,6 +168,8 @@ class Players:
             pictures=self.pictures,
             images=self.vision.images if self.vision is not None else 0,
             transfer=settings.weight_transfer,
+            # It speaks after every decode step, and one that takes longer loses every episode.
+            hang_s=min(HANG_S, 2 * settings.deadline_s),
         )
 
     def _transformers(self, checkpoint: Checkpoint, version: int) -> TransformersEngine:

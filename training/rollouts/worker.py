@@ -15,6 +15,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from webdojo.agents.endpoint import EndpointFailedError
+from webdojo.agents.engines.engine import EngineDeadError
+from webdojo.agents.pictures import MissingPictureError
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.pool import EnvPool
 from webdojo.envs.screenshots import ScreenshotSpec
@@ -29,7 +32,7 @@ from webdojo.training.rollouts.episode import EpisodeRequest
 from webdojo.training.rollouts.held_pictures import HeldPictures, references
 from webdojo.training.rollouts.ledger import lives_on
 from webdojo.training.rollouts.players import LOOKING, Player, Players, WorkerSettings
-from webdojo.training.rollouts.trajectory import Group, Trajectory
+from webdojo.training.rollouts.trajectory import Ending, Group, Trajectory
 
 if TYPE_CHECKING:
     from webdojo.agents.agent import Agent
@@ -87,12 +90,15 @@ class Worker:
         temperature: float,
         seed: int,
         noise: float = 0.0,
+        in_all: int = 0,
     ) -> AsyncIterator[Trajectory]:
         """Play ``episodes`` and give each trajectory as it ends, in no fixed order.
 
-        An episode whose browser dies, or that takes too long, is begun again; after ``ATTEMPTS``
-        it counts as a failure that ended with the ``deadline``. Raises UserError if one episode
-        after another has to be given up.
+        An episode whose browser dies, whose screenshot is damaged, or that takes too long, is begun
+        again; after ``ATTEMPTS`` it counts as a failure that ended with the ``deadline``. What an
+        endpoint that has answered before does not answer is not asked again: a ``failure``. Raises
+        UserError if one episode after another has to be given up; ``in_all`` is how many episodes
+        they are, with those that were played before. No deadline runs while an engine loads.
         """
         make_agent = self.players.agents(player, temperature, noise)
         modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
@@ -100,10 +106,11 @@ class Worker:
         # What demonstrations show is looked at in the warm start.
         hold = self._hold if player == "demonstrator" else _let_go
         queue = iter(episodes)
-        most = min(MOST_GIVEN_UP, len(episodes))
+        most = min(MOST_GIVEN_UP, max(in_all, len(episodes)))
         pending: set[asyncio.Task[Trajectory]] = set()
         done: set[asyncio.Task[Trajectory]] = set()
         try:
+            await self._engine_answers()
             while True:
                 while len(pending) < self.settings.slots and (which := next(queue, None)):
                     agent_seed = episode_seed(seed, which)
@@ -131,13 +138,21 @@ class Worker:
         most_given_up: int,
         hold: Callable[[Trajectory], None],
     ) -> Trajectory:
-        reason = ""
-        for _ in range(ATTEMPTS):
+        ending: Ending = "deadline"
+        reason, attempts = "", 0
+        for attempts in range(1, ATTEMPTS + 1):
             try:
+                if attempts > 1:
+                    await self._engine_answers()  # it may have died or hung under the last one
                 async with asyncio.timeout(self.settings.deadline_s):
                     found = await self._run(which, envs, make_agent, agent_seed, hold=hold)
-            except BrowserDiedError as error:
+            except (BrowserDiedError, MissingPictureError) as error:
                 reason = str(error)
+            except EndpointFailedError as error:
+                reason, ending = str(error), "failure"
+                break
+            except EngineDeadError as error:
+                raise UserError(f"the engine died, and with it every episode: {error}") from error
             except TimeoutError:
                 reason = f"no end within {self.settings.deadline_s:g} s"
             else:
@@ -146,14 +161,28 @@ class Worker:
         self.given_up += 1
         if self.given_up >= most_given_up:
             raise UserError(
-                f"{self.given_up} episodes in a row were given up after {ATTEMPTS} attempts each;"
-                f" the last was {which.task_id} with seed {which.seed}: {reason}; see whether its"
-                " page can be reached, and whether `webdojo doctor` finds the browser fit"
+                f"{self.given_up} episodes in a row were given up, after {attempts} attempts each;"
+                f" the last was {which.task_id} with seed {which.seed}: {reason}"
+                f"{self._way_out() if ending == 'deadline' else ''}"
             )
         return Trajectory(
             which.episode_id, which.task_id, which.seed, which.group_id, which.member, (), 0.0,
-            "deadline", attempts=ATTEMPTS,
+            ending, attempts=attempts,
         )  # fmt: skip
+
+    def _way_out(self) -> str:
+        told = (
+            "; see whether its page can be reached, whether `webdojo doctor` finds the browser fit"
+        )
+        if self.players.running is not None:
+            told += f", and whether the engine ({self.settings.engine}) is fast enough"
+        return f"{told}, or raise rollout.deadline_s"
+
+    async def _engine_answers(self) -> None:
+        """Wait until the engine, if there is one, has loaded its model, or the next one has."""
+        engine: Any = self.players.running
+        if engine is not None:
+            await engine.drawn(lambda serving: serving.checksum())
 
     async def _run(
         self,

@@ -35,3 +35,13 @@ def test_vllm_leaves_the_learner_room_on_a_gpu_that_both_are_on(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert vllm_engine.gpu_share() == share
+
+
+@pytest.mark.parametrize(("deadline_s", "hang_s"), [(60.0, 120.0), (900.0, 600.0)])
+def test_a_hang_is_noticed_before_every_episode_is_given_up(
+    deadline_s: float, hang_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_engine, "VllmEngine", RecordedVllm)
+    settings = WorkerSettings(checkpoint="webdojo-nano", engine="vllm", deadline_s=deadline_s)
+    engine: Any = Players(settings).engine()
+    assert engine.engine.options["hang_s"] == hang_s
