@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,22 @@ def test_an_episode_is_on_disk_when_append_returns(tmp_path: Path) -> None:
     log.append(trajectory("a"))
     assert [t.episode_id for t in read_trajectories(path)] == ["a"]
     log.close()
+
+
+class Token(int):
+    """A token id that may not be copied."""
+
+    def __deepcopy__(self, memo: object) -> Token:
+        raise AssertionError("a token was copied on its way to the file")
+
+
+def test_no_token_is_copied_on_its_way_to_the_file(tmp_path: Path) -> None:
+    turn = Turn((Token(1), Token(2)), (Token(3),), (-0.5,), (0,), "", images=("a",))
+    write(tmp_path / "log.jsonl", Trajectory("a", "test.page", 1, 0, 0, (turn,), 0.0, "failure"))
+    (found,) = read_trajectories(tmp_path / "log.jsonl")
+    line = json.dumps(asdict(found), separators=(",", ":")) + "\n"
+    assert found.turns == (turn,)
+    assert (tmp_path / "log.jsonl").read_text() == line
 
 
 @pytest.mark.parametrize("kept", [1, 40, -1])
