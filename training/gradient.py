@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,12 +160,10 @@ class GradientStepper:
 
     def _computed(self, layout: Layout, policy: PolicyModule) -> tuple[PackedBatch, Tensor, Tensor]:
         packed = layout.batch().to(self.accelerator.device)
-        # Policy and reference are compared token by token, so both compute in one precision; what
+        # Policy and reference are compared token by token, so both compute in one precision. What
         # is cut has its own.
-        precision: AbstractContextManager[None] = (
-            nullcontext() if self.sharded else self.accelerator.autocast()
-        )
-        with precision:
+        half = self.config.precision == "bfloat16" and not self.sharded
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=half):
             return packed, *policy(packed)
 
     def _fits(self, compute: Callable[[], None]) -> bool:

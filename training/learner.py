@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from webdojo.agents.engines.adapters import Adapters
 from webdojo.tasks.errors import UserError
+from webdojo.training.dropout import take_out_dropout
 from webdojo.training.gradient import GradientStepper, PolicyModule, StepResult
 from webdojo.training.learner_config import LearnerConfig, LoraConfig
 from webdojo.training.lora import adapter_tensors, add_adapters
@@ -41,9 +42,9 @@ Result = TypeVar("Result")
 class Learner:
     """Trains a causal language model from groups of trajectories, or from supervised rows.
 
-    ``model`` is trained in place; it takes a 4-D attention mask (``sdpa``), its trainable weights
-    are float32 and its dropout is 0, as ratios compare two passes over the same tokens. With
-    several processes every one of them is given the same groups or rows and computes its share.
+    ``model`` is trained in place; it takes a 4-D attention mask (``sdpa``), and its trainable
+    weights are float32. Its dropout is set to 0, as ratios compare two passes over the same tokens.
+    With several processes each is given the same groups or rows and computes its share.
     ``reference`` is the policy that a KL penalty measures from; it is needed only for that.
     ``pictures`` is where a model that sees finds the screenshots that its turns refer to: files are
     read as an update begins, pixels are computed once an image, and both are freed after it.
@@ -75,14 +76,15 @@ class Learner:
                 "pass reference, or set the coefficient to 0"
             )
         if accelerator is None:
-            precision = "bf16" if config.precision == "bfloat16" else "no"
-            # Without this accelerate takes several processes on CPUs for separate runs.
+            # Precision is a learner's own; that of an Accelerator holds for the whole process.
+            # Without cpu accelerate takes several processes on CPUs for separate runs.
             no_gpu = not torch.accelerator.is_available()
-            accelerator = Accelerator(mixed_precision=precision, cpu=no_gpu)
+            accelerator = Accelerator(mixed_precision="no", cpu=no_gpu)
         self.step = 0
         self.skipped_steps = 0
         self.out_of_memory = 0
         self._micro_batch_tokens = config.micro_batch_tokens
+        take_out_dropout(model)
         if config.lora is not None:
             half = config.precision == "bfloat16"
             add_adapters(model, config.lora, torch.bfloat16 if half else torch.float32)

@@ -7,6 +7,7 @@ same: each computes its share of every gradient. Tasks, browsers, files and word
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,11 +43,18 @@ class LearnerPlan:
     """Where the screenshots are that episodes refer to, for a policy that sees."""
 
     def learner(self) -> Learner:
-        """Make it; sets torch's seed and threads."""
+        """Make it; sets torch's seed and threads.
+
+        What is left in memory of a learner before it, that nothing refers to any more, is freed.
+        """
         import torch
 
         from webdojo.training.learner import Learner
 
+        # Learners refer to themselves, through their orders to the other processes.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
         torch.manual_seed(self.seed)
         torch.set_num_threads(self.threads)
         if self.deterministic:
@@ -91,7 +99,12 @@ class Team:
 
 
 def follow() -> None:
-    """Do as the leader says until it lets this process go."""
+    """Do as the leader says until it lets this process go.
+
+    What goes wrong in all processes the leader tells of; what goes wrong in this one is raised.
+    """
+    from webdojo.training.out_of_memory import AloneOutOfMemoryError
+
     _join()
     learner: Learner | None = None
     while (order := _hear()) is not None:
@@ -102,6 +115,8 @@ def follow() -> None:
             continue
         try:
             getattr(learner, name)(*arguments)
+        except AloneOutOfMemoryError:
+            raise
         except (UserError, ValueError):
             continue  # the leader has met the same, and says so
 

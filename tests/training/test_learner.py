@@ -1,7 +1,9 @@
 """The learner on a tiny random Qwen2: what an update changes, and what must not change it."""
 
 import copy
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -313,6 +315,46 @@ def test_a_kl_penalty_pulls_towards_the_reference():
     assert moved[100.0] < moved[1e-6] / 2
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_policy_that_is_its_reference_is_no_distance_from_it(precision):
+    groups = groups_drawn_by(tiny_model())
+    config = CONFIG.model_copy(update={"precision": precision})
+    objective = ObjectiveConfig(kl={"coefficient": 0.1})
+    learner = Learner(tiny_model(), config, objective, reference=tiny_model())
+    assert learner.update(groups, version=0)["kl_reference"] == 0
+    assert learner.update(groups, version=1)["kl_reference"] > 0
+
+
+def test_dropout_of_a_checkpoint_is_taken_out():
+    model = tiny_model()
+    groups = groups_drawn_by(model.eval())
+    model.config.attention_dropout = 0.5
+    for layer in model.model.layers:
+        layer.self_attn.attention_dropout = 0.5
+    model.model.norm = torch.nn.Sequential(model.model.norm, torch.nn.Dropout(0.5))
+    # lr so small that the second epoch sees the same policy: its ratio is 1, without any noise.
+    config = CONFIG.model_copy(update={"epochs": 2, "lr": 1e-12})
+    metrics = Learner(model, config).update(groups, version=0)
+    assert metrics["logprob_mismatch_max"] < 1e-4
+    assert metrics["mean_ratio"] == pytest.approx(1, abs=1e-5)
+    assert model.config.attention_dropout == 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_learner_that_is_dropped_leaves_nothing_in_memory(precision):
+    model = tiny_model()
+    groups = groups_drawn_by(model)
+    learner = Learner(model, CONFIG.model_copy(update={"precision": precision}))
+    learner.update(groups, version=0)
+    left = weakref.ref(model)
+    gc.disable()
+    try:
+        del model, learner
+        assert left() is None
+    finally:
+        gc.enable()
+
+
 def test_an_entropy_bonus_raises_entropy():
     entropies = []
     for coefficient in (0.0, 10.0):
@@ -371,10 +413,26 @@ def test_a_batch_for_which_memory_runs_out_is_done_in_smaller_parts_with_the_sam
     assert found["out_of_memory"] == room.refused > 0
     for name in ("loss", "grad_norm", "entropy", "clip_rate", "effective_sample_size"):
         assert found[name] == pytest.approx(expected[name], rel=1e-4, abs=1e-6)
-    # Later batches begin with what has fitted.
+    # Later batches begin with what has fitted, after a resume too.
     refused = room.refused
     assert learner.update(groups, version=1)["out_of_memory"] == 0
+    resumed = Learner(tight, CONFIG)
+    resumed.load_state_dict(learner.state_dict())
+    assert resumed.update(groups, version=2)["out_of_memory"] == 0
     assert room.refused == refused
+
+
+def test_memory_that_runs_out_at_the_optimisers_step_is_a_sentence():
+    model = tiny_model()
+    groups = groups_drawn_by(model)
+    learner = Learner(model, CONFIG)
+
+    def refuse(*_):
+        raise torch.OutOfMemoryError("no room (a test's stand-in for a GPU's memory)")
+
+    learner._stepper.optimizer.optimizer.register_step_pre_hook(refuse)
+    with pytest.raises(UserError, match="as the optimiser took its step"):
+        learner.update(groups, version=0)
 
 
 def test_a_row_that_fits_in_no_memory_is_a_sentence_and_changes_nothing():

@@ -189,3 +189,40 @@ def test_where_one_process_runs_out_of_memory_both_halve_with_the_same_result(tm
                 torch.testing.assert_close(value, expected[3][name], atol=1e-5, rtol=0)
             for name in ("loss", "grad_norm", "entropy", "kl_reference"):
                 assert found[0][name] == pytest.approx(expected[0][0][name], rel=1e-3, abs=1e-6)
+
+
+CUT_AND_SHORT = """
+import os
+import sys
+
+import torch
+
+torch.set_num_threads(1)
+sys.path.insert(0, {folder!r})
+from test_learner import CONFIG, NoRoomAbove, groups_drawn_by, tiny_model
+
+from webdojo.training.learner import Learner
+
+model = tiny_model()
+groups = groups_drawn_by(model)
+learner = Learner(model, CONFIG.model_copy(update={{"sharded": True}}))
+if os.environ["RANK"] == "1":
+    NoRoomAbove(model, 60)
+learner.update(groups, version=0)
+"""
+
+
+@pytest.mark.slow
+def test_where_weights_are_cut_memory_that_runs_out_in_one_process_ends_both(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(CUT_AND_SHORT.format(folder=str(Path(__file__).parent)))
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *launch, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "set learner.micro_batch_tokens = 100" in done.stderr
