@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from webdojo.agents.engines.folders import is_published, process_folder
 from webdojo.agents.engines.unchanged import RENAME, Unchanged
 from webdojo.agents.engines.weights import INDEX, weight_files, whole_files
+from webdojo.tasks.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,10 +46,10 @@ class KeptWeights:
 
     @property
     def source(self) -> Mapping[str, Tensor] | Path:
-        """What the next engine is to load; raises ValueError if it is no longer what was served."""
+        """What the next engine is to load; raises UserError if it is no longer what was served."""
         lost = self._lost or self._watched.changed()
         if lost is not None:
-            raise ValueError(
+            raise UserError(
                 f"the engine died, and the weights of version {self.version} that it served cannot"
                 f" be loaded again, because {lost} has changed since: {RENAME}, or leave it there"
             )

@@ -26,7 +26,8 @@ class RestartingEngine(Generic[E]):
     that was begun is drawn anew from its seed. One that dies of those weights counts as well; a
     call that is cancelled while it waits costs the next one nothing.
     Raises EngineDeadError after ``deaths`` in a row with no response between them, or where one
-    call has met so many, and whatever else ``start`` or the loading of weights raises.
+    call has met so many, UserError if the files of the newest weights have changed where nothing
+    could hold them, and whatever else ``start`` or the loading of weights raises.
     """
 
     def __init__(self, start: Callable[[int], E], *, deaths: int = 3) -> None:

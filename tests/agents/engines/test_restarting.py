@@ -24,6 +24,7 @@ from webdojo.agents.engines.kept_weights import KeptWeights
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.engines.weights import checksum
+from webdojo.tasks.errors import UserError
 
 torch.set_num_threads(1)
 
@@ -202,7 +203,7 @@ async def test_what_was_overwritten_is_not_served_as_what_it_was(tmp_path: Path)
     for file in folder.glob("*.safetensors"):
         file.write_bytes(file.read_bytes()[::-1])
     break_at(engine.engine, "admit")
-    with pytest.raises(ValueError, match=r"the weights of version 4 .* has changed since"):
+    with pytest.raises(UserError, match=r"the weights of version 4 .* has changed since"):
         await engine.generate([5, 6], Sampling(max_tokens=9))
     assert len(start.made) == 1
     await engine.close()
@@ -226,7 +227,7 @@ async def test_where_files_cannot_be_linked_they_are_read_again_unless_they_have
         replace_folder(folder, tiny_model(seed=2))
     break_at(engine.engine, "admit")
     if then == "replaced":
-        with pytest.raises(ValueError, match=r"the weights of version 4 .* has changed since"):
+        with pytest.raises(UserError, match=r"the weights of version 4 .* has changed since"):
             await engine.generate([5, 6], Sampling(max_tokens=9))
     else:
         assert (await engine.generate([5], Sampling(max_tokens=2))).versions == (4, 4)
@@ -246,7 +247,7 @@ async def test_adapters_are_not_served_again_over_another_checkpoint(tmp_path: P
     assert await engine.checksum() == checksum(tiny_model(seed=1).parameters())
     replace_folder(base, tiny_model(seed=2))
     break_at(engine.engine, "admit")
-    with pytest.raises(ValueError, match=r"the weights of version 4 .*base.* has changed since"):
+    with pytest.raises(UserError, match=r"the weights of version 4 .*base.* has changed since"):
         await engine.generate([5], Sampling(max_tokens=2))
     await engine.close()
 
