@@ -1,4 +1,4 @@
-"""What this machine has that a run wants: memory and GPUs. No torch here."""
+"""What this machine has that a run wants: memory, GPUs, and room on the disk. No torch here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from webdojo.training.run_folder import RUNS, free_room
 
 ANSWER_S = 20.0
 """How long the GPU's driver may take to tell what there is."""
@@ -21,11 +23,13 @@ class Machine:
     memory: int
     gpus: tuple[int, ...] = ()
     """The memory of each NVIDIA GPU."""
+    disk: int | None = None
+    """What is free where runs are kept, if that is known."""
 
 
 def look() -> Machine:
     """What the machine at hand has."""
-    return Machine(memory(), gpus())
+    return Machine(memory(), gpus(), free_room(RUNS))
 
 
 def memory() -> int:

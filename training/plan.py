@@ -10,6 +10,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import few_instances, trained_among
 from webdojo.training.config import TrainConfig
+from webdojo.training.disk_estimate import estimate_disk
 from webdojo.training.evaluation import MODES, count_episodes, splits_of
 from webdojo.training.machine import Machine, look
 from webdojo.training.memory_estimate import (
@@ -23,11 +24,12 @@ from webdojo.training.memory_estimate import (
 from webdojo.training.model_shape import ModelShape, find_shape
 from webdojo.training.named_tasks import check_roles
 from webdojo.training.plan_notes import notes
+from webdojo.training.run_folder import LEAST_FREE_BYTES
 from webdojo.training.trained_on import NAMED
 
 
 def plan(config: TrainConfig, machine: Machine | None = None) -> list[str]:
-    """Lines for people: batch arithmetic, splits, memory, what would be downloaded, and notes.
+    """Lines for people: batch arithmetic, splits, memory, disk, what is downloaded, and notes.
 
     Notes are of what ``machine``, by default this one, lacks for the run, and of values that do
     not fit the policy. ``config`` has its suites spelled out and its task files loaded. Raises
@@ -43,6 +45,7 @@ def plan(config: TrainConfig, machine: Machine | None = None) -> list[str]:
         *_splits(config),
         *_screenshots(config, shape),
         *_memory(config, shape),
+        _disk(config, shape),
         _download(policy.checkpoint, shape, download),
         *(f"note: {n}" for n in notes(config, checkpoint, shape, machine or look())),
     ]
@@ -174,6 +177,19 @@ def _processes(each: Processes) -> str:
         f" {size(each.rollouts)}{engine if each.vllm else ''}, browser {size(each.browser)}"
         f" ({each.pages} pages of {size(PAGE)} at most){passing}:"
         f" {size(each.together)} together; on a GPU learner and engine are in its memory"
+    )
+
+
+def _disk(config: TrainConfig, shape: ModelShape | None) -> str:
+    disk = estimate_disk(config, shape)
+    if disk.checkpoints is None or disk.policies is None:
+        models = "checkpoints of unknown size"
+    else:
+        models = f"checkpoints {size(disk.checkpoints)} + policies {size(disk.policies)}"
+    shots = ", screenshots besides" if config.policy.screenshots is not None else ""
+    return (
+        f"disk, by formula: trajectories {size(disk.trajectories)} at most + {models}{shots};"
+        f" {size(LEAST_FREE_BYTES)} must be free to begin"
     )
 
 

@@ -18,6 +18,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.extras import install_command
 from webdojo.training.config import TrainConfig
+from webdojo.training.disk_estimate import estimate_disk
 from webdojo.training.machine import Machine
 from webdojo.training.memory_estimate import Memory, estimate_memory, estimate_processes, size
 from webdojo.training.metrics import check_loggers
@@ -55,6 +56,7 @@ def notes(
     yield from _gpus(config, shape, machine)
     if shape is not None:
         yield from _memory(config, shape, machine)
+    yield from _disk(config, shape, machine)
     yield from _values(config, checkpoint, shape, machine)
 
 
@@ -143,6 +145,16 @@ def _memory(config: TrainConfig, shape: ModelShape, machine: Machine) -> Iterato
         yield (
             f"by formula the run takes {size(needed)} of memory, and this machine has"
             f" {size(machine.memory)}: {MORE_MEMORY}"
+        )
+
+
+def _disk(config: TrainConfig, shape: ModelShape | None, machine: Machine) -> Iterator[str]:
+    needed = estimate_disk(config, shape).together
+    if machine.disk is not None and needed > machine.disk:
+        yield (
+            f"by formula the run writes up to {size(needed)}, and the disk has"
+            f" {size(machine.disk)} free: free some, or run elsewhere; a lower"
+            " reinforce.keep_last or adapters (learner.lora) make smaller checkpoints"
         )
 
 

@@ -169,15 +169,24 @@ class RunFolder:
 
 def check_room(runs: Path) -> None:
     """Raise UserError if the disk is too full to begin a run below ``runs``, or that is a file."""
-    there = next(place for place in (runs, *runs.resolve().parents) if place.exists())
+    there = _nearest(runs)
     if not there.is_dir():
         raise UserError(f"{there} is a file, and runs are kept in a folder of that name: move it")
-    free = shutil.disk_usage(there).free
+    free = free_room(runs)
     if free < LEAST_FREE_BYTES:
         raise UserError(
             f"{runs.resolve()} has {free / 2**20:.0f} MiB of free disk space; a run needs at"
             f" least {LEAST_FREE_BYTES / 2**20:.0f} MiB: free some, or run elsewhere"
         )
+
+
+def free_room(runs: Path) -> int:
+    """Bytes that are free where ``runs`` is, or would be."""
+    return shutil.disk_usage(_nearest(runs)).free
+
+
+def _nearest(runs: Path) -> Path:
+    return next(place for place in (runs, *runs.resolve().parents) if place.exists())
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -16,12 +16,17 @@ from torch import nn
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.memory import OWN_GPU
 from webdojo.agents.tiny_vision import tiny_model, write_tiny_vision
+from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.training.config import load_config, parse_config
+from webdojo.training.disk_estimate import estimate_disk
+from webdojo.training.machine import Machine
 from webdojo.training.memory_estimate import estimate_memory, estimate_processes
 from webdojo.training.model_shape import KNOWN, ModelShape, find_layers, find_shape
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.plan import plan
+from webdojo.training.records import TrajectoryLog
+from webdojo.training.rollouts.trajectory import Trajectory, Turn
 from webdojo.training.vision_shape import VisionShape
 
 TINY = ModelShape(
@@ -51,6 +56,58 @@ def test_memory_by_hand() -> None:
     assert memory["reference"] == 0
     assert memory["engine_weights"] == 4000
     assert memory["kv_cache"] == 2 * 2 * 4 * 4 * 100 * (8 + 32)
+
+
+def test_disk_by_hand() -> None:
+    data = {
+        **BASE,
+        "tasks": {"reinforced": ["miniwob.click-button"], "demonstrated": ["miniwob.click-button"]},
+        "warm_start": {"episodes_per_task": 3},
+        "rollout": {"group_size": 4, "groups_per_batch": 2},
+        "reinforce": {"updates": 5, "keep_last": 1},
+    }
+    horizon = registry.get("miniwob.click-button").horizon
+    disk = estimate_disk(parse_config(data, "test"), TINY)
+    # Ids of 2 digits and a comma, and 28 bytes more for what was drawn.
+    assert disk.trajectories == (3 + 5 * 2 * 4) * horizon * (100 * 3 + 10 * 28)
+    assert (disk.checkpoints, disk.policies) == (2 * 12 * 1000, 3 * 4 * 1000)
+    adapters = parse_config({**data, "learner": {"lora": {"rank": 2}}}, "test")
+    assert estimate_disk(adapters, TINY).checkpoints == 2 * 12 * 2 * TINY.adapter_width
+    alone = parse_config({**data, "reinforce": {"updates": 0}}, "test")
+    assert (estimate_disk(alone, TINY).checkpoints, estimate_disk(alone, TINY).policies) == (
+        0,
+        8000,
+    )
+
+
+def test_a_log_of_full_episodes_is_about_as_long_as_the_plan_says(tmp_path: Path) -> None:
+    tokens = tuple(range(151_000, 151_090)), tuple(range(10))
+    logprobs = tuple(-(0.1**n) / 3 for n in range(1, 11))
+    turn = Turn(*tokens, logprobs, (12,) * 10, "click('12')", state_hash="a" * 16)
+    data = {
+        **BASE,
+        "rollout": {"group_size": 2, "groups_per_batch": 1},
+        "reinforce": {"updates": 1},
+    }
+    horizon = registry.get("miniwob.click-button").horizon
+    log = TrajectoryLog(tmp_path / "log.jsonl")
+    for n in range(2):
+        log.append(Trajectory(f"{n}", "t", 1, 0, n, (turn,) * horizon, 1.0, "success"))
+    log.close()
+    found = (tmp_path / "log.jsonl").stat().st_size
+    most = estimate_disk(parse_config(data, "test"), None).trajectories
+    assert 0.5 * most < found < 1.5 * most
+
+
+def test_the_plan_tells_what_is_written_and_notes_a_disk_that_has_less_room() -> None:
+    config = with_whole_suites(load_config("quickstart"))
+    told = plan(config, Machine(2**40, disk=2**40))
+    assert any(
+        re.match(r"disk, by formula: trajectories .* \+ checkpoints .*; 200 MiB must be free", line)
+        for line in told
+    )
+    assert not any("the run writes up to" in line for line in told)
+    assert any("the run writes up to" in line for line in plan(config, Machine(2**40, disk=2**20)))
 
 
 def test_a_large_vocabulary_takes_no_more_than_the_logits_at_once() -> None:
