@@ -33,6 +33,10 @@ CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
 
 
+class NoEpisodeError(RuntimeError):
+    """No episode has begun, or it is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one action led to."""
@@ -93,14 +97,14 @@ class WebEnv:
     def tabs(self) -> Tabs:
         """All tabs of the running episode."""
         if self._tabs is None:
-            raise RuntimeError("no episode: call reset first")
+            raise NoEpisodeError("no episode: call reset first")
         return self._tabs
 
     @property
     def observation(self) -> Observation:
         """What was observed last."""
         if self._observer is None or self._observer.last is None:
-            raise RuntimeError("no episode: call reset first")
+            raise NoEpisodeError("no episode: call reset first")
         return self._observer.last
 
     async def reset(self, task: Task, seed: int) -> Observation:
@@ -111,7 +115,7 @@ class WebEnv:
     async def step(self, text: str) -> Step:
         """Do one action, let the page settle, look at it and judge it."""
         if self._over or self._task is None or self._observer is None:
-            raise RuntimeError("the episode is over: call reset first")
+            raise NoEpisodeError("the episode is over: call reset first")
         return await self._bounded(self._step(self._task, self._observer, text), "step")
 
     async def replay(self, actions: Sequence[str]) -> Observation:
@@ -122,7 +126,7 @@ class WebEnv:
         actions ends the episode before the last.
         """
         if self._task is None:
-            raise RuntimeError("no episode to replay: call reset first")
+            raise NoEpisodeError("no episode to replay: call reset first")
         return (await play(self, self.reset(self._task, self._seed), actions))[-1]
 
     async def fork(self, step: int) -> WebEnv:

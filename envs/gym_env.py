@@ -24,7 +24,7 @@ from webdojo.envs.action_sets import action_set
 from webdojo.envs.actions import MAX_TEXT
 from webdojo.envs.background import Background
 from webdojo.envs.browser import BrowserDiedError, BrowserOptions, find_chromium
-from webdojo.envs.core import WebEnv
+from webdojo.envs.core import NoEpisodeError, WebEnv
 from webdojo.envs.observation import Observation
 from webdojo.envs.pruning_rules import Rule
 from webdojo.envs.screenshots import ScreenshotSpec
@@ -150,7 +150,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         except BrowserDiedError as died:
             self._lost, self._untold = True, ""
             return self._shown(last), 0.0, False, True, {"browser_died": str(died)}
-        except RuntimeError as over:
+        except NoEpisodeError as over:
             raise gymnasium.error.ResetNeeded(str(over)) from None
         self._last = step.observation
         info = {
@@ -160,6 +160,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             "refused": step.refused,
             "downloads": tuple(map(str, step.downloads)),
             "blocked": step.blocked,
+            "undecided": step.undecided,
         }
         return self._shown(self._last), step.reward, step.terminated, step.truncated, info
 

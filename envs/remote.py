@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from webdojo.envs.browser import BrowserDiedError
-from webdojo.envs.core import Step
+from webdojo.envs.core import NoEpisodeError, Step
 from webdojo.envs.replay import ReplayError, catch_up, play
 from webdojo.envs.serving.messages import MalformedError, read_observation, read_step
 from webdojo.envs.serving.protocol import MAX_ACTION, asked_of, image_name
@@ -129,7 +129,7 @@ class RemoteWebEnv:
     async def step(self, text: str) -> Step:
         """Do one action, let the page settle, look at it and judge it."""
         if self._over:
-            raise RuntimeError("the episode is over: call reset first")
+            raise NoEpisodeError("the episode is over: call reset first")
         self._over = True
         answer = await self._ask("step", {"action": text[:MAX_ACTION]})
         try:
@@ -144,7 +144,7 @@ class RemoteWebEnv:
     async def replay(self, actions: Sequence[str]) -> Observation:
         """Start the same instance anew and do these actions; see ``WebEnv.replay``."""
         if not self._task:
-            raise RuntimeError("no episode to replay: call reset first")
+            raise NoEpisodeError("no episode to replay: call reset first")
         return (await play(self, self.reset(self._task, self._seed), actions))[-1]
 
     async def fork(self, step: int) -> RemoteWebEnv:
@@ -241,7 +241,7 @@ class RemoteWebEnv:
         if kind == "UserError":
             raise UserError(message)
         if kind == "RuntimeError":
-            raise RuntimeError(message)
+            raise NoEpisodeError(message)
         if kind == "BrowserDiedError":
             raise BrowserDiedError(message)
         await self._lose(message)

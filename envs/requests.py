@@ -89,7 +89,7 @@ class Requests:
                     self._downloads[event["requestId"]] = url
                 await self._cdp.send("Fetch.continueRequest", request)
                 return
-            tabs.refused.append(url)
+            tabs.refused.add(url)
             if navigates and event.get("frameId") == self._cdp.target:
                 self.turned_away = url
                 tabs.say(f"the page wanted to open {url}, which is outside this task: refused")

@@ -13,6 +13,7 @@ from webdojo.envs.browser import BrowserDiedError
 from webdojo.envs.downloads import Downloads
 from webdojo.envs.gate import Gate
 from webdojo.envs.keyboard import Keyboard
+from webdojo.envs.notices import Notices
 from webdojo.envs.page import LOAD_MS, DrivenPage
 from webdojo.envs.snapshot import main_world_script
 from webdojo.envs.storage import Storage
@@ -50,8 +51,8 @@ class Tabs:
         self.pages: list[DrivenPage] = []
         """In the order in which they were opened."""
         self.active: DrivenPage
-        self.refused: list[str] = []
-        """Addresses that the page asked for and did not get."""
+        self.refused = Notices("addresses")
+        """What the pages asked for and did not get."""
         self.keyboard = Keyboard()
         self.downloads = Downloads(self.say)
         self.channel = secrets.token_hex(16)
@@ -61,7 +62,7 @@ class Tabs:
         self._storage = Storage()
         self._gate: Gate | None = None
         self._on_lost = on_lost
-        self._notices: list[str] = []
+        self._notices = Notices("notices")
         self._coming: dict[Session, _Coming] = {}
         """Pages that are no tabs yet, in the order in which they came."""
         self._past_ms = 0
@@ -210,17 +211,15 @@ class Tabs:
 
     def say(self, notice: str) -> None:
         """Keep something that the agent should hear with its next observation."""
-        self._notices.append(notice)
+        self._notices.add(notice)
 
     def heard(self) -> tuple[str, ...]:
         """What was said since the last call."""
-        notices, self._notices = tuple(self._notices), []
-        return notices
+        return self._notices.take()
 
     def take_refused(self) -> tuple[str, ...]:
         """What the pages asked for and did not get, since the last call."""
-        refused, self.refused = tuple(self.refused), []
-        return refused
+        return self.refused.take()
 
     def lose(self, reason: str) -> None:
         """Give the episode up."""
@@ -236,7 +235,7 @@ class Tabs:
         return near and self.origins.allows_connection(host, port)
 
     def _refuse_connection(self, host: str, port: int) -> None:
-        self.refused.append(f"{host}:{port}")
+        self.refused.add(f"{host}:{port}")
 
     def moved(self) -> None:
         """Something has happened that Playwright hears of later than we do."""

@@ -343,6 +343,8 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
                 return "Say hello."
 
             async def evaluate(self, page, answer):
+                if answer == "hell":
+                    raise RuntimeError("not a word")
                 return Outcome(float(answer == "hello"), done=answer is not None)
         """)
     )
@@ -356,6 +358,11 @@ def test_a_user_s_task_can_be_made_once_its_file_is_loaded(tmp_path) -> None:
             assert observation in env.observation_space
             assert "unknown action 'click'" in env.step('click("1")')[0]["last_action_error"]
             assert env.step('send_msg_to_user("hello")')[1:3] == (1.0, True)
+            env.reset()
+            with pytest.raises(RuntimeError, match="not a word"):  # the task's own mistake
+                env.step('send_msg_to_user("hell")')
+            with pytest.raises(gymnasium.error.ResetNeeded, match="call reset first"):
+                env.step("noop()")
     finally:
         registry.forget(["my-words.greet"])
 
