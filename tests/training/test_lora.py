@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState  # type: ignore[import-untyped]
 from test_learner import CONFIG, collect_into, groups_drawn_by, tiny_model
 from torch import nn
 
@@ -108,15 +106,6 @@ def test_checkpointed_gradients_are_the_same_and_layers_are_run_again() -> None:
         torch.testing.assert_close(checkpointed[name], gradient, atol=1e-6, rtol=1e-5)
 
 
-@pytest.fixture
-def own_accelerator() -> Iterator[None]:
-    """A process has one precision; this test has its own."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.mark.usefixtures("own_accelerator")
 def test_half_precision_learns_and_keeps_what_is_trained_whole() -> None:
     half = {"precision": "bfloat16"}
     for config in (CONFIG, WITH_ADAPTERS):

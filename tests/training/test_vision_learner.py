@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from webdojo.agents.checkpoint import Checkpoint, find_checkpoint
 from webdojo.agents.engines.engine import Sampling
@@ -259,15 +257,6 @@ async def test_a_batch_that_has_lost_every_image_takes_no_step(
     assert learner.step == 1
 
 
-@pytest.fixture
-def fresh_accelerator() -> Iterator[None]:
-    """accelerate keeps the precision of the first learner for the whole process."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-
-
-@pytest.mark.usefixtures("fresh_accelerator")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 async def test_adapters_learn_to_see_and_engines_get_them_merged(
     checkpoint: Checkpoint, pictures: Pictures, precision: Literal["float32", "bfloat16"]
