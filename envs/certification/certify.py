@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.certification.elsewhere import Elsewhere
 from webdojo.envs.certification.guard import SiteAwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
@@ -42,6 +43,8 @@ FIRST_SEED = 1_000_000_000
 """Certification plays held-out seeds, so that a certificate speaks of what is evaluated."""
 TRIES = 3
 """Times that an instance is played if its browser is lost."""
+ELSEWHERE = 2
+"""Instances of a task that a second process is asked for, of those that are played twice."""
 SEEN = EnvSpec(screenshot=ScreenshotSpec("png"), step_timeout_s=PATIENCE_S)
 """What two runs are compared by."""
 
@@ -122,7 +125,7 @@ async def certify(
     reports: dict[str, TaskReport] = {}
     todo = [(entry, number) for entry in entries for number in range(count)][::-1]
 
-    async def work(chromium: Chromium) -> None:
+    async def work(chromium: Chromium, elsewhere: Elsewhere) -> None:
         async with WebEnv(chromium, EnvSpec(step_timeout_s=PATIENCE_S)) as env:
             while todo:
                 entry, number = todo.pop()
@@ -132,12 +135,16 @@ async def certify(
                 else:
                     mine.append(await _examine(env, chromium, entry, number, effort))
                 if len(mine) == count:
-                    reports[entry.task.id] = done = report(entry.task(), mine)
+                    by_seed = {one.seed: one.instance for one in mine}
+                    instances = [by_seed.get(seed) for seed in elsewhere.seeds]
+                    differs = await elsewhere.difference(entry.task.id, instances)
+                    reports[entry.task.id] = done = report(entry.task(), mine, differs)
                     on_done(done)
 
-    async with Chromium() as chromium:
+    asked = range(FIRST_SEED, FIRST_SEED + min(ELSEWHERE, effort.twice, effort.seeds))
+    async with Elsewhere(entries, asked) as elsewhere, Chromium() as chromium:
         await chromium.process_id()  # started here, it takes nothing of a first episode's time
-        await asyncio.gather(*(work(chromium) for _ in range(contexts)))
+        await asyncio.gather(*(work(chromium, elsewhere) for _ in range(contexts)))
     return [reports[entry.task.id] for entry in entries]
 
 

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 ORACLE_BAR = 0.99
 """Share of instances that an oracle must solve."""
+WAYS_OUT: Mapping[str, str] = {
+    "goals": (
+        "; let the seed choose what differs, or say why there is one instance:"
+        ' caveats = { goals = "…" } in a TOML file, caveats = {"goals": "…"} in a class'
+    )
+}
+"""What to do about a check that was not passed, where its text does not tell."""
 SHOWN = 3
 """Steps that a note names."""
 LONGEST_TOLD = 500
@@ -40,7 +47,8 @@ class TaskReport:
     mutated_success: float | None
     """Share of wrong solutions that earned anything, however little."""
     deterministic: bool | None
-    """Whether the same actions, done twice, showed the same to the last byte and pixel."""
+    """Whether the same actions, done twice, showed the same to the last byte and pixel, and
+    another process gave the same instances."""
     oracle_targets_kept: float | None
     """Share of the elements that oracles acted on which the pruned page shows."""
     steps: float | None
@@ -69,6 +77,8 @@ class TaskReport:
     """Steps of the first solution that may matter and were changed in no wrong one, from 0."""
     solution: tuple[str, ...]
     """The first solution that wrong ones were made of."""
+    elsewhere: str
+    """How another process's instances differ; empty if nowhere, or if none was asked."""
     fault: str
     """What is wrong with the task's own code."""
     lost: str
@@ -95,7 +105,8 @@ class TaskReport:
         if self.mutated_success:
             found["mutated"] = f"{_share(self.mutated_success)} of the wrong solutions are rewarded"
         if self.deterministic is False:
-            found["deterministic"] = "two runs of the same actions differ"
+            runs = ["two runs of the same actions differ"] * ("0" in self.outcomes["same"])
+            found["deterministic"] = "; ".join([*runs, *filter(None, [self.elsewhere])])
         if self.oracle_targets_kept is not None and self.oracle_targets_kept < 1:
             found["targets"] = (
                 f"pruning keeps {_share(self.oracle_targets_kept)} of the oracle's targets"
@@ -115,7 +126,7 @@ class TaskReport:
             return (f"could not be measured: {self.lost}",)
         excused = {check for check, _ in self.caveats}
         return tuple(
-            text
+            text + WAYS_OUT.get(check, "")
             for check, text in self.shortfalls.items()
             if check == "noop" or check not in excused
         )
@@ -176,8 +187,8 @@ class TaskReport:
         return figures
 
 
-def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
-    """Sum up what was found on the instances of one task."""
+def report(task: Task, findings: Sequence[Findings], elsewhere: str = "") -> TaskReport:
+    """Sum up what was found on the instances of one task, and ``elsewhere`` on the same."""
     played = [one for one in findings if one.oracle is not None]
     runs = [one.oracle for one in played if one.oracle is not None]
     solved = [run for run in runs if is_success(run.reward)]
@@ -199,7 +210,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         noop_success=_mean(reward > 0 for reward in idle),
         random_success=_mean(is_success(reward) for reward in wild),
         mutated_success=_mean(reward > 0 for reward in (*shortened, *changed, *chosen, *stuffed)),
-        deterministic=all(same) if same else None,
+        deterministic=False if elsewhere else all(same) if same else None,
         oracle_targets_kept=_mean(kept),
         steps=_mean(run.steps for run in solved),
         seconds=_mean(one.seconds for one in played),
@@ -224,6 +235,7 @@ def report(task: Task, findings: Sequence[Findings]) -> TaskReport:
         needless=next((wrong for one in ordered for wrong in one.needless), None),
         untried=tuple(place for place in first.matter if place not in tried) if first else (),
         solution=first.oracle.actions if first and first.oracle else (),
+        elsewhere=elsewhere,
         fault=next((one.fault for one in findings if one.fault), ""),
         lost=next((one.lost for one in findings if one.lost), ""),
         troubles=tuple(dict.fromkeys(run.trouble for run in runs if not is_success(run.reward))),

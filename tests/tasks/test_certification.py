@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import count
 
 import pytest
@@ -13,7 +14,9 @@ from webdojo.envs.certification import Effort, OracleRun, TaskReport, certify
 from webdojo.envs.certification.certificate import differences, entry
 from webdojo.envs.certification.certify import FIRST_SEED, Findings, _deterministic
 from webdojo.envs.certification.report import report
+from webdojo.tasks import registry
 from webdojo.tasks.calls import click
+from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.registry import Entry
 
 
@@ -150,12 +153,67 @@ async def test_every_instance_is_played_twice() -> None:
     assert found.outcomes["same"] == "10"
 
 
-ALIKE = "every seed gives the same goal and the same text to read"
+DRAWN = """
+from random import Random
+from webdojo.tasks import Outcome, Task
+from webdojo.tasks.calls import click
+COLOURS = {"red", "blue", "green", "black", "white", "pink", "teal", "gold"}
+
+class Pick(Task):
+    id = "check-sets.pick"
+    async def setup(self, page, seed):
+        chance = Random(seed)
+        shown = chance.sample(list(COLOURS), 4)
+        self.wanted = chance.choice(shown)
+        await page.set_content("".join(
+            f"<button onclick='document.title=this.textContent'>{c}</button>" for c in shown))
+        return f"Press {self.wanted}."
+    async def evaluate(self, page, answer):
+        title = await page.title()
+        return Outcome(float(title == self.wanted), bool(title))
+    def oracle(self, view):
+        yield click(view.bid("button", view.goal.split()[1].rstrip(".")))
+"""
+
+
+@pytest.mark.parametrize(("ordered", "same"), [("list", False), ("sorted", True)])
+async def test_chance_by_the_order_of_a_set_is_found(write, ordered: str, same: bool) -> None:
+    (task_id,) = load_tasks_file(write(DRAWN.replace("list(COL", f"{ordered}(COL")))
+    effort = Effort(seeds=2, trials=0, random=0, idle=0, twice=2)
+    (found,) = await certify([registry.entry(task_id)], effort)
+    assert found.outcomes["same"] == "11"
+    assert found.deterministic is same
+    if not same:
+        (problem,) = found.problems
+        assert problem.startswith(
+            "two processes give other instances of one seed (the goals 'press"
+        )
+        assert "sort sets" in problem
+
+
+async def test_what_another_process_cannot_set_up_is_told(write) -> None:
+    sound = DRAWN.replace("list(COL", "sorted(COL")
+    only_here = f"import os, sys\nif os.getpid() != {os.getpid()}: raise SystemExit(7)\n"
+    (task_id,) = load_tasks_file(write(only_here + sound))
+    effort = Effort(seeds=2, trials=0, random=0, idle=0, twice=2)
+    (found,) = await certify([registry.entry(task_id)], effort)
+    (problem,) = found.problems
+    assert problem.startswith("a second process could not set it up: ")
+    assert "line 2: SystemExit: 7" in problem
+
+
+WAY_OUT = (
+    "; let the seed choose what differs, or say why there is one instance:"
+    ' caveats = { goals = "…" } in a TOML file, caveats = {"goals": "…"} in a class'
+)
+ALIKE = "every seed gives the same goal and the same text to read" + WAY_OUT
 
 
 async def test_one_instance_does_not_tell_whether_seeds_differ() -> None:
     found = await checked(Press, Effort(seeds=1, trials=1, random=1, idle=1))
-    assert found.problems == ("whether seeds differ was not checked: that takes two instances",)
+    assert found.problems == (
+        "whether seeds differ was not checked: that takes two instances" + WAY_OUT,
+    )
 
 
 async def test_seeds_that_change_nothing_are_found() -> None:
