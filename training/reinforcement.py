@@ -17,6 +17,7 @@ from webdojo.training.metrics import MetricsLog
 from webdojo.training.nccl import NcclPublisher
 from webdojo.training.progress import Progress
 from webdojo.training.publishing import publishing
+from webdojo.training.rollouts.even_success import check_episodes
 from webdojo.training.rollouts.ledger import check_state
 from webdojo.training.rollouts.process import RolloutProcess
 from webdojo.training.rollouts.trajectory import Group
@@ -197,10 +198,10 @@ class Reinforcement:
         figures = self._rollouts.figures
         drawn = self._drawn_tokens(figures)
         self._checkpoints.save(version, learner.state_dict(), pool, self._elapsed_s, drawn)
-        if self._config.reinforce.keep_best and figures.get("recent_episodes", 0) >= LEAST_EPISODES:
+        if self._config.reinforce.keep_best and figures.get("even_episodes", 0) >= LEAST_EPISODES:
             self._checkpoints.keep_if_best(
                 version,
-                figures["recent_success"],
+                figures["even_success"],
                 lambda folder: self._write_policy(learner, folder),
             )
 
@@ -217,6 +218,7 @@ class Reinforcement:
         newest = self._checkpoints.newest
         try:
             check_state(saved.pool, saved.version)
+            check_episodes(saved.pool)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise damaged(newest, error) from error
         try:

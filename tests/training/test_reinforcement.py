@@ -183,6 +183,8 @@ def test_weights_that_do_not_fit_are_told_in_their_own_words(reinforcement: Rein
         {"counted": None},
         {"results": [[1]]},
         {"sampler": 3},
+        {"latest": [["miniwob.click-button", [1]]]},
+        {"latest": 3},
         {"counters": {}},
         {"counters": {"staleness": {}, "unknown": 1}},
         {"counters": {"staleness": {"x": 1}}},
@@ -195,3 +197,40 @@ def test_a_damaged_ledger_is_a_sentence(
 ) -> None:
     with pytest.raises(UserError, match="update-000003 is damaged"):
         restored(reinforcement, **changes)
+
+
+class Learned:
+    """In place of a learner whose checkpoint and policy are to be written."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"w": torch.zeros(1)}
+
+
+def best_of(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, *seen: tuple[int, float], keep: bool = True
+) -> str | None:
+    """The version that is kept as the best, after checkpoints that saw episodes and success."""
+    monkeypatch.setattr(
+        Reinforcement, "_write_policy", lambda self, learner, to: (to / "policy").touch()
+    )
+    config = CONFIG.model_copy(
+        update={"reinforce": CONFIG.reinforce.model_copy(update={"keep_best": keep})}
+    )
+    for version, (episodes, success) in enumerate(seen, 1):
+        figures = {"even_episodes": episodes, "even_success": success, "recent_success": 1.0}
+        state = ledger_state()
+        found = SimpleNamespace(figures=figures, call=lambda name, state=state: state)
+        nowhere: Any = None
+        run = Reinforcement(config, folder, cast(Any, found), nowhere, nowhere, Team())
+        run._save(cast(Any, Learned()), version)
+    best = folder.checkpoint("best") / "best.json"
+    return json.loads(best.read_text())["version"] if best.exists() else None
+
+
+def test_the_best_policy_is_the_one_that_does_best_on_tasks_weighed_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    assert best_of(folder, monkeypatch, (99, 0.9)) is None
+    assert best_of(folder, monkeypatch, (100, 0.9), keep=False) is None
+    assert best_of(folder, monkeypatch, (99, 1.0), (100, 0.5), (400, 0.6), (400, 0.4)) == 3

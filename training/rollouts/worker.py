@@ -29,6 +29,7 @@ from webdojo.tasks.success import is_success
 from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest
+from webdojo.training.rollouts.even_success import EvenSuccess
 from webdojo.training.rollouts.held_pictures import HeldPictures, references
 from webdojo.training.rollouts.ledger import lives_on
 from webdojo.training.rollouts.players import LOOKING, Player, Players, WorkerSettings
@@ -69,6 +70,7 @@ class Worker:
     given_up: int = 0
     """Episodes outside the pool that were given up since the last one that ended."""
     tallies: dict[str, deque[bool]] = field(default_factory=dict)
+    even: EvenSuccess | None = None
 
     def __post_init__(self) -> None:
         self.players = Players(self.settings)
@@ -237,8 +239,12 @@ class Worker:
         make_agent = self.players.agents("policy", rollout.temperature)
         envs = self._envs("policy", make_agent(registry.get(task_ids[0]), 0).modes)
         sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
+        # A curriculum leaves out what it has not come to, and goes back to what it began with.
+        every = {"most": len(task_ids)} if rollout.sampler == "curriculum" else {}
+        self.even = even = EvenSuccess(len(task_ids), **every)
         finished = []
         if state is not None:
+            even.load_state_dict(state.get("latest", []))
             wanted = lives_on(state)
             finished = [each for each in read_trajectories(log_path) if wanted(each.group_id)]
         self.log = log = TrajectoryLog(log_path)
@@ -274,6 +280,7 @@ class Worker:
             self.recent.append(is_success(trajectory.reward))
             tally = self.tallies.setdefault(trajectory.task_id, deque(maxlen=RECENT_OF_TASK))
             tally.append(is_success(trajectory.reward))
+            even.add(trajectory.task_id, is_success(trajectory.reward))
 
         self.pool = RolloutPool(
             run,
@@ -329,7 +336,8 @@ class Worker:
             self.held.checkpoint()
         if self.log is not None:
             self.log.sync()
-        return self.pool.state_dict()
+        latest = self.even.state_dict() if self.even is not None else []
+        return self.pool.state_dict() | {"latest": latest}
 
     async def stop_pool(self) -> dict[str, Any]:
         """End the rollouts; gives the pool's last figures."""
@@ -352,7 +360,9 @@ class Worker:
             found["engine"] = asdict(counters)
         if self.recent:
             found["recent_success"] = sum(self.recent) / len(self.recent)
-            found["recent_episodes"] = len(self.recent)
+        if self.even is not None:
+            found["even_success"] = self.even.success
+            found["even_episodes"] = self.even.episodes
         found["tasks"] = {task: (len(t), sum(t)) for task, t in self.tallies.items()}
         if self.players.pictures is not None:
             found["images"] = {
