@@ -99,7 +99,7 @@ def find_shape(checkpoint: str) -> tuple[ModelShape | None, int]:
     Looks at shipped policies, folders and the model hub's cache on this machine; of what is to be
     downloaded the size is that of the weights in half precision, 0 if it is not known.
     """
-    folder = _folder(checkpoint)
+    folder = find_folder(checkpoint)
     if folder is None:
         shape = KNOWN.get(checkpoint)
         return shape, 2 * shape.parameters if shape else 0
@@ -115,7 +115,7 @@ def find_layers(checkpoint: str) -> frozenset[str]:
 
     They are those of its files, or what the model's own end in.
     """
-    folder = _folder(checkpoint)
+    folder = find_folder(checkpoint)
     if folder is None:
         return frozenset(_layers(KNOWN[checkpoint]) if checkpoint in KNOWN else ())
     try:
@@ -144,7 +144,7 @@ def _layers(shape: ModelShape) -> Iterator[str]:
         yield from (f"merger.{name}" for name in _MERGER)
 
 
-def _folder(checkpoint: str) -> Path | None:
+def find_folder(checkpoint: str) -> Path | None:
     """Where a policy's files lie on this machine, if they do."""
     folder = SHIPPED.get(checkpoint, Path(checkpoint))
     return folder if folder.is_dir() else _cached(checkpoint)

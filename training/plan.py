@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.memory import OWN_GPU, SHARED_GPU
+from webdojo.agents.layouts.tokenizer_files import problem_with_files
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import few_instances, trained_among
@@ -21,7 +22,7 @@ from webdojo.training.memory_estimate import (
     image_tokens,
     size,
 )
-from webdojo.training.model_shape import ModelShape, find_shape
+from webdojo.training.model_shape import ModelShape, find_folder, find_shape
 from webdojo.training.named_tasks import check_roles
 from webdojo.training.plan_notes import notes
 from webdojo.training.run_folder import LEAST_FREE_BYTES
@@ -40,6 +41,7 @@ def plan(config: TrainConfig, machine: Machine | None = None) -> list[str]:
     shape, download = find_shape(policy.checkpoint)
     check_roles(config)
     _check_context(config, shape)
+    _check_layout(policy.checkpoint, checkpoint.layout.name)
     return [
         *_batches(config),
         *_splits(config),
@@ -58,6 +60,12 @@ def _check_context(config: TrainConfig, shape: ModelShape | None) -> None:
             f"policy.context_tokens is {asked}, but {config.policy.checkpoint} was made for"
             f" {most}; set it to {most} at most"
         )
+
+
+def _check_layout(policy: str, layout: str) -> None:
+    folder = find_folder(policy)
+    if folder is not None and (problem := problem_with_files(folder, layout)):
+        raise UserError(f"the tokenizer of {policy} {problem}")
 
 
 def _batches(config: TrainConfig) -> Iterator[str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from webdojo.agents.layouts.layout import HISTORY, Prompt, Shot, Vision
 from webdojo.agents.layouts.prompt_files import STYLES, read_prompt
 from webdojo.agents.layouts.response import read
+from webdojo.agents.layouts.tokenizer_files import NO_TEMPLATE
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import ACTIONS, COORDINATES, parse_action
 from webdojo.envs.observation import Observation
@@ -73,7 +74,7 @@ class ChatLayout:
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """It must bring a chat template."""
         if not tokenizer.chat_template:
-            return "has no chat template, which the chat layout needs: use a model that has one"
+            return NO_TEMPLATE
         return ""
 
     def prompt(

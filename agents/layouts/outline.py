@@ -17,6 +17,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.agents.layouts.layout import Prompt, Shot, Vision
+from webdojo.agents.layouts.tokenizer_files import no_token
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
@@ -129,11 +130,7 @@ class OutlineLayout:
         """It must know the layout's own tokens."""
         known = tokenizer.get_vocab()
         missing = [token for token in (ACT, END) if token not in known]
-        if missing:
-            return (
-                f"has no token {missing[0]}, which the outline layout needs: set policy.layout=chat"
-            )
-        return ""
+        return no_token(missing[0]) if missing else ""
 
     def prompt(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -358,3 +359,36 @@ def test_a_dry_run_works_without_torch_leaves_nothing_and_is_a_configuration(
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mine.toml").write_text(done.stdout)
     assert load_config(str(tmp_path / "mine.toml")) == load_config("quickstart", ["seed=5"])
+
+
+def refusal(*settings: str) -> str:
+    with pytest.raises(UserError) as caught:
+        plan(with_whole_suites(load_config("quickstart", settings)))
+    return str(caught.value)
+
+
+def test_a_policy_that_cannot_write_its_layout_is_refused_as_the_run_refuses_it(
+    tmp_path: Path,
+) -> None:
+    told = refusal("policy.layout=chat")
+    assert told.startswith("the tokenizer of webdojo-nano has no chat template")
+    assert "policy.layout=outline" in told
+    with pytest.raises(UserError) as caught:
+        find_checkpoint("webdojo-nano", "chat").tokenizer()
+    assert str(caught.value).partition(" has ")[2] == told.partition(" has ")[2]
+
+    seeing = tmp_path / "seeing"
+    write_tiny_vision(seeing)
+    there = f"policy.checkpoint={seeing}"
+    plan(with_whole_suites(load_config("quickstart", [there, "policy.layout=chat"])))
+    told = refusal(there, "policy.layout=outline")
+    assert "has no token" in told and "policy.layout=chat" in told
+    with pytest.raises(UserError) as caught:
+        find_checkpoint(str(seeing), "outline").tokenizer()
+    assert str(caught.value) == told
+
+    (seeing / "chat_template.jinja").unlink()
+    assert "has no chat template" in refusal(there, "policy.layout=chat")
+    said = seeing / "tokenizer_config.json"
+    said.write_text(json.dumps(json.loads(said.read_text()) | {"chat_template": "{{ messages }}"}))
+    plan(with_whole_suites(load_config("quickstart", [there, "policy.layout=chat"])))
