@@ -110,7 +110,6 @@ class DrivenPage:
         self.page, self._goto = page, page.goto
         page.on("close", lambda _: self.closed.set())
         page.on("dialog", self._answer)
-        page.on("download", self.tabs.downloads.take)
         # A task navigates with the page it is handed. Playwright's own goto would wait for a load
         # event that a standing clock never brings, and for a span of time that no seed fixes.
         setattr(page, "goto", self.task_goto)  # noqa: B010
@@ -298,13 +297,24 @@ class DrivenPage:
             if not snapshot.framed:
                 break
             # What the page hears of when it is drawn it may have heard of already, by chance.
-            before = snapshot.changes
             await self._draw()
+            if await self._changes() == snapshot.changes:
+                asked = await self.evaluate(besides) if besides else asked
+                break
             seen, asked, *frames = await self._see(besides, None)
             snapshot = parse_snapshot(seen, frames)
-            if snapshot.changes == before:
-                break
         return snapshot, asked
+
+    async def _changes(self) -> int:
+        counts = await asyncio.gather(*map(self._frame_changes, self.worlds.frames()))
+        return sum(counts)
+
+    async def _frame_changes(self, frame: str) -> int:
+        try:
+            async with asyncio.timeout(FRAME_PATIENCE_S):
+                return int(await self.worlds.call(frame, "changesSoFar"))
+        except (PageScriptError, TimeoutError):
+            return 0  # a frame that goes away
 
     async def _draw(self) -> None:
         """Have the page drawn, and hear of it: in one frame, or in the next what began in it."""

@@ -324,7 +324,13 @@
 
   const way = () => wayTo(window);
 
+  // How often anything has changed so far.
+  const changesSoFar = () => {
+    heard();
+    return changes;
+  };
+
   window.webdojo = Object.freeze({
-    ...acting, snapshot, way, elementOf, fieldOf, hold, restart, listens, drawFadedAfresh,
+    ...acting, snapshot, way, changesSoFar, elementOf, fieldOf, hold, restart, listens, drawFadedAfresh,
   });
 })();
