@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an evaluator is satisfied; ``reason`` says why not, for people."""
+    """Whether an evaluator is satisfied; ``reason`` says why not, for people.
+
+    ``undecided`` says that it could not find out, through no fault of the agent's: not passed, but
+    no failure either.
+    """
 
     passed: bool
     reason: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,11 @@ class Evaluator(BaseModel, ABC):
     @property
     def needs_screenshots(self) -> bool:
         """Whether it looks at screenshots, so that one is to be kept after each action."""
+        return False
+
+    @property
+    def needs_bodies(self) -> bool:
+        """Whether it looks at what requests carry, files and Blobs included."""
         return False
 
     @property

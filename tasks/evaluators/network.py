@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Verdict
-from webdojo.tasks.evaluators.recording import MORE_REQUESTS, SentRequest
+from webdojo.tasks.evaluators.recording import MORE_REQUESTS, UNKNOWN_BODY, SentRequest
 from webdojo.tasks.evaluators.urls import Url
 from webdojo.tasks.evaluators.values import holds_json, same_json
 
@@ -22,6 +22,11 @@ class Request(Evaluator):
     answer; without it any below 400 will do. ``times`` demands a number of such requests. With 0
     none may have been sent, however it was answered, if at all; with ``status`` too none that was
     or may have been answered with it.
+
+    A file in a form is its content or, where the browser does not tell that, as of one on a disk,
+    its name. No body is known of more than 1 MiB, nor of a worker's request with a file or a Blob,
+    nor of a page's that goes on before it can be asked for. It is not the wanted one, and where
+    ``times`` counts such requests the verdict is against them.
     Example: ``Request(method="POST", url="/api/cart", json_body={"sku": "R1"})``.
     """
 
@@ -48,6 +53,11 @@ class Request(Evaluator):
             raise ValueError("json_body and form are both given; a request has one body")
         return self
 
+    @property
+    def needs_bodies(self) -> bool:
+        """If it names one."""
+        return self.json_body is not None or self.form is not None
+
     async def judge(self, evidence: Evidence) -> Verdict:
         """Look through the requests of the episode."""
         if evidence.recorder is None:
@@ -55,15 +65,19 @@ class Request(Evaluator):
         await evidence.recorder.caught_up(evidence.page)
         near: list[str] = []
         found = 0
+        unknown = False
         for sent in evidence.recorder.requests:
             if sent.method == self.method and not self.url.mismatch(sent.url):
                 reason = self._difference(sent)
                 found += not reason
                 near += [reason] * bool(reason)
+                unknown |= reason == UNKNOWN_BODY
         wanted = f"{self.method} {self.url.value}"
         if self.times is not None:
             if evidence.recorder.full:
                 return Verdict(False, MORE_REQUESTS)
+            if unknown:
+                return Verdict(False, f"{wanted}: {UNKNOWN_BODY}")
             right = found == self.times
             return Verdict(right, "" if right else f"{wanted}: made {found} times")
         if found:
@@ -74,14 +88,16 @@ class Request(Evaluator):
     def _difference(self, sent: SentRequest) -> str:
         if wrong := self._wrong_answer(sent.status):
             return wrong
+        for name, value in self.headers.items():
+            if sent.headers.get(name.lower()) != value:
+                return f"its header {name} was {sent.headers.get(name.lower())!r}"
+        if self.needs_bodies and not sent.body_known:
+            return UNKNOWN_BODY
         same = holds_json if self.partial else same_json
         if self.json_body is not None and not same(sent.json(), self.json_body):
             return f"its body was {_cut(sent.body)}"
         if self.form is not None and not same(sent.form(), _as_sent(self.form)):
             return f"its form was {json.dumps(sent.form())[:200]}"
-        for name, value in self.headers.items():
-            if sent.headers.get(name.lower()) != value:
-                return f"its header {name} was {sent.headers.get(name.lower())!r}"
         return ""
 
     def _wrong_answer(self, status: int | None) -> str:

@@ -84,6 +84,11 @@ class Python(Evaluator):
         """As ``answers`` says."""
         return self.answers
 
+    @property
+    def needs_bodies(self) -> bool:
+        """It may look at whatever is recorded."""
+        return True
+
     async def judge(self, evidence: Evidence) -> Verdict:
         """Call the function."""
         found = self.function(evidence)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from webdojo.tasks.evaluators.bodies import BODILESS, LONGEST_BODY, Bodies
 from webdojo.tasks.sites.forms import Form, read_form
 
 if TYPE_CHECKING:
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
 MOST_REQUESTS = 10_000
 MORE_REQUESTS = f"more than {MOST_REQUESTS:,} requests were made: not all are known"
-LONGEST_BODY = 1 << 20
-"""Bytes of a request's body beyond which it is not kept."""
+UNKNOWN_BODY = "its body is not known"
 MOST_SCREENSHOTS = 100
 ANSWER_S = 1.0
 """Real time that an answer under way is waited for."""
@@ -46,6 +46,8 @@ class SentRequest:
     """What came back, where answers are kept."""
     cookies: dict[str, str] = field(default_factory=dict)
     """Cookies that came with it, decoded, where answers are kept; ``headers`` has those sent."""
+    body_known: bool = True
+    """False where ``body`` is None though there may have been one."""
 
     def json(self) -> Any:
         """The body as JSON; None if it is none."""
@@ -55,8 +57,12 @@ class SentRequest:
             return None
 
     def form(self) -> Form | None:
-        """The fields of a form in the body; several values of one name are a list."""
-        return read_form(self.body or b"", self.headers.get("content-type", ""))
+        """The fields of a form in the body; several values of one name are a list.
+
+        A file's field holds its name where the browser does not tell what is in the file.
+        """
+        kind = self.headers.get("content-type", "")
+        return read_form(self.body or b"", kind, name_empty_files=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Recorder:
         self.keeps_answers = False
         """Whether texts that come back are kept, and their cookies."""
         self._reading: set[asyncio.Task[None]] = set()
+        self._bodies: Bodies | None = None
         self.requests: list[SentRequest] = []
         self.full = False
         """Whether there were more requests than are kept: none can be said to be missing."""
@@ -94,14 +101,23 @@ class Recorder:
         page.context.on("response", self._answered)
         page.context.on("requestfailed", self._failed)
 
+    async def read_bodies(self, page: Page) -> None:
+        """From now on know the bodies that hold a file or a Blob too, as far as they can be had."""
+        if self._bodies is None:
+            self._bodies = Bodies()
+            await self._bodies.listen(page)
+
     async def caught_up(self, page: Page) -> None:
         """Wait until everything asked for so far is known, and answered if that is soon."""
         await page.evaluate("0")  # what happened before it has been heard of after it
         for _ in range(int(ANSWER_S / 0.01)):
             answered = all(s.failed or s.status is not None for s in self._known.values())
-            if answered and not self._reading:
-                return
+            told = self._bodies is None or self._bodies.settled
+            if answered and told and not self._reading:
+                break
             await asyncio.sleep(0.01)
+        if self._bodies is not None:
+            self._bodies.tell()
 
     async def shoot(self, page: Page) -> None:
         """Keep what ``page`` looks like now, if it looks otherwise than before."""
@@ -119,16 +135,21 @@ class Recorder:
         if request.url.startswith(("data:", "blob:")):
             return
         body = request.post_data_buffer
+        untold = body is None and request.method not in BODILESS
+        kept = body if body is None or len(body) <= LONGEST_BODY else None
         sent = SentRequest(
             method=request.method,
             url=request.url,
-            body=body if body is None or len(body) <= LONGEST_BODY else None,
+            body=kept,
+            body_known=kept == body and not untold,
             headers={name.lower(): value for name, value in request.headers.items()},
             navigates=_asks_for_page(request),
         )
         if len(self.requests) < MOST_REQUESTS:
             self.requests.append(sent)
             self._known[request] = sent
+            if untold and self._bodies is not None:
+                self._bodies.expect(sent)
         else:
             self.full = True
 

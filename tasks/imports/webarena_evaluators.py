@@ -14,9 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from webdojo.tasks.evaluators.bodies import LONGEST_BODY
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict, too_deep
 from webdojo.tasks.evaluators.normalise import LONGEST, plain, shown
-from webdojo.tasks.evaluators.recording import LONGEST_BODY, MORE_REQUESTS, SentRequest
+from webdojo.tasks.evaluators.recording import MORE_REQUESTS, UNKNOWN_BODY, SentRequest
 from webdojo.tasks.evaluators.urls import Url
 from webdojo.tasks.imports.json_paths import is_path, steps, value_at
 from webdojo.tasks.imports.patterns import (
@@ -173,6 +174,11 @@ class NetworkEvent(Evaluator):
             check_pattern(pattern)
         return patterns
 
+    @property
+    def needs_bodies(self) -> bool:
+        """If it names some of one."""
+        return self.post_data is not None
+
     async def judge(self, evidence: Evidence) -> Verdict:
         """Look through the requests of the episode."""
         if evidence.recorder is None:
@@ -268,6 +274,7 @@ class NetworkEvent(Evaluator):
         right = any(self._asks(url, sent.url, self.query) for url in urls)
         yield "" if right else f"its query was {shown(urlsplit(sent.url).query)}"
         if self.post_data is not None:
+            yield "" if sent.body_known else UNKNOWN_BODY
             right = _holds(self._posted(sent), self.post_data, self.post_data_schema)
             yield "" if right else f"it carried {shown(sent.body)}"
         for name, value in self.headers.items():

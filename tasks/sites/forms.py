@@ -9,12 +9,16 @@ Form = dict[str, str | list[str]]
 """Names and values; a name that comes more than once has a list."""
 
 
-def read_form(body: bytes, content_type: str) -> Form | None:
-    """The fields in a request's body; None if it is no form."""
+def read_form(body: bytes, content_type: str, *, name_empty_files: bool = False) -> Form | None:
+    """The fields in a request's body; None if it is no form.
+
+    A file's field holds what is in the file, or, with ``name_empty_files`` and nothing in it, its
+    name.
+    """
     if content_type.startswith("application/x-www-form-urlencoded"):
         return read_query(body.decode(errors="replace"))
     if content_type.startswith("multipart/form-data"):
-        return _multipart(body, content_type)
+        return _multipart(body, content_type, name_empty_files)
     return None
 
 
@@ -23,14 +27,15 @@ def read_query(text: str) -> Form:
     return _collect(parse_qsl(text, keep_blank_values=True))
 
 
-def _multipart(body: bytes, content_type: str) -> Form:
+def _multipart(body: bytes, content_type: str, name_empty_files: bool) -> Form:
     message = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     pairs = []
     for part in message.walk():
         name = part.get_param("name", header="content-disposition")
         content = part.get_payload(decode=True)
         if isinstance(name, str) and isinstance(content, bytes):
-            pairs.append((name, content.decode(errors="replace")))
+            file = part.get_filename("") if name_empty_files else ""
+            pairs.append((name, content.decode(errors="replace") or file))
     return _collect(pairs)
 
 

@@ -83,6 +83,7 @@ async def evidence(chromium: Chromium) -> AsyncIterator[Evidence]:
     page = await context.new_page()
     recorder = Recorder()
     recorder.attach(page)
+    await recorder.read_bodies(page)
     site = Site("shop", application=make_shop)
     episode = await site.begin(page, 7)
     await page.goto(site.url("/item?b=2&a=1"))
