@@ -14,6 +14,7 @@ from typing import Any
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.run_folder import RunFolder
+from webdojo.training.synced import sync
 
 LEARNER_FILE = "learner.pt"
 POOL_FILE = "pool.json"
@@ -173,19 +174,10 @@ def replacing(target: Path) -> Iterator[Path]:
     with full_disk_told(partial):
         yield partial
     for file in (*partial.iterdir(), partial):
-        _sync(file)
+        sync(file)
     shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    """Wait until what the path holds is on the disk, not in its cache alone."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 def _best_success(folder: Path) -> float:

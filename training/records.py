@@ -12,6 +12,7 @@ from typing import Any
 from webdojo.tasks.errors import UserError
 from webdojo.training.metrics import drop_cut_line
 from webdojo.training.rollouts.trajectory import Trajectory, Turn
+from webdojo.training.synced import sync
 
 _TURN_SEQUENCES = ("prompt_ids", "response_ids", "logprobs", "versions", "images")
 _TURN_FIELDS = tuple(field.name for field in fields(Turn))
@@ -46,6 +47,7 @@ class TrajectoryLog:
     def sync(self) -> None:
         """Wait until everything appended is on the disk."""
         os.fsync(self._file.fileno())
+        sync(self._path.parent)
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""

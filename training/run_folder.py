@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.config import TrainConfig, config_to_toml, load_config
+from webdojo.training.synced import sync, write_synced
 
 RUNS = Path("runs")
 LEAST_FREE_BYTES = 200 * 2**20
@@ -46,8 +46,9 @@ class RunFolder:
                 break
             except FileExistsError:
                 number += 1
+        sync(runs)
         folder = cls(path)
-        _write_whole(folder.config_file, config_to_toml(config))
+        write_synced(folder.config_file, config_to_toml(config).encode())
         folder._keep({"done": [], "seconds": {}})
         return folder
 
@@ -164,7 +165,7 @@ class RunFolder:
         return found[-1] if found else None
 
     def _keep(self, state: Mapping[str, Any]) -> None:
-        _write_whole(self.state_file, json.dumps(state) + "\n")
+        write_synced(self.state_file, json.dumps(state).encode() + b"\n")
 
 
 def check_room(runs: Path) -> None:
@@ -187,12 +188,3 @@ def free_room(runs: Path) -> int:
 
 def _nearest(runs: Path) -> Path:
     return next(place for place in (runs, *runs.resolve().parents) if place.exists())
-
-
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

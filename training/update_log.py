@@ -10,6 +10,7 @@ from pathlib import Path
 from webdojo.tasks.errors import UserError
 from webdojo.training.checkpoints import full_disk_told
 from webdojo.training.rollouts.trajectory import Group
+from webdojo.training.synced import write_synced
 
 UPDATES_FILE = "updates.jsonl"
 
@@ -29,10 +30,8 @@ class UpdateLog:
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1].split(b"\n")[:-1]
         kept = [line for n, line in enumerate(whole, 1) if _version(line, path, n) <= version]
-        partial = path.with_name(path.name + ".partial")
         with full_disk_told(path):
-            partial.write_bytes(b"".join(line + b"\n" for line in kept))
-        partial.replace(path)
+            write_synced(path, b"".join(line + b"\n" for line in kept))
         self._path = path
 
     def append(self, version: int, groups: Sequence[Group]) -> None:

@@ -39,7 +39,7 @@ class ScriptedEnvs:
         ended = self.steps == len(self.worth)
         return SimpleNamespace(
             observation=self._seen(), reward=self.worth[self.steps - 1], terminated=ended,
-            truncated=False, blocked=False,
+            truncated=False, blocked=False, undecided=False, message="",
         )  # fmt: skip
 
     def _seen(self) -> Any:
@@ -69,6 +69,11 @@ async def test_the_reward_of_an_episode_is_in_the_return_of_its_turns_once() -> 
     batch = Batch.of([Group(0, "miniwob.click-button", 0, (won, lost))])
     returns = step_returns(batch, gamma=0.5, outcome_on_last_turn=True)
     assert returns.tolist() == [0.25, 0.5, 1.0, 0.0, 0.0]
+
+
+async def test_a_turn_is_anchored_to_the_page_that_it_was_decided_on() -> None:
+    played = await play(0, 0.0, 0.0, 1.0)
+    assert [turn.state_hash for turn in played.turns] == ["s0", "s1", "s2"]
 
 
 async def test_what_a_task_is_worth_on_the_way_is_not_added_up() -> None:
