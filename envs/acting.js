@@ -64,6 +64,7 @@
 
   const belongs = (hit, element) => {
     const isLabel = tagOf(element) === "LABEL";
+    if (tagOf(element) === "BODY" && tagOf(hit) === "HTML") return true; // all of the window is written on
     for (let node = hit; node; node = above(node)) {
       if (node === element) return true;
       if (isLabel && keepsClicks(node, element)) return false;
@@ -214,9 +215,9 @@
   // What a field held before text is put into it, and whether it has told the page of any.
   let filling = null;
   const textIn = (element) => (FORM_TAGS.has(tagOf(element)) ? element.value : element.textContent);
-  const beginFilling = (element, value) => {
-    const mine = { element, before: textIn(element), value, told: false };
-    element.addEventListener("input", () => { mine.told = true; }, { capture: true, once: true });
+  const beginFilling = (element, holder, value) => {
+    const mine = { element, holder, before: textIn(holder), value, told: false };
+    holder.addEventListener("input", () => { mine.told = true; }, { capture: true, once: true });
     filling = mine;
     return { insert: true, value };
   };
@@ -224,8 +225,8 @@
   // Whether the page has taken the text that was put in, if only to make something else of it.
   const filled = (id) => {
     if (!filling || !elementOf(id)) return {};
-    const { element, before, value, told } = filling;
-    if (told || before === value || textIn(element) !== before) return {};
+    const { element, holder, before, value, told } = filling;
+    if (told || before === value || textIn(holder) !== before) return {};
     return { error: `${describe(element)} did not take the text: the page keeps what it held` };
   };
 
@@ -240,11 +241,13 @@
     if (element.isContentEditable === true) {
       let host = element;
       while (parentOf(host)?.isContentEditable === true) host = parentOf(host);
-      // In a document that is edited as a whole nothing need have the focus.
-      const error = documentOf(element).designMode === "on" ? "" : takeFocus(host);
+      // In a document that is edited as a whole nothing need have the focus, but its window.
+      const whole = documentOf(element).designMode === "on";
+      const error = whole ? "" : takeFocus(host);
       if (error) return { error };
+      if (whole) viewOf(documentOf(element)).focus();
       documentOf(element).getSelection().selectAllChildren(element);
-      return beginFilling(host, value);
+      return beginFilling(element, host, value);
     }
     if (tagOf(element) !== "INPUT" && tagOf(element) !== "TEXTAREA")
       return { error: `${describe(element)} is not a field that can be filled` };
@@ -258,7 +261,7 @@
     if (error) return { error };
     if (TYPED_INPUTS.has(type)) {
       element.select();
-      return beginFilling(element, taken);
+      return beginFilling(element, element, taken);
     }
     setterOf(element).call(element, taken);
     announce(element);

@@ -1,6 +1,6 @@
 // Which elements can be acted on, and what state they are in. An expression in snapshot.js, which hands it
 // what it knows of the document.
-(({ attribute, boxOf, fieldNamedBy, hasAttribute, matches, tagOf, FORM_TAGS }) => {
+(({ attribute, boxOf, fieldNamedBy, hasAttribute, matches, sight, tagOf, FORM_TAGS }) => {
   const INTERACTIVE_TAGS = new Set(["A", "BUTTON", "INPUT", "SELECT", "TEXTAREA", "SUMMARY"]);
   const INTERACTIVE_ROLES = new Set([
     "button", "link", "checkbox", "radio", "textbox", "searchbox", "combobox", "listbox", "option",
@@ -15,18 +15,28 @@
     return role.toLowerCase().split(/\s+/).find((one) => INTERACTIVE_ROLES.has(one)) ?? role;
   };
 
-  // The field that a label stands for: one without a box, which a click on the label works.
+  const isShown = (element) => {
+    const box = boxOf(element);
+    const sized = box.width > 0 && box.height > 0;
+    return sized && getComputedStyle(element).visibility === "visible" && !sight.isAway(element, box);
+  };
+
+  // The field that a label stands for: one without a box, or with one that lies where nobody gets to,
+  // which a click on the label works.
   const WORKED_INPUTS = new Set(["checkbox", "radio", "file", "button", "submit", "reset", "image", "color"]);
   const fieldBehind = (label) => {
     const field = fieldNamedBy(label);
-    if (!field || tagOf(field) !== "INPUT" || !WORKED_INPUTS.has(field.type)) return null;
-    const box = boxOf(field);
-    return box.width > 0 && box.height > 0 && getComputedStyle(field).visibility === "visible" ? null : field;
+    return field && tagOf(field) === "INPUT" && WORKED_INPUTS.has(field.type) && !isShown(field) ? field : null;
   };
+  // The label that stands for a field, and has its state and its bid.
+  const labelBefore = (field) =>
+    tagOf(field) === "INPUT"
+      ? Array.from(field.labels ?? []).find((label) => fieldBehind(label) === field && isShown(label)) : undefined;
 
-  // Anything with a listener, a pointer cursor of its own, or a native or ARIA role.
+  // Anything with a listener, a pointer cursor of its own, or a native or ARIA role. What a body hears
+  // it hears of all that it holds: it is acted on only to be written in.
   const isActionable = (element, tag, style, parentPointer, script, role, field) =>
-    tag !== "OPTION" && tag !== "BODY" && (
+    tag !== "OPTION" && (tag !== "BODY" || element.isContentEditable === true) && (
     INTERACTIVE_TAGS.has(tag) || field !== null ||
     INTERACTIVE_ROLES.has(role) ||
     ((tag === "VIDEO" || tag === "AUDIO") && hasAttribute(element, "controls")) ||
@@ -70,5 +80,5 @@
       ? Array.from(element.labels, (l) => l.innerText.trim()).filter(Boolean).join(" ")
       : "";
 
-  return { fieldBehind, isActionable, labelOf, roleOf, state, INTERACTIVE_ROLES };
+  return { fieldBehind, isActionable, labelBefore, labelOf, roleOf, state, INTERACTIVE_ROLES };
 })

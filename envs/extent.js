@@ -2,7 +2,7 @@
 // or is placed elsewhere, or its part of an image. An expression in snapshot.js, which hands it what
 // it knows of the document.
 (({
-  attribute, boxOf, boxesOf, contentOf, documentOf, findAll, findIn, firstOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
+  attribute, boxOf, boxesOf, contentOf, documentOf, findAll, findIn, firstOf, nextOf, parentOf, shadowOf, tagOf, typeOf, viewOf,
 }) => {
   const MOST = 20; // boxes of one element
   const hasSize = (box) => box.width > 0 && box.height > 0;
@@ -64,14 +64,18 @@
       : new DOMRect();
   };
 
+  // What an empty page is written on has no height: it is all of the window.
+  const pageOf = (body) => new DOMRect(0, 0, viewOf(documentOf(body)).innerWidth, viewOf(documentOf(body)).innerHeight);
+
   // The boxes by which an element can be met, each with what to scroll to so that it comes into view.
   const extent = (element) => {
     const own = Array.from(boxesOf(element)).filter(hasSize);
     if (own.length) return own.map((box) => ({ box, of: element }));
+    if (tagOf(element) === "BODY" && element.isContentEditable) return [{ box: pageOf(element), of: element }];
     if (tagOf(element) !== "AREA") return inside(element);
     const image = imageOf(element);
     return image ? [{ box: areaBox(element, image), of: image }].filter(({ box }) => hasSize(box)) : [];
   };
 
-  return { extent, areaBox, areasOf, textBoxes };
+  return { extent, areaBox, areasOf, pageOf, textBoxes };
 })

@@ -356,7 +356,7 @@
   } }.attachShadow;
 
   const POINTER_EVENTS = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick", "contextmenu", "touchstart",
-    "mouseenter"];
+    "touchend", "mouseenter", "pointerenter", "dragover", "drop"];
   const KEY_EVENTS = ["keydown", "keyup", "keypress"];
   EventTarget.prototype.addEventListener = function (type, ...rest) {
     if (apply(indexOf, POINTER_EVENTS, [type]) >= 0) tell("listens", this);

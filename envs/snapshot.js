@@ -7,7 +7,7 @@
   if (window.webdojo) return;
 
   const HANDLERS = ["onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick", "oncontextmenu",
-    "ontouchstart", "onmouseenter"];
+    "ontouchstart", "ontouchend", "onmouseenter", "onpointerenter", "ondragover", "ondrop"];
   const KEY_HANDLERS = ["onkeydown", "onkeyup", "onkeypress"];
   const TYPED_INPUTS = new Set(["text", "search", "email", "url", "tel", "password", "number", ""]);
   const FORM_TAGS = new Set([
@@ -94,8 +94,8 @@
         (listeningToKeys.has(element) || handles(element, KEY_HANDLERS)));
   };
 
-  const { fieldBehind, isActionable, labelOf, roleOf, state, INTERACTIVE_ROLES } = __ACTIONABLE__({
-    attribute, boxOf, fieldNamedBy, hasAttribute, matches, tagOf, FORM_TAGS,
+  const { fieldBehind, isActionable, labelBefore, labelOf, roleOf, state, INTERACTIVE_ROLES } = __ACTIONABLE__({
+    attribute, boxOf, fieldNamedBy, hasAttribute, matches, sight, tagOf, FORM_TAGS,
   });
 
   // What may have changed the picture is counted, so that a page that stands still need not be drawn
@@ -268,12 +268,14 @@
     while (focused) {
       const inner = shadowOf(focused) ?? (FRAMES.has(tagOf(focused)) ? insideOf(focused) : null);
       const next = inner && (typeOf(inner) === Node.DOCUMENT_NODE ? activeOf(inner) : inner.activeElement);
-      if (!next || tagOf(next) === "BODY") break;
+      if (!next || (tagOf(next) === "BODY" && !next.isContentEditable)) break;
       focused = next;
     }
     // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
     const body = bodyOf(document);
-    if (focused === body || !focused || !boxesOf(focused).length) focused = null;
+    const nobody = focused === body && !(body.isContentEditable && matches(body, ":focus"));
+    if (nobody || !focused || !boxesOf(focused).length) focused = null;
+    else focused = labelBefore(focused) ?? focused;
     ask();
     const { tree, untold } = see(body, window.webdojo, focused);
     return JSON.stringify({
@@ -293,6 +295,7 @@
 
   const reach = __EXTENT__({
     attribute, boxOf, boxesOf, contentOf, documentOf, findAll, findIn, firstOf, nextOf, parentOf, shadowOf, tagOf, typeOf,
+    viewOf,
   });
   const fieldOf = (id) => {
     const element = elementOf(id);
@@ -305,7 +308,7 @@
 
   const see = __WALK__({
     attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-    insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+    insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
     typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
   });
 

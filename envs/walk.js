@@ -2,7 +2,7 @@
 // what it knows of the document.
 (({
   attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-  insideOf, isActionable, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+  insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
   typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
 }) => {
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
@@ -88,7 +88,9 @@
     const plain = checkVisibility(node, sight.PLAIN);
     if (!plain && style.display === "none" && !inSelect) return;
     if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
-    const box = boxOf(node);
+    const own = boxOf(node);
+    const box = tag === "BODY" && !hasSize(own) && node.isContentEditable ? reach.pageOf(node) : own;
+    if (FIELD_TAGS.has(tag) && sight.isAway(node, box) && labelBefore(node)) return; // which is seen in its place
     const unhidden = plain || style.visibility === "visible";
     const sized = hasSize(box), visible = inSelect || (unhidden && (sized || style.display === "contents"));
     const pointer = style.cursor === "pointer", given = hasAttributes(node);

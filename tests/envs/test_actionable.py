@@ -83,6 +83,59 @@ async def test_a_label_stands_for_a_field_that_is_not_shown(open_page, kind) -> 
         assert "checked" not in (await page.look(call("uncheck", "1"))).pruned_html
 
 
+@pytest.mark.parametrize("place", ["left:-9999px", "top:-9999px", "width:0;height:0;opacity:0"])
+@pytest.mark.parametrize("within", [True, False])
+async def test_a_label_stands_for_a_field_that_lies_where_nobody_gets_to(
+    open_page, place, within
+) -> None:
+    box = f"<input type=checkbox id=box style='position:absolute;{place}'>"
+    page = await open_page(
+        f"<label>Agree{box}</label>" if within else f"{box}<label for=box>Agree</label>"
+    )
+    assert page.first.pruned_html == "<label bid=1 type=checkbox>Agree</label>"
+    checked = await page.look(call("check", "1"))
+    assert checked.last_action_error == ""
+    assert checked.pruned_html == "<label bid=1 type=checkbox checked focused>Agree</label>"
+    assert (checked.focused_element_bid, await page.js("box.checked")) == ("1", True)
+
+
+async def test_a_field_that_lies_away_keeps_its_bid_where_no_label_is_shown(open_page) -> None:
+    away = "style='position:absolute;left:-9999px'"
+    page = await open_page(
+        f"""<input type=radio {away}><label for=i hidden>Hidden</label>
+        <input type=radio id=i {away}><label>Typed<input {away}></label>"""
+    )
+    soup = BeautifulSoup(page.first.pruned_html, "lxml")
+    assert [tag.name for tag in soup.find_all(attrs={"bid": True})] == ["input"] * 3
+    assert (await page.look(call("fill", page.bid("Typed"), "x"))).last_action_error == ""
+
+
+EDITED = {
+    "body": "<iframe srcdoc='<!doctype html><body contenteditable>'></iframe>",
+    "document": "<iframe id=f></iframe><script>f.contentDocument.designMode = 'on'</script>",
+    "the page": "<script>document.body.contentEditable = true</script>",
+    "another origin": "<iframe src=OTHER/edited></iframe>",
+}
+
+
+@pytest.mark.parametrize("html", EDITED.values(), ids=EDITED)
+async def test_an_empty_page_that_is_edited_is_written_on(open_page, site, html) -> None:
+    site.pages["/edited"] = "<!doctype html><body contenteditable>"
+    other = site.other_origin()
+    page = await open_page(html.replace("OTHER", other), allowed=(other,))
+    (bid,) = page.first.boxes
+    assert page.first.pruned_html == f"<body bid={bid}></body>"
+    for action, text in (
+        (call("fill", bid, "Dear all"), "Dear all"),
+        (call("click", bid), "Dear all"),
+        (call("keyboard_type", "!"), "Dear all!"),
+    ):
+        after = await page.look(action)
+        assert after.last_action_error == ""
+        assert after.pruned_html == f"<body bid={bid} focused>{text}</body>"
+        assert after.focused_element_bid == bid
+
+
 async def test_a_label_takes_the_file_of_an_upload_that_is_not_shown(
     open_page, site, tmp_path
 ) -> None:
@@ -141,15 +194,20 @@ async def test_widgets_and_listeners_of_all_kinds_can_be_acted_on(open_page) -> 
         <div tabindex=0 onkeydown=1>key attribute</div><div tabindex=0 id=a>key listener</div>
         <div tabindex=0 id=b>key property</div><div tabindex=0>nothing</div><div id=c>nothing</div>
         <div id=d>menu</div><div id=e>touch</div><div id=f>hover</div><div id=g>down</div>
+        <div ondrop=1>drop</div><div id=h>over</div><div id=i>lift</div><div id=j>enter</div>
+        <div id=k onmousemove=1>nothing</div>
         <script>a.addEventListener("keyup", () => 1); b.onkeypress = () => 1;
         c.addEventListener("keydown", () => 1); d.addEventListener("contextmenu", () => 1);
         e.addEventListener("touchstart", () => 1); f.onmouseenter = () => 1;
-        g.addEventListener("pointerdown", () => 1)</script>"""
+        g.addEventListener("pointerdown", () => 1); h.addEventListener("dragover", () => 1);
+        i.addEventListener("touchend", () => 1); j.onpointerenter = () => 1;
+        k.addEventListener("mouseover", () => 1)</script>"""
     )
     soup = BeautifulSoup(page.first.pruned_html, "lxml")
     found = [tag.text or tag["aria-label"] for tag in soup.find_all(attrs={"bid": True})]
-    keys = ["key attribute", "key listener", "key property"]
-    assert found == ["Film", "cell", "switch", *keys, "menu", "touch", "hover", "down"]
+    keys, drags = ["key attribute", "key listener", "key property"], ["drop", "over"]
+    hands = ["menu", "touch", "hover", "down", *drags, "lift", "enter"]
+    assert found == ["Film", "cell", "switch", *keys, *hands]
     assert soup.find(role="switch").text == "switch"
 
 

@@ -85,7 +85,7 @@ async def test_a_drag_begins_at_its_start_and_drops_at_its_end(open_page, how) -
     page = await open_page(
         HEARD
         + """<div draggable=true style="height:40px">From</div>
-        <div id=gap></div><div id=to ondragover="event.preventDefault()" onclick=1
+        <div id=gap></div><div id=to ondragover="event.preventDefault()"
         style="height:40px">To</div><script>
         if (HOW === "drag_and_drop") gap.style.height = "3000px";
         for (const type of ["mousedown", "dragstart", "drop", "dragend"])
