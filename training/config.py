@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from webdojo.agents.checkpoint import SHIPPED
 from webdojo.agents.layouts.layout import MOST_HISTORY, Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
@@ -57,7 +58,8 @@ class PolicyConfig(Section):
     """The policy that is trained."""
 
     checkpoint: str = "webdojo-nano"
-    """A shipped policy, a checkpoint folder, or a model hub's owner/name."""
+    """A shipped policy, a checkpoint folder, or a model hub's owner/name. A folder that a TOML file
+    names is looked for beside it first, then where the command is given."""
     engine: Literal["transformers", "vllm"] = "transformers"
     """What draws the policy's responses."""
     weight_transfer: Literal["file", "nccl"] = "file"
@@ -384,7 +386,12 @@ def parse_config(data: Mapping[str, Any], place: str, settings: Sequence[str] = 
 
 
 def _place_files(data: dict[str, Any], folder: Path) -> None:
-    """Make the files that a TOML file names absolute; validation tells of what is malformed."""
+    """Make what a TOML file names beside it absolute; validation tells of what is malformed."""
+    policy = data.get("policy")
+    if isinstance(policy, dict) and isinstance(name := policy.get("checkpoint"), str):
+        beside = folder / Path(name).expanduser()
+        if name not in SHIPPED and beside.is_dir():
+            policy["checkpoint"] = str(beside.resolve())
     tasks = data.get("tasks")
     if not isinstance(tasks, dict):
         return

@@ -144,6 +144,27 @@ def test_task_files_are_found_beside_the_file_that_names_them(tmp_path: Path) ->
     assert config.name == "mine"
 
 
+def test_a_checkpoint_is_found_beside_the_file_that_names_it_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here / "policy", there / "policy", here / "mine", there / "webdojo-nano"):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    path = there / "mine.toml"
+
+    def found(name: str, *settings: str) -> str:
+        path.write_text(f'[policy]\ncheckpoint = "{name}"\n')
+        return load_config(str(path), settings).policy.checkpoint
+
+    assert found("policy") == str(there / "policy")
+    assert found("./policy") == str(there / "policy")
+    assert found("policy", "policy.checkpoint=policy") == "policy"
+    assert found("mine") == "mine"
+    assert found("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert found("webdojo-nano") == "webdojo-nano"
+
+
 def test_asyncwebrl_has_the_figures_of_the_paper() -> None:
     config = load_config("asyncwebrl")
     assert (config.policy.max_response_tokens, config.policy.context_tokens) == (4096, 16384)
