@@ -22,7 +22,9 @@ class State(Evaluator):
 
     ``expected`` is a JSON value, or a match such as ``{type = "number", value = 3}``. Null is found
     only where null stands in the state: a path that leads nowhere, misspelt say, matches nothing,
-    and neither does its negation.
+    and neither does its negation, a comparison with it, or a function of it. ``a || b`` and
+    ``not_null(a, b)`` say what holds instead, and in a filter, ``[?a != 'x']``, an item may lack
+    what is asked for.
     Example: ``State(query="cart[?sku=='R1'].quantity | [0]", expected=2)``.
     """
 
@@ -60,7 +62,7 @@ class State(Evaluator):
             state = await evidence.site.state()
             query = jmespath.compile(self.query)
             found = query.search(state)
-            lost = (found is None or _negates(query.parsed)) and _at(query.parsed, state) is NOWHERE
+            lost = _at(query.parsed, state) is NOWHERE
         except (SiteStateError, JMESPathError, RecursionError) as error:
             return Verdict(False, f"{self.query}: {_line(error)}")
         reason = self.expected.mismatch(found) or lost * (
@@ -74,29 +76,57 @@ NOWHERE = object()
 """Where a path leads that is not there."""
 
 
-def _negates(parsed: Any) -> bool:
-    return bool(parsed["type"] == "not_expression")
-
-
 def _at(node: Any, value: Any) -> Any:
-    """What stands at the end of a path, null included, or ``NOWHERE``."""
+    """What an expression finds, null included; ``NOWHERE`` if what it asks of is not there."""
     kind, children = node["type"], node["children"]
-    if kind in ("subexpression", "index_expression", "pipe", "not_expression"):
+    if kind in ("subexpression", "index_expression", "pipe"):
         for child in children:
             value = NOWHERE if value is NOWHERE else _at(child, value)
         return value
+    if kind in ("or_expression", "and_expression"):
+        return _either(kind, children, value)
+    if kind in _OF_ALL and not (kind == "function_expression" and node["value"] == "not_null"):
+        parts = [
+            part["children"][0] if part["type"] == "key_val_pair" else part for part in children
+        ]
+        if any(_at(part, value) is NOWHERE for part in parts):
+            return NOWHERE
+    return _found(node, value)
+
+
+def _found(node: Any, value: Any) -> Any:
+    kind = node["type"]
     if kind == "field":
         return value.get(node["value"], NOWHERE) if isinstance(value, dict) else NOWHERE
     if kind == "index":
         length = len(value) if isinstance(value, list) else 0
         return value[node["value"]] if -length <= node["value"] < length else NOWHERE
-    if kind == "or_expression":
-        ends = [end for child in children if (end := _at(child, value)) is not NOWHERE]
-        return ends[-1] if ends else NOWHERE
     if kind in ("current", "identity", "literal"):
         return node.get("value", value)
     found = TreeInterpreter().visit(node, value)
     return NOWHERE if found is None else found
+
+
+_OF_ALL = (
+    *("comparator", "not_expression", "function_expression"),
+    *("multi_select_list", "multi_select_dict"),
+)
+"""Expressions that ask of all that they are made of."""
+
+
+def _either(kind: str, children: list[Any], value: Any) -> Any:
+    """What ``||`` or ``&&`` finds; a path before ``||`` may lead nowhere if another does not."""
+    found = NOWHERE
+    for child in children:
+        end = _at(child, value)
+        if end is NOWHERE:
+            if kind == "and_expression" or child["type"] in ("comparator", "not_expression"):
+                return NOWHERE
+            continue
+        found = end
+        if (end is None or end is False or end in ("", [], {})) == (kind == "and_expression"):
+            break
+    return found
 
 
 def _copies(parsed: Any) -> int:
