@@ -225,6 +225,14 @@ class Chromium:
         """Close a page, whatever it says; raises Playwright's Error if it is gone."""
         await self._direct.close_page(session.target)
 
+    async def downloaded(self, download: str) -> Path | None:
+        """The file of a download, by its protocol id, once it is there; None if it has failed."""
+        return await self._direct.downloaded(download)
+
+    async def cancel_download(self, download: str, context: str) -> None:
+        """Give a download up that may never end; raises Playwright's Error."""
+        await self._direct.cancel_download(download, context)
+
     async def close(self) -> None:
         """Stop the browser; closing twice is fine."""
         from playwright.async_api import Error

@@ -123,6 +123,9 @@ class DevToolsPipe:
         self._sessions: dict[str, Session] = {}
         self._pages: dict[str, Session] = {}
         self._root = Session(self, "")
+        self._download_folder = ""
+        self._downloaded: dict[str, asyncio.Future[bool]] = {}
+        """Whether files have come whole, by the ids of their downloads."""
         self._to_chromium: asyncio.WriteTransport | None = None
         self._ends: list[asyncio.BaseTransport] = []
         self._folder, self._meeting = _meeting_place()
@@ -164,15 +167,31 @@ class DevToolsPipe:
         """Close the page of this target id, whatever it says; raises Playwright's Error."""
         await self._root.send("Target.closeTarget", {"targetId": target})
 
+    async def downloaded(self, download: str) -> Path | None:
+        """The file of a download, as soon as it is there; None if it has failed."""
+        try:
+            whole = await self._end_of(download)
+        finally:
+            self._downloaded.pop(download, None)
+        return Path(self._download_folder, download) if whole else None
+
+    async def cancel_download(self, download: str, context: str) -> None:
+        """Give a download up that may never end; raises Playwright's Error."""
+        parameters = {"guid": download, "browserContextId": context}
+        await self._root.send("Browser.cancelDownload", parameters)
+
     def close(self) -> None:
         """Let go of the pipe: Chromium ends if it has not yet. Closing twice is fine."""
         self._joining.cancel()
         self._meeting.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-        for end in self._ends:
-            end.close()
+        for transport in self._ends:
+            transport.close()
         for session in (self._root, *self._sessions.values()):
             session.end()
+        for end in self._downloaded.values():
+            if not end.done():
+                end.set_result(False)
         self._sessions.clear()
         self._pages.clear()
         self.on_page.clear()
@@ -207,7 +226,7 @@ class DevToolsPipe:
             self._to_chromium = await self._writer(to_chromium)
             back = await self._writer(to_playwright)
             await self._reader(from_chromium, lambda message: self._take(message, back))
-            await self._reader(from_playwright, self.write)
+            await self._reader(from_playwright, self._listen_in)
             socket.send_fds(meeting, [b"!"], [chromium_reads, chromium_writes])
         os.close(chromium_reads)
         os.close(chromium_writes)
@@ -219,8 +238,28 @@ class DevToolsPipe:
         session = self._sessions.get(message.get("sessionId", ""), self._root)
         if session is not self._root or message.get("id", 0) >= FIRST_NUMBER:
             session.take(message)
-        else:
-            back.write(raw + b"\0")
+            return
+        if message.get("method") == "Browser.downloadProgress":
+            self._download_goes_on(message["params"])
+        back.write(raw + b"\0")
+
+    def _listen_in(self, message: bytes) -> None:
+        """Pass on what Playwright says, and learn where it has Chromium keep files."""
+        if b"Browser.setDownloadBehavior" in message:
+            parameters = json.loads(message).get("params", {})
+            self._download_folder = parameters.get("downloadPath", self._download_folder)
+        self.write(message)
+
+    def _download_goes_on(self, event: dict[str, Any]) -> None:
+        if event["state"] in ("completed", "canceled"):
+            end = self._end_of(event["guid"])
+            if not end.done():
+                end.set_result(event["state"] == "completed")
+
+    def _end_of(self, download: str) -> asyncio.Future[bool]:
+        if download not in self._downloaded:
+            self._downloaded[download] = asyncio.get_running_loop().create_future()
+        return self._downloaded[download]
 
     async def _writer(self, end: int) -> asyncio.WriteTransport:
         transport, _ = await asyncio.get_running_loop().connect_write_pipe(

@@ -10,12 +10,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webdojo.tasks.folders import folder_prefix
 
 if TYPE_CHECKING:
-    from playwright.async_api import Download
+    from webdojo.envs.browser import Chromium
 
 DOWNLOAD_BEGIN_S = 2.0
 """Real time in which a download must have begun whose page has become one."""
@@ -26,15 +26,14 @@ DOWNLOAD_TIMEOUT_S = 5.0
 class Downloads:
     """The downloads of one episode; ``say`` hears of each file that has come or failed."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, chromium: Chromium, say: Callable[[str], None]) -> None:
         self.files: list[Path] = []
         """What has come, in the episode's folder."""
+        self._chromium = chromium
         self._say = say
         self._folder: Path | None = None
-        self._expected = 0
-        """Downloads that are known of and have still to be taken."""
         self._foretold: list[str] = []
-        """Addresses of those of them that Chromium has still to tell of."""
+        """Addresses of downloads that are known of and that Chromium has still to tell of."""
         self._begun = asyncio.Event()
         self._arriving: list[asyncio.Task[str]] = []
         self._told = 0
@@ -56,32 +55,29 @@ class Downloads:
         """
         if instead_of in self._foretold:
             self._foretold.remove(instead_of)
-        else:
-            self._expected += 1
         self._foretold.append(url)
         self._begun.clear()
 
-    def begins(self, url: str) -> None:
-        """Chromium tells of a download, asked for or made by the page itself."""
-        url = url.partition("#")[0]
-        if url not in self._foretold:
-            self.expect(url)
-        self._foretold.remove(url)
+    def begins(self, event: dict[str, Any], context: str) -> None:
+        """Chromium tells of a download, asked for or made by the page itself: it is taken.
 
-    def take(self, download: Download) -> None:
-        """Take what the page gives into the episode's folder."""
-        self._expected = max(0, self._expected - 1)
-        if not self._expected:
+        ``event`` is that of ``Page.downloadWillBegin``, ``context`` the protocol id of the page's.
+        """
+        url = event["url"].partition("#")[0]
+        if url in self._foretold:
+            self._foretold.remove(url)
+        if not self._foretold:
             self._begun.set()
-        self._arriving.append(asyncio.create_task(self._keep(download)))
+        kept = self._keep(event["guid"], event["suggestedFilename"], context)
+        self._arriving.append(asyncio.create_task(kept))
 
     async def arrived(self) -> None:
         """Wait for downloads under way, and tell of them by name: which was first is chance."""
-        if self._expected:
+        if self._foretold:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DOWNLOAD_BEGIN_S):
                     await self._begun.wait()
-            self._expected, self._foretold = 0, []
+            self._foretold = []
         notices = []
         while self._arriving:
             notices.append(await self._arriving.pop(0))
@@ -101,10 +97,10 @@ class Downloads:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _keep(self, download: Download) -> str:
+    async def _keep(self, download: str, suggested: str, context: str) -> str:
         from playwright.async_api import Error
 
-        name = Path(download.suggested_filename).name or "download"
+        name = Path(suggested).name or "download"
         place, count = self.folder / name, 1
         while place in self.files:
             count += 1
@@ -112,13 +108,17 @@ class Downloads:
         self.files.append(place)
         try:
             async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
-                await download.save_as(place)
-        except (Error, TimeoutError):
-            self.files.remove(place)
+                came = await self._chromium.downloaded(download)
+            if came is not None:
+                await asyncio.to_thread(shutil.copyfile, came, place)
+                return f"the page gave the file {place.name!r} of {place.stat().st_size} bytes"
+        except TimeoutError:
             with suppress(Error):
-                await download.cancel()
-            return f"the download {name!r} failed"
-        return f"the page gave the file {place.name!r} of {place.stat().st_size} bytes"
+                await self._chromium.cancel_download(download, context)
+        except OSError:
+            pass  # no room, or the browser has gone with its files
+        self.files.remove(place)
+        return f"the download {name!r} failed"
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ class Requests:
         """The same with what is on this machine."""
         self.turned_away = ""
         """The last document that the page asked for and was not let open."""
+        self.is_file = False
+        """Whether the page was to show what is a download, and has shown nothing before."""
         self._cdp = cdp
         self._tabs = tabs
+        self._shown = False
         self._answered: dict[str, str] = {}
         """Addresses of documents that have been answered and that no frame shows yet."""
         self._downloads: dict[str, str] = {}
@@ -37,11 +41,8 @@ class Requests:
         cdp.on("Network.responseReceived", self._was_answered)
         cdp.on("Network.loadingFinished", self._ended)
         cdp.on("Network.loadingFailed", self._ended)
-        cdp.on("Page.downloadWillBegin", lambda event: tabs.downloads.begins(event["url"]))
-        cdp.on(
-            "Page.frameNavigated",
-            lambda event: self._answered.pop(event["frame"]["loaderId"], None),
-        )
+        cdp.on("Page.downloadWillBegin", self._download_begins)
+        cdp.on("Page.frameNavigated", self._navigated)
 
     async def open(self) -> None:
         """Let nothing pass unseen from now on."""
@@ -69,8 +70,21 @@ class Requests:
         if url is not None and event.get("canceled"):
             self._tabs.downloads.expect(url)
 
+    def _navigated(self, event: dict[str, Any]) -> None:
+        self._answered.pop(event["frame"]["loaderId"], None)
+        self._shown = self._shown or "parentId" not in event["frame"]
+
+    def _download_begins(self, event: dict[str, Any]) -> None:
+        self._tabs.downloads.begins(event, self._cdp.context)
+        if event["frameId"] == self._cdp.target and not self._shown:
+            self.is_file = True
+            self._do(self._tabs.look_again())
+
     def _paused(self, event: dict[str, Any]) -> None:
-        task = asyncio.create_task(self._guard(event))
+        self._do(self._guard(event))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
 

@@ -54,7 +54,7 @@ class Tabs:
         self.refused = Notices("addresses")
         """What the pages asked for and did not get."""
         self.keyboard = Keyboard()
-        self.downloads = Downloads(self.say)
+        self.downloads = Downloads(chromium, self.say)
         self.channel = secrets.token_hex(16)
         """Name by which the two in-page scripts find each other; no page can guess it."""
         self._chromium = chromium
@@ -281,13 +281,13 @@ class Tabs:
         driven = coming.driven
         said = "it did not open"
         try:
-            if coming.page is not None:
+            if coming.page is not None and not driven.requests.is_file:
                 await self._adopt(coming, coming.page)
                 await self._fit(session, coming.page)
                 async with shown.clock.standing():
                     await driven.clock.run(LOAD_MS)
                 url = await driven.evaluate("location.href")
-                if not driven.requests.turned_away:
+                if not driven.requests.turned_away and not driven.requests.is_file:
                     if self.origins.allows(url) and len(self.pages) <= MAX_TABS:
                         self.say(f"the page opened a new tab: {url}")
                         return
@@ -297,7 +297,8 @@ class Tabs:
         if driven in self.pages:
             self.pages.remove(driven)
             self.active = shown
-        if not driven.requests.turned_away:  # else it was told by name
+        # What was turned away was told by name, and a file is.
+        if not driven.requests.turned_away and not driven.requests.is_file:
             self.say(f"the page wanted a new tab: {said}")
         coming.held.cancel()
         with suppress(Error):  # closed by itself
@@ -331,7 +332,8 @@ class _Coming:
     @property
     def known(self) -> bool:
         """Whether nothing more is to come: Playwright never tells of a page that shows nothing."""
-        return self.page is not None or bool(self.driven.requests.turned_away)
+        requests = self.driven.requests
+        return self.page is not None or requests.is_file or bool(requests.turned_away)
 
 
 def _place(host: str, port: int) -> tuple[str, int]:

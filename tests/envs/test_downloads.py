@@ -14,6 +14,11 @@ WAYS = {
       const a = document.createElement("a"); a.href = "/late"; a.download = "a.txt"; a.click() }
       </script>""",
     "navigated": "<a href=/late?attached>Give</a>",
+    "in a new tab": "<a href=/late?attached target=_blank>Give</a>",
+    "in a window": "<button onclick=\"window.open('/late?attached')\">Give</button>",
+    "in one of its own": """<button onclick="window.open('/late?attached', '', 'noopener')">
+      Give</button>""",
+    "by a form": "<form action=/late?attached target=_blank><button>Give</button></form>",
     "made": """<button>Give</button><script>document.querySelector("button").onclick = () => {
       const a = document.createElement("a");
       a.href = URL.createObjectURL(new Blob(["text"])); a.download = "a.txt"; a.click() }
@@ -25,7 +30,7 @@ WAYS = {
 async def test_a_download_is_told_at_its_own_step(open_page, site, way) -> None:
     site.pages["/late"] = "text"
     site.redirects["/moved"] = "/late"
-    if way == "navigated":
+    if way in ("navigated", "in a new tab", "in a window", "in one of its own", "by a form"):
         site.headers["/late"] = {"Content-Disposition": "attachment; filename=a.txt"}
     if way != "moved":  # the name is the server's then
         site.headers.setdefault("/late", {})["Content-Type"] = "text/plain"
@@ -34,6 +39,7 @@ async def test_a_download_is_told_at_its_own_step(open_page, site, way) -> None:
     (path,) = step.downloads
     assert path.read_text() == "text"
     assert step.observation.notices == (f"the page gave the file {path.name!r} of 4 bytes",)
+    assert step.observation.open_pages_urls == (site.origin + "/",)
 
 
 async def test_a_download_that_fails_holds_nothing_up(open_page, site) -> None:
