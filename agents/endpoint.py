@@ -11,13 +11,11 @@ import json
 import os
 import random
 import re
-import time
 from base64 import b64encode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -31,6 +29,7 @@ from webdojo.agents.pictures import Picture
 from webdojo.agents.posting import Answer, NoAnswerError, post
 from webdojo.envs.observation import Observation
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.retry_after import seconds_of
 from webdojo.tasks.task import Task
 
 PREFIX = "openai:"
@@ -160,7 +159,7 @@ class Endpoint:
         if status in (400, 413) and _TOO_LONG.search(told):
             return ContextOverflowError(f"{self.url} takes no prompt as long: {told}")
         if status in _PASSING:
-            return _PassingError(f"HTTP {status}: {told}", _seconds(answer.retry_after))
+            return _PassingError(f"HTTP {status}: {told}", seconds_of(answer.retry_after))
         if 300 <= status < 400:
             return UserError(
                 f"{self.url} sends its callers on to {self._quoted(answer.location.encode())!r}"
@@ -334,17 +333,6 @@ class EndpointAgents:
 
 def _limited(body: Mapping[str, Any], limit: str) -> dict[str, Any]:
     return {limit if name in _LIMITS else name: value for name, value in body.items()}
-
-
-def _seconds(retry_after: str) -> float:
-    """What a Retry-After header asks for, as a number or a date; 0 if it says neither."""
-    told = retry_after.strip()
-    if told.isascii() and told.isdecimal():
-        return float(told[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _harmless(text: str) -> str:

@@ -56,6 +56,8 @@ class Step:
     """Addresses, or host and port, that the page asked for since the last step and did not get."""
     downloads: tuple[Path, ...] = ()
     """Files that the page has given in this episode; they go with it."""
+    undecided: bool = False
+    """Whether whoever judges could not be had, so that the reward says nothing about the agent."""
 
 
 class WebEnv:
@@ -234,6 +236,7 @@ class WebEnv:
             "loading" if tabs.active.clock.stalled else snapshot.unsettled,
             tabs.take_refused(),
             tuple(tabs.downloads.files),
+            outcome.undecided,
         )
 
     async def _settled(self, task: Task, tabs: Tabs) -> tuple[Snapshot, dict[str, Any] | None]:

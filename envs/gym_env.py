@@ -160,6 +160,7 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
             "refused": step.refused,
             "downloads": tuple(map(str, step.downloads)),
             "blocked": step.blocked,
+            "undecided": step.undecided,
         }
         return self._shown(self._last), step.reward, step.terminated, step.truncated, info
 

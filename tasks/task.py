@@ -33,14 +33,15 @@ class Outcome:
 
     ``reward`` lies in [0, 1]; ``done`` says that nothing the agent could still do changes it;
     ``message`` is for people (why it failed), never shown to the agent. ``blocked`` says that the
-    site would not have the agent (a captcha, say): such an episode is counted apart, never as a
-    failure.
+    site would not have the agent (a captcha, say), ``undecided`` that whoever judges could not be
+    had (a model that is away, say): an episode that ends so is counted apart, never as a failure.
     """
 
     reward: float
     done: bool
     message: str = ""
     blocked: bool = False
+    undecided: bool = False
 
 
 class Task(ABC):

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from webdojo.agents.engines.restarting import RestartingEngine
     from webdojo.agents.engines.transformers_engine import TransformersEngine
     from webdojo.agents.pictures import Pictures
+    from webdojo.envs.core import Step
 
+MOST_MESSAGE = 500
+"""Characters of an evaluator's message that are kept."""
 MakeAgent = Callable[[Task, int], Agent]
 """Makes the agent of one episode from its task and an episode seed."""
 
@@ -102,6 +105,7 @@ async def run_episode(
     clock = time.perf_counter
     began = clock()
     engine_seconds = reward = 0.0
+    message = ""
     turns: list[Turn] = []
     ending: Ending = "horizon"
     async with envs.lease(task) as env:
@@ -138,12 +142,12 @@ async def run_episode(
                 )
             )
             observation, reward = step.observation, step.reward
+            message = shown(step.message)
             if step.terminated:
-                ending = (
-                    "success" if is_success(reward) else "blocked" if step.blocked else "failure"
-                )
+                ending = "success" if is_success(reward) else _failing(step, "failure")
                 break
             if step.truncated:
+                ending = _failing(step, "horizon")
                 break
     return Trajectory(
         episode_id=which.episode_id,
@@ -161,4 +165,14 @@ async def run_episode(
         reset_seconds=reset_seconds,
         engine_seconds=engine_seconds,
         attempts=which.attempt,
+        message=message,
     )
+
+
+def shown(message: str) -> str:
+    """The beginning of what an evaluator or an endpoint said, safe to be shown: one line."""
+    return "".join(c if c.isprintable() else " " for c in message[:MOST_MESSAGE])
+
+
+def _failing(step: Step, otherwise: Ending) -> Ending:
+    return "blocked" if step.blocked else "undecided" if step.undecided else otherwise

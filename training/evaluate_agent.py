@@ -25,6 +25,7 @@ from webdojo.training.evaluation import (
     evaluate,
     splits_of,
 )
+from webdojo.training.evaluation import in_words as episodes_in_words
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.players import Player, WorkerSettings
@@ -57,7 +58,8 @@ def evaluate_agent(
     up in ``config``, in the run that the checkpoint lies in, in the quick start, and among the
     published splits. The same checkpoint, split, seeds and mode repeat the figures of the run's
     report. ``trained_on`` tells which of the tasks played the policy was trained on, ``seeds`` the
-    first and the last seed and whether they are held out or for training. Raises UserError for
+    first and the last seed and whether they are held out or for training, ``judge`` what judges
+    took, of the last rollout process if one was killed. Raises UserError for
     whatever is not there.
     """
     if mode not in (*MODES, "both"):
@@ -119,6 +121,7 @@ def evaluate_agent(
                     found["modes"][agent if scripted else each] = _play(
                         rollouts, chosen, per_task, settings, player, each, played[each], quiet
                     )
+                found["judge"] = rollouts.call("judging") or None
             except RolloutsKilledError as error:
                 if not restarts:
                     raise UserError(f"{error}, for the {RESTARTS + 1}th time") from error
@@ -146,8 +149,8 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
             interval = f"{rate['low']:.2f} – {rate['high']:.2f}"
             table.add_row(name, f"{rate['success']:.2f}", interval, str(rate["episodes"]))
         Console().print(table)
-        if result["blocked"]:
-            Console().print(f"{result['blocked']} episodes blocked by their sites, in no rate")
+        for phrase in episodes_in_words(result):
+            Console().print(phrase, soft_wrap=True, highlight=False, markup=False)
     if found["agent"] not in SCRIPTED:
         told = in_words(found["trained_on"], len(result["tasks"]))
         Console().print(told, soft_wrap=True, highlight=False)
@@ -207,7 +210,7 @@ def _play(
     return {
         "all": result.splits[split.name],
         "tasks": dict(result.tasks[split.name]),
-        "blocked": result.blocked,
+        **result.counts,
     }
 
 

@@ -17,7 +17,7 @@ from webdojo.training.episodes import EpisodeId
 from webdojo.training.intervals import Rate, rate
 from webdojo.training.rollouts.players import Player
 from webdojo.training.rollouts.process import RolloutProcess
-from webdojo.training.rollouts.trajectory import Trajectory
+from webdojo.training.rollouts.trajectory import UNCOUNTED, Trajectory
 
 Mode = Literal["greedy", "sampled"]
 MODES: tuple[Mode, ...] = ("greedy", "sampled")
@@ -48,35 +48,65 @@ class EvaluationResult:
 
     records: tuple[dict[str, Any], ...]
     splits: Mapping[str, Rate | None]
-    """None where not one episode counts, since all were blocked."""
+    """None where not one episode counts, since all were blocked or undecided."""
     tasks: Mapping[str, Mapping[str, Rate | None]]
     """By split, then by task; None as above."""
 
     @property
-    def blocked(self) -> int:
-        """Episodes that the site would not have: they are in ``records`` and in no rate."""
-        once = {(r["task_id"], r["seed"]) for r in self.records if r["ending"] == "blocked"}
-        return len(once)
+    def counts(self) -> dict[str, Any]:
+        """Episodes by the endings that are told of beside the rates, and the reason of one.
+
+        ``blocked`` and ``undecided`` ones are in no rate (``undecided_reason`` is the last one's),
+        ``overflow`` and ``deadline`` ones are failures (``overflow_at_once``: not one step was
+        played).
+        """
+        once = {(r["task_id"], r["seed"]): r for r in self.records}.values()
+        counts: dict[str, Any] = {
+            ending: sum(r["ending"] == ending for r in once)
+            for ending in (*UNCOUNTED, "overflow", "deadline")
+        }
+        counts["overflow_at_once"] = sum(r["ending"] == "overflow" and not r["steps"] for r in once)
+        reasons = [r.get("message", "") for r in once if r["ending"] == "undecided"]
+        return {**counts, "undecided_reason": reasons[-1] if reasons else ""}
+
+
+def in_words(counts: Mapping[str, Any]) -> list[str]:
+    """What ``EvaluationResult.counts`` holds, for people: a phrase each of what there is."""
+    told = []
+    if counts["blocked"]:
+        told.append(f"{counts['blocked']} episodes blocked by their sites, in no rate")
+    if counts["undecided"]:
+        reason = counts["undecided_reason"]
+        told.append(f"{counts['undecided']} episodes that nobody judged, in no rate ({reason})")
+    if counts["overflow"]:
+        at_once = counts["overflow_at_once"]
+        before = f", {at_once} before the first step" if at_once else ""
+        told.append(
+            f"{counts['overflow']} episodes failed as their prompt outgrew the context{before}"
+        )
+    if counts["deadline"]:
+        told.append(f"{counts['deadline']} episodes failed as they were given up at the deadline")
+    return told
 
 
 @dataclass
 class Tally:
-    """What has come of an evaluation so far; episodes that sites blocked count in no rate."""
+    """What has come of an evaluation so far; episodes that say nothing count in no rate."""
 
     played: int = 0
-    blocked: int = 0
+    uncounted: int = 0
     successes: int = 0
 
     def add(self, trajectory: Trajectory) -> None:
         """Count an episode that has ended."""
         self.played += 1
-        self.blocked += trajectory.ending == "blocked"
+        self.uncounted += trajectory.ending in UNCOUNTED
         self.successes += is_success(trajectory.reward)
 
     @property
     def figures(self) -> dict[str, float]:
         """``success``, as soon as an episode counts."""
-        judged = self.played - self.blocked
+        judged = self.played - self.uncounted
         return {"success": self.successes / judged} if judged else {}
 
 
@@ -130,9 +160,9 @@ def count_episodes(splits: Iterable[Split], per_task: int) -> int:
 def by_difficulty(records: Iterable[Mapping[str, Any]]) -> dict[str, Rate]:
     """Rates by difficulty of the task, each episode once; those without an episode are left out.
 
-    Episodes that their sites blocked count in none.
+    Episodes that were blocked, or that nobody judged, count in none.
     """
-    told = (record for record in records if record["ending"] != "blocked")
+    told = (record for record in records if record["ending"] not in UNCOUNTED)
     once = {(record["task_id"], record["seed"]): record for record in told}
     outcomes: dict[str, list[int]] = defaultdict(list)
     for record in once.values():
@@ -168,6 +198,7 @@ def _record(split: str, trajectory: Trajectory) -> dict[str, Any]:
         "steps": len(trajectory.turns),
         "response_tokens": trajectory.response_tokens,
         "ending": trajectory.ending,
+        "message": trajectory.message,
         "goal": trajectory.goal,
         "actions": [turn.action for turn in trajectory.turns],
         "errors": [turn.error for turn in trajectory.turns],
@@ -180,7 +211,7 @@ def _rates(
     outcomes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         of_task = outcomes[record["split"]][record["task_id"]]
-        if record["ending"] != "blocked":
+        if record["ending"] not in UNCOUNTED:
             of_task.append(record["success"])
     splits = {}
     tasks = {}

@@ -19,6 +19,7 @@ PLACES = {
     "split": "unseen_seeds|undemonstrated|unseen_tasks",
     "mode": "greedy|sampled",
     "cause": r"\w+",
+    "count": r"\w+",
 }
 """What may stand in a name where it says ``<task>``, ``<cause>`` and so on."""
 MARK = "<!-- Below this line the page is written by webdojo.training.metric_names. -->"
@@ -76,6 +77,28 @@ SECTIONS = (
                 "`after` above `before` by more than their intervals, which are in the report;"
                 " `unseen_tasks` lower than before means that the policy forgets: fewer updates,"
                 " a lower `learner.lr`, or a KL penalty (`objective.kl.coefficient`)",
+            ),
+            Metric(
+                "undecided/<mode>",
+                "count",
+                "episodes that nobody judged, since a judge was away; in no rate",
+                "0",
+            ),
+        ),
+    ),
+    Section(
+        "Who judges",
+        ("evaluate_before", "evaluate_after", "reinforce"),
+        ("training/run.py", "training/update_figures.py", "tasks/evaluators/judge.py"),
+        (
+            Metric(
+                "judge/<count>",
+                "count",
+                "what judging by a language model has taken since its process began: `questions`,"
+                " of them `cached`, given `verdicts` and `failed`; `requests`, of them `retries`;"
+                " `prompt_tokens` and `completion_tokens`; `cost_usd`, by the prices set; `seconds`"
+                " waited; none where nothing was asked",
+                "`failed` near 0; more: see that the judge is up, and that its key and limits hold",
             ),
         ),
     ),
@@ -466,7 +489,8 @@ SECTIONS = (
                 "count",
                 "the same by cause: `deadline`, `cancelled`, or the error's class",
                 "`deadline`: raise `rollout.deadline_s`; `BrowserDiedError`: memory is short, fewer"
-                " `rollout.slots`; `EngineDeadError`: its log says why",
+                " `rollout.slots`; `EngineDeadError`: its log says why; `UndecidedEpisodeError`:"
+                " the judge is away",
             ),
             Metric(
                 "rollout/rejected_groups",

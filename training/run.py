@@ -30,6 +30,7 @@ from webdojo.training.evaluation import (
     by_difficulty,
     count_episodes,
     evaluate,
+    in_words,
     read_result,
     splits_of,
     write_records,
@@ -41,6 +42,7 @@ from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.reinforcement import Reinforcement
 from webdojo.training.rollouts.players import WorkerSettings
 from webdojo.training.rollouts.process import RESTARTS, RolloutProcess, RolloutsKilledError
+from webdojo.training.rollouts.trajectory import UNCOUNTED
 from webdojo.training.run_folder import RUNS, RunFolder, check_room
 from webdojo.training.team import LearnerPlan, Team
 
@@ -295,12 +297,13 @@ class _Run:
                 write_records(self.folder.evaluation(moment, mode), result.records)
                 rates = {**result.splits, **by_difficulty(result.records)}
                 known = {name: r["success"] for name, r in rates.items() if r is not None}
-                self.metrics.write(
-                    phase, 0, {f"success/{mode}/{name}": share for name, share in known.items()}
-                )
+                figures = {f"success/{mode}/{name}": share for name, share in known.items()}
+                figures[f"undecided/{mode}"] = result.counts["undecided"]
+                judging = rollouts.call("judging") or {}
+                figures |= {f"judge/{name}": count for name, count in judging.items()}
+                self.metrics.write(phase, 0, figures)
                 told = [f"{n} {known[n]:.2f}" if n in known else f"{n} –" for n in result.splits]
-                if result.blocked:
-                    told.append(f"{result.blocked} episodes blocked by their sites, in no rate")
+                told += in_words(result.counts)
                 self.progress.end(", ".join(told))
 
     def _report(self) -> None:
@@ -332,26 +335,28 @@ class _Run:
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:
-    """Rates by split and by task, before and after, greedy and sampled, and how many were blocked.
+    """Rates by split and by task, before and after, greedy and sampled, and what is in none.
 
-    A rate is null where not one episode counts.
+    That is how many episodes were ``blocked`` and how many ``undecided``. A rate is null where not
+    one episode counts.
     """
     splits: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
     tasks: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
-    blocked: dict[str, dict[str, int]] = defaultdict(dict)
+    uncounted: dict[str, Any] = {ending: defaultdict(dict) for ending in UNCOUNTED}
     for moment in ("before", "after"):
         for mode in MODES:
             path = folder.evaluation(moment, mode)
             if not path.is_file():
                 continue
             result: EvaluationResult = read_result(path)
-            blocked[moment][mode] = result.blocked
+            for ending in UNCOUNTED:
+                uncounted[ending][moment][mode] = result.counts[ending]
             for split, found in result.splits.items():
                 splits[split][moment][mode] = found
             for split, by_task in result.tasks.items():
                 for task_id, found in by_task.items():
                     tasks[split][task_id][moment][mode] = found
-    return {"splits": splits, "tasks": tasks, "blocked": blocked}
+    return {"splits": splits, "tasks": tasks, **uncounted}
 
 
 def _with_whole_paths(config: TrainConfig) -> TrainConfig:

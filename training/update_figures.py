@@ -55,7 +55,7 @@ def of_rollouts(figures: Mapping[str, Any], demonstrated: Collection[str]) -> di
     ``reward/mean`` is over the latest episodes of all tasks; ``reward/<task>``,
     ``reward/<difficulty>`` and ``reward/(un)demonstrated`` over the latest of each task, episodes
     weighing the same. ``rollout/retried`` and ``rollout/rejected_groups`` are counts since the run
-    began, in all and ``…/<cause>``.
+    began, in all and ``…/<cause>``; ``judge/…`` is what judges have taken since then.
     """
     seen: dict[str, float] = {}
     pool = figures.get("pool", {})
@@ -65,6 +65,7 @@ def of_rollouts(figures: Mapping[str, Any], demonstrated: Collection[str]) -> di
         seen["rollout/episodes"] = pool["finished"]
     if "longest_silence_s" in pool:
         seen["rollout/longest_silence_s"] = pool["longest_silence_s"]
+    seen |= {f"judge/{name}": count for name, count in figures.get("judge", {}).items()}
     for name, counts in (("retried", "retried"), ("rejected_groups", "groups_rejected")):
         if counts in pool:
             seen[f"rollout/{name}"] = sum(pool[counts].values())

@@ -92,6 +92,7 @@ def write_step(step: Step) -> dict[str, Any]:
         "truncated": step.truncated,
         "message": step.message,
         "blocked": step.blocked,
+        "undecided": step.undecided,
         "unsettled": step.unsettled,
         "refused": step.refused,
         "downloads": tuple(map(str, step.downloads)),
@@ -112,6 +113,7 @@ def read_step(answer: Mapping[str, Any], observation: Observation) -> Step:
             str(told["unsettled"]),
             tuple(map(str, told["refused"])),
             tuple(map(Path, told["downloads"])),
+            bool(told["undecided"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedError(f"no step: {type(error).__name__}: {error}") from error

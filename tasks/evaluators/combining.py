@@ -52,10 +52,11 @@ class AnyOf(Evaluator):
 
     async def judge(self, evidence: Evidence) -> Verdict:
         """Ask one after another."""
-        reasons = []
+        reasons, undecided = [], False
         for each in self.evaluators:
             verdict = await each.judge(evidence)
             if verdict.passed:
                 return verdict
             reasons.append(verdict.reason)
-        return Verdict(False, "; ".join(reasons))
+            undecided = undecided or verdict.undecided
+        return Verdict(False, "; ".join(reasons), undecided)

@@ -97,7 +97,8 @@ class EvaluatedTask(Task):
             return Outcome(0.0, done=False, message="no answer yet")
         evidence = Evidence(page, answer, self._goal, self._recorder, self.episode)
         verdict = await self._decide(evidence)
-        return Outcome(float(verdict.passed), verdict.passed or answer is not None, verdict.reason)
+        done = verdict.passed or answer is not None
+        return Outcome(float(verdict.passed), done, verdict.reason, undecided=verdict.undecided)
 
     async def _decide(self, evidence: Evidence) -> Verdict:
         patience_s = self.checks.patience_s
@@ -105,7 +106,8 @@ class EvaluatedTask(Task):
             async with asyncio.timeout(patience_s or None):
                 return await self.checks.judge(evidence)
         except TimeoutError:
-            return Verdict(False, f"not decided within {patience_s:g} s")
+            told = f"not decided within {patience_s:g} s"
+            return Verdict(False, told, undecided=True)
 
 
 def _check_site(name: str, serves: object) -> None:

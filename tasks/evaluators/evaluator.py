@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an evaluator is satisfied; ``reason`` says why not, for people."""
+    """Whether an evaluator is satisfied; ``reason`` says why not, for people.
+
+    ``undecided`` says that it could not find out, through no fault of the agent's: not passed, but
+    no failure either.
+    """
 
     passed: bool
     reason: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

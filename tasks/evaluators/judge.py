@@ -24,13 +24,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.retry_after import seconds_of
 
 LONGEST_REPLY = 1 << 20
 MOST_TOKENS = 1 << 40
 """A reply that counts more has counted wrong."""
 PARALLEL = 8
 """Questions that are asked at once."""
-_WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+LONGEST_REFUSAL = 4096
+MOST_PAUSE_S = 60.0
+"""Longest pause before a try that an endpoint is granted."""
+_WORTH_ANOTHER_TRY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_OF_WHAT_IS_ASKED = frozenset({400, 413, 422})
+"""Statuses that may be for this question alone."""
+_LIMITS = ("max_tokens", "max_completion_tokens")
+"""Names of the longest reply's length; OpenAI's reasoning models take the second alone."""
 
 
 class JudgeSettings(BaseModel):
@@ -93,6 +101,8 @@ class JudgeCounters:
     requests: int = 0
     """Sent to the endpoint, tries included."""
     retries: int = 0
+    verdicts: int = 0
+    """Of ``questions``, answered by the endpoint."""
     failed: int = 0
     """Questions that got no usable verdict."""
     prompt_tokens: int = 0
@@ -107,7 +117,11 @@ class JudgeCounters:
 
 
 class JudgeFailedError(Exception):
-    """No usable verdict was had."""
+    """No usable verdict was had; ``away`` says that it was not for what was asked."""
+
+    def __init__(self, reason: str, *, away: bool = False) -> None:
+        super().__init__(reason)
+        self.away = away
 
 
 SYSTEM = (
@@ -181,6 +195,7 @@ class Judge:
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="webdojo-judge")
         self._known: dict[str, dict[str, bool]] = {}
+        self._limit = _LIMITS[0]
         self._lock = threading.Lock()
 
     async def ask(self, question: Question) -> dict[str, bool]:
@@ -199,6 +214,7 @@ class Judge:
             raise
         finally:
             self.counters.seconds += time.monotonic() - began
+        self.counters.verdicts += 1
         await asyncio.to_thread(self._keep, key, verdict)
         return verdict
 
@@ -207,31 +223,48 @@ class Judge:
             "model": self.settings.model,
             "messages": question.messages(),
             "temperature": 0,
-            "max_tokens": self.settings.max_tokens,
         }
-        body = json.dumps(request).encode()
         loop = asyncio.get_running_loop()
-        trouble = ""
+        trouble, away, asked_for_s = "", False, 0.0
         for number in range(self.settings.tries):
             if number:
                 self.counters.retries += 1
-                await asyncio.sleep(self.settings.backoff_s * 2 ** (number - 1))
-            self.counters.requests += 1
+                own_s = self.settings.backoff_s * 2 ** (number - 1)
+                await asyncio.sleep(max(own_s, min(asked_for_s, MOST_PAUSE_S)))
+            asked_for_s = 0.0
             try:
-                reply = await loop.run_in_executor(self._threads, self._post, body)
-                return read_verdict(self._text(reply), question.keys)
+                reply = await loop.run_in_executor(self._threads, self._post, request)
             except _FinalError as error:
-                raise JudgeFailedError(str(error)) from None
+                raise JudgeFailedError(str(error), away=error.away) from None
             except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
-                trouble = f"{type(error).__name__}: {str(error)[:300]}"
+                trouble, away = _told(error), True
+                asked_for_s = error.asked_for_s if isinstance(error, _BusyError) else 0.0
+                continue
+            try:
+                return read_verdict(self._text(reply), question.keys)
+            except (ValueError, RecursionError) as error:
+                trouble, away = _told(error), False
         raise JudgeFailedError(
-            f"no verdict from {self.settings.url} in {self.settings.tries} tries; {trouble}"
+            f"no verdict from {self.settings.url} in {self.settings.tries} tries; {trouble}",
+            away=away,
         )
 
-    def _post(self, body: bytes) -> Any:
+    def _post(self, request: dict[str, Any]) -> Any:
+        limit = self._limit
+        try:
+            return self._send({**request, limit: self.settings.max_tokens})
+        except _FinalError as error:
+            if limit == _LIMITS[1] or not error.other_limit:
+                raise
+        self._limit = _LIMITS[1]
+        return self._send({**request, self._limit: self.settings.max_tokens})
+
+    def _send(self, asked: dict[str, Any]) -> Any:
+        with self._lock:
+            self.counters.requests += 1
         request = urllib.request.Request(  # noqa: S310  # the scheme is checked in the settings
             self.settings.url.rstrip("/") + "/chat/completions",
-            data=body,
+            data=json.dumps(asked).encode(),
             headers={
                 "Content-Type": "application/json",
                 **({"Authorization": f"Bearer {key}"} if (key := self.settings.api_key) else {}),
@@ -241,10 +274,16 @@ class Judge:
             with _OPENER.open(request, timeout=self.settings.timeout_s) as answer:
                 return json.loads(answer.read(LONGEST_REPLY))
         except urllib.error.HTTPError as error:
-            told = f"status {error.code}: {error.read(300).decode(errors='replace')}"
+            said = error.read(LONGEST_REFUSAL).decode(errors="replace")
+            told = f"status {error.code}: {said[:300]}"
             if error.code in _WORTH_ANOTHER_TRY:
-                raise OSError(told) from None
-            raise _FinalError(f"{self.settings.url} answered with {told}") from None
+                asked_for_s = seconds_of(error.headers.get("Retry-After", ""))
+                raise _BusyError(told, asked_for_s) from None
+            raise _FinalError(
+                f"{self.settings.url} answered with {told}",
+                away=error.code not in _OF_WHAT_IS_ASKED,
+                other_limit=error.code == 400 and _LIMITS[1] in said,
+            ) from None
 
     def _text(self, reply: Any) -> str:
         """The reply's text; its cost is counted whether it is of use or not."""
@@ -303,8 +342,28 @@ class Judge:
             pass  # a full disk costs a question asked again, no verdict
 
 
+class _BusyError(OSError):
+    """The endpoint has refused, and asks for a pause of so many seconds."""
+
+    def __init__(self, told: str, asked_for_s: float) -> None:
+        super().__init__(told)
+        self.asked_for_s = asked_for_s
+
+
 class _FinalError(Exception):
-    """The endpoint has refused, and would again."""
+    """The endpoint has refused, and would again.
+
+    ``away`` says that it would refuse whatever is asked, ``other_limit`` that it wants the other
+    name of the longest reply's length.
+    """
+
+    def __init__(self, told: str, *, away: bool, other_limit: bool) -> None:
+        super().__init__(told)
+        self.away, self.other_limit = away, other_limit
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:300]}"
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -354,6 +413,14 @@ def _base64(image: bytes) -> str:
 
 
 _judges: dict[JudgeSettings, Judge] = {}
+
+
+def judging() -> dict[str, float]:
+    """What all judges of this process have taken so far, by name; empty if nothing was asked."""
+    counted = [judge.counters.as_dict() for judge in list(_judges.values())]
+    if not any(each["questions"] for each in counted):
+        return {}
+    return {name: sum(each[name] for each in counted) for name in counted[0]}
 
 
 def judge_of(settings: JudgeSettings) -> Judge:

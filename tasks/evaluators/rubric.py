@@ -8,6 +8,7 @@
    says yes to anything, be it because the answer or a page has told it to.
 
 Success only if all hold. No answer, no relevant screenshot, a judge that fails: no success.
+Where the judge is away, or has never given a verdict, the episode is undecided.
 """
 
 from __future__ import annotations
@@ -138,7 +139,9 @@ class Rubric(Evaluator):
         try:
             return await self._ask(judge, evidence.goal, answer, images)
         except JudgeFailedError as error:
-            return Verdict(False, f"the judge failed: {error}")
+            # One that gives verdicts and none on this may fail at what it was shown: a failure.
+            undecided = error.away or not judge.counters.verdicts
+            return Verdict(False, f"the judge failed: {error}", undecided)
 
     def ready(self) -> None:
         """Raise UserError now if the environment names no judge."""

@@ -12,7 +12,7 @@ from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS
 from webdojo.training.config import load_config
 from webdojo.training.evaluate_agent import evaluate_agent
-from webdojo.training.evaluation import MODES
+from webdojo.training.evaluation import MODES, EvaluationResult
 from webdojo.training.intervals import rate
 from webdojo.training.metric_names import metric_of
 from webdojo.training.metrics import EVENTS_FOLDER
@@ -177,7 +177,7 @@ def test_eval_on_the_command_line_repeats_them_too(
                     "miniwob.click-dialog-2"
                 ]["before"]["greedy"]
             },
-            "blocked": 0,
+            **EvaluationResult((), {}, {}).counts,
         }
     }
 

@@ -10,8 +10,10 @@ from webdojo.tasks.splits import HELD_OUT_SEEDS
 from webdojo.training.config import parse_config
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
+    Tally,
     count_episodes,
     evaluate,
+    in_words,
     read_result,
     splits_of,
     write_records,
@@ -114,3 +116,27 @@ def test_every_episode_is_told_of_as_it_ends() -> None:
     told: list[str] = []
     rollouts, _ = play(set(), on_episode=lambda trajectory: told.append(trajectory.episode_id))
     assert told == [each.episode_id for each in reversed(rollouts.asked)]
+
+
+def test_what_says_nothing_of_the_agent_is_in_no_rate_and_counted(tmp_path: Path) -> None:
+    told = {"split": "mine", "task_id": CLICK, "success": 0, "message": "no key", "steps": 0}
+    endings = ["undecided", "undecided", "blocked", "overflow", "deadline", "failure"]
+    records = [{**told, "seed": seed, "ending": end} for seed, end in enumerate(endings)]
+    records.append({**told, "seed": 9, "ending": "overflow", "steps": 2})
+    write_records(tmp_path / "some.jsonl", records)
+    result = read_result(tmp_path / "some.jsonl")
+    assert result.splits == {"mine": rate(0, 4)}
+    assert result.counts == {
+        "blocked": 1, "undecided": 2, "overflow": 2, "deadline": 1, "overflow_at_once": 1,
+        "undecided_reason": "no key",
+    }  # fmt: skip
+    assert in_words(result.counts) == [
+        "1 episodes blocked by their sites, in no rate",
+        "2 episodes that nobody judged, in no rate (no key)",
+        "2 episodes failed as their prompt outgrew the context, 1 before the first step",
+        "1 episodes failed as they were given up at the deadline",
+    ]
+    alone = Tally()
+    for end in ("undecided", "failure", "success"):
+        alone.add(Trajectory("e", CLICK, 0, 0, 0, (), float(end == "success"), end))
+    assert alone.figures == {"success": 0.5}

@@ -20,6 +20,7 @@ from webdojo.agents.checkpoint import Checkpoint, find_checkpoint
 from webdojo.agents.pictures import Pictures
 from webdojo.agents.tiny_vision import drawn_screenshot, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
+from webdojo.tasks.evaluators.judge import JudgeCounters
 from webdojo.training.config import TrainConfig, parse_config
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.learner import Learner
@@ -68,12 +69,13 @@ class ScriptedRollouts:
             "recent_success": 0.5,
             "tasks": dict.fromkeys(CONFIG.tasks.reinforced, (10, 5)),
             "engine": {"drawn_tokens": 900},
+            "judge": JudgeCounters(questions=3, verdicts=3).as_dict(),
             "pool": counters.state_dict()
             | {"idle_share": counters.idle_share, "longest_silence_s": 1.5},
         }
 
-    def call(self, *request: object, **arguments: object) -> None:
-        pass
+    def call(self, method: str, **arguments: object) -> Any:
+        return self.figures["judge"] if method == "judging" else None
 
     def stream(
         self, method: str, episodes: list[EpisodeId], **arguments: object

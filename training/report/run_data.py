@@ -106,19 +106,21 @@ def read_run(folder: Path) -> RunData:
             " give a folder that `webdojo train` made, such as runs/quickstart"
         )
     text, config = _config(folder / "config.toml")
-    gaps = [*filter(None, [gap]), *_blocked(summary)]
+    gaps = [*filter(None, [gap]), *_uncounted(summary)]
     return RunData(folder, summary, text, config, _curves(metrics), tuple(gaps))
 
 
-def _blocked(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Episodes that came to nothing because their sites would not have the agent."""
-    for when, decodings in mapping(summary, "blocked").items():
-        for decoding, count in mapping(decodings).items():
-            if numeric(count):
-                yield (
-                    f"Evaluation {when}, {decoding}: {count} episodes were blocked by their sites"
-                    " and count in no rate."
-                )
+def _uncounted(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Episodes that came to nothing because of their sites, or of whoever judges."""
+    causes = {"blocked": "were blocked by their sites", "undecided": "were judged by nobody"}
+    for ending, cause in causes.items():
+        for when, decodings in mapping(summary, ending).items():
+            for decoding, count in mapping(decodings).items():
+                if numeric(count):
+                    yield (
+                        f"Evaluation {when}, {decoding}: {count} episodes {cause} and count in no"
+                        " rate."
+                    )
 
 
 def mapping(value: object, *path: str) -> Mapping[str, Any]:

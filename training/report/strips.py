@@ -19,6 +19,7 @@ ENDINGS = {
     "overflow": "The prompt outgrew the model's context.",
     "deadline": "The time ran out.",
     "blocked": "The site would not have the agent.",
+    "undecided": "Whoever judges could not be had.",
 }
 
 

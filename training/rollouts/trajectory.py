@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from webdojo.training.rollouts.packed_turns import PackedTurns
 
-Ending = Literal["success", "failure", "horizon", "overflow", "deadline", "blocked"]
+Ending = Literal["success", "failure", "horizon", "overflow", "deadline", "blocked", "undecided"]
+UNCOUNTED = ("blocked", "undecided")
+"""Endings that say nothing of the agent: such episodes count in no rate, and are not trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Trajectory:
     """Of ``seconds``, spent waiting for the engine."""
     attempts: int = 1
     """How many times the episode was begun before it ended."""
+    message: str = ""
+    """What its evaluator said last, or why it was given up; for people."""
 
     @property
     def response_tokens(self) -> int:

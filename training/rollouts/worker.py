@@ -24,9 +24,10 @@ from webdojo.envs.screenshots import ScreenshotSpec
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.evaluators.judge import judging
 from webdojo.tasks.sampling import make_sampler
 from webdojo.tasks.success import is_success
-from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode
+from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode, shown
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest
 from webdojo.training.rollouts.even_success import EvenSuccess
@@ -55,6 +56,10 @@ class BlockedEpisodeError(Exception):
     """The site would not have the agent: nothing to learn from."""
 
 
+class UndecidedEpisodeError(Exception):
+    """Whoever judges could not be had: nothing to learn from."""
+
+
 @dataclass
 class Worker:
     """Everything that lives in the rollout process."""
@@ -69,6 +74,8 @@ class Worker:
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT))
     given_up: int = 0
     """Episodes outside the pool that were given up since the last one that ended."""
+    undecided: int = 0
+    """Episodes outside the pool that nobody judged."""
     tallies: dict[str, deque[bool]] = field(default_factory=dict)
     even: EvenSuccess | None = None
 
@@ -122,7 +129,8 @@ class Worker:
                     return
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    yield task.result()
+                    self._check_judged(played := task.result(), most)
+                    yield played
         finally:
             for task in pending:
                 task.cancel()
@@ -169,8 +177,16 @@ class Worker:
             )
         return Trajectory(
             which.episode_id, which.task_id, which.seed, which.group_id, which.member, (), 0.0,
-            ending, attempts=attempts,
+            ending, attempts=attempts, message=shown(reason),
         )  # fmt: skip
+
+    def _check_judged(self, played: Trajectory, most: int) -> None:
+        self.undecided += played.ending == "undecided"
+        if self.undecided >= most and not judging().get("verdicts"):
+            raise UserError(
+                f"{self.undecided} episodes were judged by nobody, and not one was; the last was"
+                f" {played.task_id} with seed {played.seed}: {played.message}"
+            )
 
     def _way_out(self) -> str:
         told = (
@@ -268,6 +284,10 @@ class Worker:
             played = await self._run(
                 which, envs, make_agent, agent_seed, request.progress, hold=hold
             )
+            if played.ending == "undecided":
+                raise UndecidedEpisodeError(
+                    f"{which.task_id} with seed {which.seed} was judged by nobody: {played.message}"
+                )
             if played.ending == "blocked":
                 raise BlockedEpisodeError(
                     f"{which.task_id} with seed {which.seed} was blocked by its site: take it out"
@@ -355,6 +375,8 @@ class Worker:
     def figures(self) -> dict[str, Any]:
         """What the rollouts have done so far."""
         found: dict[str, Any] = {"browser_launches": self.chromium.launches}
+        if judged := judging():
+            found["judge"] = judged
         if self.players.running is not None:
             counters = self.players.running.counters
             found["engine"] = asdict(counters)
@@ -376,6 +398,10 @@ class Worker:
             found["pool"]["longest_silence_s"] = max(slot.silent_s for slot in status.slots)
             found["running"] = sum(1 for slot in status.slots if slot.task_id)
         return found
+
+    async def judging(self) -> dict[str, float]:
+        """What judges have taken so far; empty if none was asked."""
+        return judging()
 
     async def close(self) -> None:
         """Stop everything."""

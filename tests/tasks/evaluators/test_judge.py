@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from scripted_endpoint import ScriptedEndpoint, yes
@@ -91,3 +93,56 @@ async def test_counts_that_cannot_be_are_not_counted(endpoint: ScriptedEndpoint)
     judge = judge_at(endpoint.url)
     assert await judge.ask(QUESTION) == {"holds": True}
     assert (judge.counters.prompt_tokens, judge.counters.completion_tokens) == (0, 0)
+
+
+class Particular(BaseHTTPRequestHandler):
+    """Is busy once and asks for a pause, then wants the other name of the limit."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+    wait = ""
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(request)
+        status, content = 200, '{"choices": [{"message": {"content": "{\\"holds\\": true}"}}]}'
+        if len(self.asked) == 1:
+            status, content = 429, "busy"
+        elif "max_tokens" in request:
+            status, content = 400, "Unsupported parameter: use 'max_completion_tokens' instead."
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", self.wait)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("wait", "pause_s"), [("6", 6.0), ("3600", 60.0), ("0", 1.0)])
+async def test_an_endpoint_gets_the_pause_and_the_name_that_it_asks_for(
+    wait: str, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    monkeypatch.setattr(Particular, "asked", [])
+    monkeypatch.setattr(Particular, "wait", wait)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Particular)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        judge = Judge(JudgeSettings(url=url, model="m", max_tokens=77))
+        for answer in ("12", "13"):
+            assert await judge.ask(Question("Does it?", (("answer", answer),))) == {"holds": True}
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert pauses == [pause_s]
+    limits = [request.get("max_completion_tokens") for request in Particular.asked]
+    assert limits == [None, None, 77, 77]
+    assert (judge.counters.requests, judge.counters.verdicts) == (4, 2)

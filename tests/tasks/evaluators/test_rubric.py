@@ -22,7 +22,16 @@ from scripted_endpoint import (
 )
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.evaluators import Evidence, Recorder, Rubric, Verdict, parse_evaluator
+from webdojo.tasks.evaluators import (
+    AllOf,
+    AnyOf,
+    Evidence,
+    Exact,
+    Recorder,
+    Rubric,
+    Verdict,
+    parse_evaluator,
+)
 from webdojo.tasks.evaluators.judge import (
     Judge,
     JudgeFailedError,
@@ -304,6 +313,29 @@ async def test_nobody_at_the_endpoint_fails_closed(endpoint: ScriptedEndpoint) -
     verdict = await judged(endpoint, "It costs $12.")
     assert not verdict.passed
     assert "ConnectionRefused" in verdict.reason or "URLError" in verdict.reason
+
+
+NOT_THE_ANSWERS_DOING: list[tuple[Reply, bool, bool]] = [
+    (401, False, True), (401, True, True), (503, True, True),
+    (400, False, True), (400, True, False), ("no JSON", False, True), ("no JSON", True, False),
+]  # fmt: skip
+"""What the judge replies, whether it has given a verdict before, and whether that is undecided."""
+
+
+@pytest.mark.parametrize(("reply", "after_others", "undecided"), NOT_THE_ANSWERS_DOING)
+async def test_a_judge_that_is_away_decides_nothing(
+    endpoint: ScriptedEndpoint, reply: Reply, after_others: bool, undecided: bool
+) -> None:
+    def script(key: str, request: dict[str, Any]) -> Reply:
+        return yes(key, request) if after_others and key != "holds" else reply
+
+    verdict = await judged(endpoint, "It costs $12.", script)
+    assert (verdict.passed, verdict.undecided) == (False, undecided)
+    either = AnyOf(evaluators=(Rubric(facts=FACTS), Exact(value="no")))
+    both = AllOf(evaluators=(Rubric(facts=FACTS), Exact(value="no")))
+    for checks in (either, both):
+        verdict = await checks.judge(evidence("It costs $12."))
+        assert (verdict.passed, verdict.undecided) == (False, undecided)
 
 
 async def test_an_endpoint_that_recovers_is_tried_again(endpoint: ScriptedEndpoint) -> None:

@@ -312,7 +312,7 @@ def test_blocked_episodes_are_counted_apart(
     endings = {record["task_id"]: record["ending"] for record in result.records}
     assert endings["gym-blocked.blocked"] == endings["gym-blocked.away"] == "blocked"
     assert endings["gym-blocked.open"] != "blocked"
-    assert result.blocked == 2
+    assert result.counts["blocked"] == 2
     rate = result.splits["live"]
     assert rate is not None
     assert rate["episodes"] == 1

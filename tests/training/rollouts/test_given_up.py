@@ -76,7 +76,8 @@ async def test_an_episode_whose_screenshot_is_damaged_is_begun_again(
         slots=1, vision=Vision(images=1),
     )  # fmt: skip
     worker = Worker(settings)
-    keep, damaged = Pictures.keep, []
+    keep = Pictures.keep
+    damaged: list[str] = []
 
     def damaging(pictures: Pictures, image: bytes) -> Picture:
         picture = keep(pictures, image)
@@ -116,7 +117,8 @@ async def test_no_episode_begins_before_the_engine_has_loaded_its_model() -> Non
     worker = Worker(WorkerSettings(checkpoint="webdojo-nano", slots=1))
     Loading.loaded, Loading.asked = asyncio.Event(), asyncio.Event()
     model = find_checkpoint("webdojo-nano").model()
-    worker.players.running = RestartingEngine(lambda version: Loading(model, version=version))
+    running: Any = RestartingEngine(lambda version: Loading(model, version=version))
+    worker.players.running = running
     try:
         playing = asyncio.create_task(
             played(worker, [EpisodeId("e", "miniwob.click-button", 10**9)])
