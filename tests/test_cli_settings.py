@@ -31,7 +31,11 @@ def test_everything_is_shown_and_told_to_programs() -> None:
     told = json.loads(settings("--json").output)
     assert {row["key"] for row in told} == every
     (lr,) = json.loads(settings("learner.lr", "--json").output)
-    assert (lr["section"], lr["default"], lr["takes"]) == ("learner", "5e-6", "a number above 0")
+    assert (lr["section"], lr["default"], lr["takes"]) == (
+        "learner",
+        "5e-6",
+        "a number above 0 and at most 10",
+    )
 
 
 def test_parts_of_an_objective_are_shown_with_their_kinds() -> None:

@@ -22,7 +22,7 @@ from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.tasks.task import Task
 from webdojo.training.config_errors import Sources, explain
 from webdojo.training.conflicts import ConflictError
-from webdojo.training.learner_config import LearnerSettings
+from webdojo.training.learner_config import MOST_EPOCHS, MOST_LR, LearnerSettings
 from webdojo.training.lora_targets import check_named
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.section import Section
@@ -37,6 +37,11 @@ MANIFEST = ".toml"
 ALL_SEEDS = (TRAIN_SEEDS.start, TRAIN_SEEDS.stop)
 MOST_SLOTS, MOST_THREADS = 100_000, 1024
 """More than any machine runs: a slip of the pen."""
+MOST_EPISODES, MOST_UPDATES = 1_000_000, 10_000_000
+"""More than any run comes to, likewise."""
+A_WEEK = 7 * 86_400
+LONGEST_NAME = 60
+"""Characters, of at most 4 bytes each: file systems take 255 bytes."""
 
 
 TaskFile = Annotated[Path, Field(strict=False)]
@@ -153,13 +158,13 @@ class TasksConfig(Section):
 class WarmStartConfig(Section):
     """Demonstrations and supervised training on them."""
 
-    episodes_per_task: int = Field(150, ge=0)
+    episodes_per_task: int = Field(150, ge=0, le=MOST_EPISODES)
     """Oracle episodes recorded for each demonstrated task; 0 skips the warm start."""
-    epochs: int = Field(2, gt=0)
+    epochs: int = Field(2, gt=0, le=MOST_EPOCHS)
     """Passes over all demonstrations."""
     batch_tokens: int = Field(4096, gt=0)
     """Tokens of one optimiser step."""
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(1e-3, gt=0, le=MOST_LR)
     """Peak learning rate of these steps; it falls to 0 as a cosine, and ``learner.lr`` is that of
     reinforcement."""
     action_noise: float = Field(0.0, ge=0, lt=1)
@@ -186,7 +191,7 @@ class RolloutConfig(Section):
     learned most (adaptive), or short tasks before long ones (curriculum)."""
     temperature: float = Field(1.0, ge=0.01, le=100)
     """Of the draws of reinforcement; a sampled evaluation draws at 1 whatever it is."""
-    deadline_s: float = Field(60.0, gt=0)
+    deadline_s: float = Field(60.0, ge=1, le=A_WEEK)
     """Real time after which an episode is given up and run again."""
     retries: int = Field(2, ge=0)
     """How often an episode that fails or runs out of time is run again before its whole group is
@@ -217,7 +222,7 @@ class RolloutConfig(Section):
 class ReinforceConfig(Section):
     """How long reinforcement goes on."""
 
-    updates: int = Field(60, ge=0)
+    updates: int = Field(60, ge=0, le=MOST_UPDATES)
     """Batches of groups that are trained on, unless ``max_minutes`` are over before; 0 trains by
     the warm start alone."""
     max_minutes: float = Field(60.0, gt=0)
@@ -236,7 +241,7 @@ class ReinforceConfig(Section):
 class EvaluationConfig(Section):
     """What is measured before and after."""
 
-    episodes_per_task: int = Field(40, ge=0)
+    episodes_per_task: int = Field(40, ge=0, le=MOST_EPISODES)
     """Held-out seeds of each task, played once greedy and once sampled; 0 skips evaluation."""
     seed_offset: int = Field(0, ge=0, lt=1_000_000_000)
     """Moves the held-out seeds; choose settings on other seeds than those that are reported."""
@@ -248,9 +253,12 @@ class TrainConfig(Section):
     name: str = Field(
         "run",
         pattern=r"^[A-Za-z0-9][\w.-]*$",
-        title="letters, digits, dots, dashes and underscores, the first a letter or digit",
+        max_length=LONGEST_NAME,
+        title=f"letters, digits, dots, dashes and underscores, at most {LONGEST_NAME}, the first a"
+        " letter or digit",
     )
-    """Name of the run's folder under ``runs/``; left out, that of the TOML file."""
+    """Name of the run's folder under ``runs/``; left out, that of the TOML file, with dashes for
+    what a name may not hold."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Of everything that is drawn at random: tasks and their seeds, mini-batches, torch."""
     loggers: tuple[Literal["trackio", "wandb"], ...] = Field(
@@ -336,7 +344,7 @@ def load_config(
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from None
-    data.setdefault("name", path.stem)
+    data.setdefault("name", _name_of(path))
     _place_files(data, path.parent)
     change(data, settings)
     place = f"preset {source}" if path.parent == PRESETS else str(path)
@@ -360,7 +368,7 @@ def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> T
     demonstrated = [*load_config(QUICKSTART).tasks.demonstrated, *shown]
     changes = {"tasks.reinforced": own, "tasks.demonstrated": demonstrated}
     made = [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    name = json.dumps(re.sub(r"\W", "-", task_files[0].stem).strip("-_") or "mine")
+    name = json.dumps(_name_of(task_files[0]))
     return load_config(QUICKSTART, [f"name={name}", *made, *settings], task_files)
 
 
@@ -383,6 +391,12 @@ def parse_config(data: Mapping[str, Any], place: str, settings: Sequence[str] = 
         raise UserError(explain(error, TrainConfig, sources)) from None
     check_named(config.learner.lora, config.policy.checkpoint, sources)
     return config
+
+
+def _name_of(file: Path) -> str:
+    """A run's name that is most like a file's."""
+    plain = re.sub(r"[^\w.-]", "-", file.stem)[:LONGEST_NAME]
+    return re.sub(r"^[^A-Za-z0-9]+", "", plain).rstrip("-_") or "mine"
 
 
 def _place_files(data: dict[str, Any], folder: Path) -> None:

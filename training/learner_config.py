@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from webdojo.training.conflicts import ConflictError
 from webdojo.training.section import Section
 
+MOST_LR, MOST_EPOCHS = 10.0, 1000
+"""More than anything is trained with: a slip of the pen."""
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -30,7 +32,7 @@ class LearnerSettings(Section):
     A step is one batch of groups, or one supervised batch.
     """
 
-    lr: float = Field(5e-6, gt=0)
+    lr: float = Field(5e-6, gt=0, le=MOST_LR)
     """Peak learning rate of AdamW; 5e-6 suits an 8 B model, about 1e-4 one of a few million."""
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), strict=False)
     """Decay of AdamW's running means of the gradient and of its square."""
@@ -47,7 +49,7 @@ class LearnerSettings(Section):
     """Where a cosine schedule ends, as a fraction of the peak."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients with a larger L2 norm are scaled down to it."""
-    epochs: int = Field(1, gt=0)
+    epochs: int = Field(1, gt=0, le=MOST_EPOCHS)
     """Passes over each batch of groups."""
     minibatches: int = Field(1, gt=0)
     """Optimiser steps in one pass; groups are dealt to them at random."""

@@ -221,11 +221,14 @@ def _number(metadata: list[Any]) -> str:
     bounds = _bounds(metadata)
     infinity = " or `inf`" if bounds.get("allow_inf_nan") else ""
     if "gt" in bounds:
-        return f"a number above {bounds['gt']:g}{infinity}"
+        most = f" and at most {bounds['le']:g}" if "le" in bounds else ""
+        return f"a number above {bounds['gt']:g}{most}{infinity}"
     if "ge" not in bounds:
         return f"a number{infinity}"
     if "le" in bounds:
-        return f"a number from {bounds['ge']:g} to {bounds['le']:g}"
+        high = bounds["le"]
+        most = f"{high:,}" if isinstance(high, int) else f"{high:g}"
+        return f"a number from {bounds['ge']:g} to {most}"
     if "lt" in bounds:
         return f"a number from {bounds['ge']:g} to below {bounds['lt']:g}"
     return f"a number, {bounds['ge']:g} or more{infinity}"

@@ -67,7 +67,10 @@ def test_another_kind_leaves_the_settings_of_the_last_one_behind(mine: Path) -> 
     ("setting", "sentence"),
     [
         ("rollout.staleness=1.5", "rollout.staleness takes a whole number, 0 or more, such as 2;"),
-        ("rollout.deadline_s=long", 'takes a number above 0, such as 60.0; given: "long"'),
+        (
+            "rollout.deadline_s=long",
+            'takes a number from 1 to 604,800, such as 60.0; given: "long"',
+        ),
         ("rollout.deterministic=maybe", "takes true or false, such as false"),
         ("learner.betas=[0.9]", "takes a list of 2, each a number from 0 to below 1"),
         ("learner.lora=true", "takes a table of rank, alpha, targets, such as { rank = 32, alpha"),

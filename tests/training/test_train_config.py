@@ -24,6 +24,7 @@ from webdojo.training.objectives.config import (
     ObjectiveConfig,
     PpoSurrogate,
 )
+from webdojo.training.run_folder import RunFolder
 
 
 def refusal(source: str | Path, *settings: str) -> str:
@@ -101,6 +102,24 @@ def test_a_name_that_is_near_a_preset_is_told() -> None:
             "rollout.engine_threads=1000000",
             "rollout.engine_threads takes a whole number from 1 to 1,024",
         ),
+        (
+            "name=" + 61 * "a",
+            "name takes letters, digits, dots, dashes and underscores, at most 60",
+        ),
+        ("learner.lr=1e300", "learner.lr takes a number above 0 and at most 10"),
+        ("warm_start.lr=11.0", "warm_start.lr takes a number above 0 and at most 10"),
+        ("learner.epochs=1000000000000", "learner.epochs takes a whole number from 1 to 1,000"),
+        ("warm_start.epochs=1001", "warm_start.epochs takes a whole number from 1 to 1,000"),
+        ("rollout.deadline_s=1e-9", "rollout.deadline_s takes a number from 1 to 604,800"),
+        (
+            "warm_start.episodes_per_task=100000000000",
+            "warm_start.episodes_per_task takes a whole number from 0 to 1,000,000",
+        ),
+        (
+            "evaluation.episodes_per_task=1000001",
+            "evaluation.episodes_per_task takes a whole number from 0 to 1,000,000",
+        ),
+        ("reinforce.updates=1000000000", "reinforce.updates takes a whole number from 0 to"),
         ("learner.temperature=0.5", "unknown key 'learner.temperature'; the nearest is"),
         ("learner.banned_token_ids=[3]", "unknown key 'learner.banned_token_ids'"),
         ("learner.seed=5", "unknown key 'learner.seed'"),
@@ -142,6 +161,31 @@ def test_task_files_are_found_beside_the_file_that_names_them(tmp_path: Path) ->
     expected = (tmp_path / "a.py", Path("/elsewhere/b.py"), Path.cwd() / "c.py")
     assert config.tasks.files == expected
     assert config.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("mine", "mine"),
+        ("my run", "my-run"),
+        ("über uns (2)", "ber-uns--2"),
+        ("-_.v1.2", "v1.2"),
+        ("(€)", "mine"),
+        (200 * "a", 60 * "a"),
+    ],
+)
+def test_a_run_takes_the_name_of_its_file_as_far_as_it_can(
+    tmp_path: Path, file: str, name: str
+) -> None:
+    path = tmp_path / f"{file}.toml"
+    path.write_text("")
+    assert load_config(str(path)).name == name
+
+
+def test_the_longest_name_makes_a_folder(tmp_path: Path) -> None:
+    config = load_config("quickstart", ["name=a" + 59 * "\N{CJK UNIFIED IDEOGRAPH-20000}"])
+    assert len(RunFolder.create(config, tmp_path).path.name.encode()) == 1 + 59 * 4
+    assert RunFolder.create(config, tmp_path).path.name.endswith("-2")
 
 
 def test_a_checkpoint_is_found_beside_the_file_that_names_it_first(
