@@ -119,8 +119,9 @@ async def test_a_stopped_vllm_is_noticed_and_an_idle_one_is_let_be(tmp_path: Pat
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
     )  # fmt: skip
     Qwen2ForCausalLM(config).save_pretrained(tmp_path)
-    engine = VllmEngine(tmp_path, slots=2, threads=1, eos_token_ids=(), hang_s=5.0)
+    engine = VllmEngine(tmp_path, slots=2, threads=1, eos_token_ids=())
     await engine.generate([5], Sampling(max_tokens=3))
+    engine._process._hang_s = 5.0  # only now: vLLM's first step takes seconds
     cancelled = asyncio.create_task(engine.generate([5], Sampling(max_tokens=60)))
     await asyncio.sleep(0)
     cancelled.cancel()
