@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import math
 import traceback
 from collections.abc import Callable, Mapping
+from itertools import pairwise
+from types import CodeType
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -19,7 +22,7 @@ NOTHING_EXCUSED = (
 
 def wrong_field(task: type[Task], name: str) -> str:
     """The first field that is wrong, and the fix; empty if none is. ``name`` is for people."""
-    checks = (_numbers, _pages, _words, _origins, _caveats, _methods)
+    checks = (_numbers, _pages, _words, _origins, _caveats, _taken, _methods)
     problem = next(filter(None, (check(task) for check in checks)), "")
     return f"{name}: {problem}" if problem else ""
 
@@ -111,6 +114,50 @@ def _caveats(task: type[Task]) -> str:
             f" it is {caveats!r}"
         )
     return ""
+
+
+def _taken(task: type[Task]) -> str:
+    """A name of the contract's own that the task uses for something else."""
+    if not isinstance(inspect.getattr_static(task, "ready"), classmethod | staticmethod):
+        return (
+            "ready is asked of the class before a run begins: `@classmethod def ready(cls)`;"
+            " name a method of your own otherwise"
+        )
+    if inspect.iscoroutinefunction(task.ready) or not takes(task.ready, 0):
+        return f"ready must be `@classmethod def ready(cls)`; it is ready{_signature(task.ready)}"
+    if task.shown is not None:
+        return "shown is the tab that the agent is shown, set for evaluate; name yours otherwise"
+    for kind in task.__mro__:
+        for function in vars(kind).values() if not _is_own(kind) else ():
+            code = getattr(function, "__code__", None)
+            line = _line_that_sets_shown(code) if code is not None else 0
+            if line:
+                return (
+                    f"line {line} sets self.shown, which is the tab that the agent is shown, set"
+                    " for evaluate; name yours otherwise"
+                )
+    return ""
+
+
+def _line_that_sets_shown(code: CodeType) -> int:
+    """The line of a method that sets ``shown`` of its first argument; 0 if none does."""
+    first = code.co_varnames[0] if code.co_argcount else ""
+    line = code.co_firstlineno
+    for before, instruction in pairwise(dis.get_instructions(code)):
+        line = before.starts_line if type(before.starts_line) is int else line
+        loaded = before.argval[-1] if isinstance(before.argval, tuple) else before.argval
+        if (instruction.opname, instruction.argval) == ("STORE_ATTR", "shown") and loaded == first:
+            return line
+    return 0
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a class is WebDojo's, or Python's."""
+    return kind.__module__.startswith("webdojo.") or kind.__module__ in ("abc", "builtins")
+
+
+def _signature(function: Callable[..., object]) -> str:
+    return str(inspect.signature(function))
 
 
 def _methods(task: type[Task]) -> str:

@@ -23,6 +23,9 @@ from webdojo.tasks.task import Task
 
 DATA_FILES = frozenset({".toml", ".json", ".jsonl"})
 """Endings of files that are read and never executed."""
+PACKAGE = "__init__.py"
+PROGRAM = ".py"
+"""Ending of files that are executed; no other is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """
     file = Path(path).expanduser().resolve()
     source = _read(file)
+    if file.suffix not in {PROGRAM, *DATA_FILES}:
+        raise UserError(
+            f"{file}: files of tasks end in {PROGRAM} (a program),"
+            f" {', '.join(sorted(DATA_FILES))}; name it so if it is one"
+        )
     content = sha256(source).hexdigest()
     known = _loaded.get(file)
     if known is not None and known.content == content:
@@ -126,8 +134,15 @@ def _read(file: Path) -> bytes:
 def _execute(file: Path, source: bytes) -> ModuleType:
     digest = sha256(str(file).encode()).hexdigest()[:8]
     name = f"{registry.FILE_MODULE}{digest}_{file.stem.replace('-', '_')}"
-    spec = importlib.util.spec_from_loader(name, loader=None, origin=str(file))
+    is_package = file.name == PACKAGE
+    spec = importlib.util.spec_from_loader(
+        name, loader=None, origin=str(file), is_package=is_package
+    )
     assert spec is not None
+    if is_package:
+        spec.submodule_search_locations = [str(file.parent)]
+        for part in [known for known in sys.modules if known.startswith(f"{name}.")]:
+            del sys.modules[part]  # a package that is read anew is read whole
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(file)
     if str(file.parent) not in sys.path:
@@ -146,9 +161,13 @@ def _execute(file: Path, source: bytes) -> ModuleType:
         _restore(name, before)
         lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
         line = f", line {lines[-1].lineno}" if lines else ""
-        raise UserError(
-            f"{file}{line}: {type(error).__name__}: {error}; mend the file and try again"
-        ) from error
+        mend = "mend the file and try again"
+        if isinstance(error, ImportError) and "no known parent package" in str(error):
+            mend = (
+                "it is no package: import its neighbours by their names alone, without the dot, or"
+                f" give the {PACKAGE} of its package"
+            )
+        raise UserError(f"{file}{line}: {type(error).__name__}: {error}; {mend}") from error
     return module
 
 

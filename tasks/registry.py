@@ -230,24 +230,17 @@ def _is_source_of(own: type[Task], installed: type[Task]) -> bool:
 
 
 def classes_of(module_name: str) -> list[type[Task]]:
-    """Task classes with an id that a loaded module defines, in order."""
+    """Task classes with an id that a loaded module, or the package it is, defines; in order."""
     return [
-        value
-        for value in vars(sys.modules[module_name]).values()
-        if inspect.isclass(value)
-        and issubclass(value, Task)
-        and value.__module__ == module_name
-        and isinstance(getattr(value, "id", None), str | int)
+        task
+        for task in _classes_of(module_name)
+        if isinstance(getattr(task, "id", None), str | int)
     ]
 
 
 def nameless(module_name: str) -> tuple[type[Task], ...]:
     """Complete task classes of a module that have no id and are no base of others in it."""
-    mine = [
-        value
-        for value in vars(sys.modules[module_name]).values()
-        if inspect.isclass(value) and issubclass(value, Task) and value.__module__ == module_name
-    ]
+    mine = _classes_of(module_name)
     return tuple(
         task
         for task in mine
@@ -256,6 +249,18 @@ def nameless(module_name: str) -> tuple[type[Task], ...]:
         and not task.__abstractmethods__
         and not any(issubclass(other, task) and other is not task for other in mine)
     )
+
+
+def _classes_of(module_name: str) -> list[type[Task]]:
+    """Task classes that a module names and that are written down in it or in a part of it."""
+    return [
+        value
+        for value in dict.fromkeys(
+            value for value in vars(sys.modules[module_name]).values() if inspect.isclass(value)
+        )
+        if issubclass(value, Task)
+        and (value.__module__ == module_name or value.__module__.startswith(f"{module_name}."))
+    ]
 
 
 def _problem(task: type[Task]) -> str:

@@ -135,9 +135,11 @@ async def certify(
                 else:
                     mine.append(await _examine(env, chromium, entry, number, effort))
                 if len(mine) == count:
-                    by_seed = {one.seed: one.instance for one in mine}
-                    instances = [by_seed.get(seed) for seed in elsewhere.seeds]
-                    differs = await elsewhere.difference(entry.task.id, instances)
+                    differs = ""
+                    if not any(one.fault or one.lost for one in mine):
+                        by_seed = {one.seed: one.instance for one in mine}
+                        instances = [by_seed.get(seed) for seed in elsewhere.seeds]
+                        differs = await elsewhere.difference(entry.task.id, instances)
                     reports[entry.task.id] = done = report(entry.task(), mine, differs)
                     on_done(done)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.certification.guard import guarded
 from webdojo.envs.certification.oracle import PATIENCE_S
 from webdojo.envs.certification.reading import read, readable_text
 from webdojo.envs.core import WebEnv
@@ -67,8 +68,9 @@ class Elsewhere:
     async def __aexit__(self, *exc: object) -> None:
         if self._process is None or self._reading is None:
             return
-        if self._process.returncode is None and exc[0] is not None:
-            self._process.kill()
+        answered = all(answer.done() for answer in self._answers.values())
+        if self._process.returncode is None and not answered:
+            self._process.kill()  # what is left is of tasks that nobody asks for any more
         await self._reading
 
     async def difference(self, task_id: str, instances: Sequence[tuple[str, str] | None]) -> str:
@@ -129,25 +131,28 @@ async def _answer(ids: Sequence[str], seeds: Sequence[int], written: int) -> Non
         for task_id in ids:
             found: list[list[str]] | str
             try:
-                registry.entry(task_id)
+                entry = registry.entry(task_id)
             except UserError:
                 found = ""
             else:
-                found = await _instances(env, task_id, seeds)
+                found = await _instances(env, entry, seeds)
             line = json.dumps({"id": task_id, "found": found}) + "\n"
             os.write(written, line.encode())
 
 
-async def _instances(env: WebEnv, task_id: str, seeds: Sequence[int]) -> list[list[str]] | str:
+async def _instances(env: WebEnv, entry: Entry, seeds: Sequence[int]) -> list[list[str]] | str:
     lost = ""
     for _ in range(TRIES):
         try:
             found = []
             for seed in seeds:
-                first = await look(env, await env.reset(registry.get(task_id), seed))
+                task = guarded(entry.task(), entry.source)
+                first = await look(env, await env.reset(task, seed))
                 found.append(_digested(read(first.goal), read(readable_text(first))))
         except BrowserDiedError as error:
             lost = str(error)
+        except UserError as error:
+            return str(error)
         except Exception as error:  # noqa: BLE001  # a task's own code may raise anything
             return f"{type(error).__name__}: {error}"
         else:

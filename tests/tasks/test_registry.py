@@ -237,3 +237,62 @@ def test_asking_for_tasks_loads_neither_browser_nor_parser() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("async def ready(self, page): ...", "ready is asked of the class before a run begins"),
+        (
+            "@classmethod\n    async def ready(cls): ...",
+            "ready must be `@classmethod def ready(cls)`",
+        ),
+        ("@classmethod\n    def ready(cls, page): ...", "it is ready(page)"),
+        ("shown = ()", "shown is the tab that the agent is shown"),
+        ("def show(self):\n        x = 1\n        self.shown = [x]", "line 15 sets self.shown"),
+        ("def __init__(self):\n        self.a, self.shown = 1, []", "line 14 sets self.shown"),
+    ],
+)
+def test_names_of_the_contract_are_told_where_they_mean_something_else(write, added, said) -> None:
+    path = write(GOOD.format(suite="names") + f"\n    {added}\n")
+    assert f"{path}: class Buy (names.buy): " in failure(path)
+    assert said in failure(path)
+
+
+def test_names_of_the_contract_may_be_used_as_they_are_meant(write) -> None:
+    added = """
+    @classmethod
+    def ready(cls):
+        pass
+
+    def show(self, other):
+        other.shown = self
+        return self.shown
+"""
+    assert load_tasks_file(write(GOOD.format(suite="meant") + added)) == ("meant.buy",)
+
+
+def test_a_package_of_several_files_is_read_whole(write, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    write("GOAL = 'Buy.'\n", "shop/words.py")
+    write(GOOD.format(suite="parts"), "shop/buying.py")
+    text = "from .words import GOAL\nfrom .buying import Buy\n"
+    sell = GOOD.format(suite="parts").replace("Buy(Task)", "Sell(Task)").replace(".buy", ".sell")
+    path = write(text + sell, "shop/__init__.py")
+    assert load_tasks_file(path) == ("parts.buy", "parts.sell")
+    write(GOOD.format(suite="parts").replace("parts.buy", "parts.lend"), "shop/buying.py")
+    path.write_text(path.read_text() + "# changed\n")
+    assert load_tasks_file(path) == ("parts.lend", "parts.sell")
+
+
+def test_a_part_of_a_package_alone_is_told_how_to_find_its_neighbours(write, tmp_path) -> None:
+    (tmp_path / "shop").mkdir()
+    path = write("from .words import GOAL\n", "shop/buying.py")
+    assert "without the dot, or give the __init__.py of its package" in failure(path)
+
+
+@pytest.mark.parametrize("name", ["tasks.yaml", "tasks.txt", "tasks"])
+def test_a_file_of_another_ending_is_not_executed(write, tmp_path: Path, name: str) -> None:
+    path = write(f"open({str(tmp_path / 'executed')!r}, 'w')", name)
+    assert f"{path}: files of tasks end in .py (a program), .json, .jsonl, .toml" in failure(path)
+    assert not (tmp_path / "executed").exists()

@@ -272,3 +272,15 @@ def test_code_that_never_lets_go_is_told_of(
             told = capsys.readouterr().err
     assert told.startswith("here: check.press: evaluate has not returned within 0.01 s; it is at ")
     assert "and only Ctrl-C ends it" in told
+
+
+async def test_a_function_of_a_tasks_own_may_be_called_judge() -> None:
+    class Judging(Press):
+        def judge(self, pressed):
+            return pressed == self.wanted
+
+        async def evaluate(self, page, answer):
+            pressed = await page.evaluate("window.pressed")
+            return Outcome(float(self.judge(pressed)), done=pressed is not None)
+
+    assert (await checked(Judging)).problems == ()

@@ -8,11 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from webdojo.cli.tasks_new import new
 from webdojo.envs.certification.report import FIELDS
+from webdojo.tasks import registry
+from webdojo.tasks.errors import UserError
+from webdojo.tasks.files import load_tasks_file
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -254,6 +259,45 @@ def test_new_refuses_to_overwrite_and_bad_names(tmp_path: Path) -> None:
     said = refused("new", "my-shop.pay", "--file", "pay.txt", cwd=tmp_path)
     assert "a task is a Python file; name it pay.py" in said
     assert not (tmp_path / "pay.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "class_name"),
+    [
+        ("random", "random_task.py", "RandomTask"),
+        ("calendar", "calendar_task.py", "Calendar"),
+        ("email", "email_task.py", "Email"),
+        ("outcome", "outcome.py", "OutcomeTask"),
+        ("task", "task.py", "TaskTask"),
+        ("true", "true.py", "TrueTask"),
+        ("none", "none.py", "NoneTask"),
+        ("exception", "exception.py", "ExceptionTask"),
+        ("2-things", "2_things.py", "Task2Things"),
+    ],
+)
+def test_a_new_task_hides_nothing_by_its_name(
+    write: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    file: str,
+    class_name: str,
+) -> None:
+    monkeypatch.chdir(write("").parent)
+    new(f"new-names.{name}")
+    assert load_tasks_file(file) == (f"new-names.{name}",)
+    assert registry.entry(f"new-names.{name}").task.__name__ == class_name
+    with pytest.raises(UserError, match=r"name it email_task\.py"):
+        new("new-names.mail", Path("email.py"))
+
+
+def test_files_without_a_task_are_not_all_tasks(tmp_path: Path) -> None:
+    (tmp_path / "site.py").write_text(
+        "from webdojo.tasks.sites import Site, share_site\n"
+        "share_site(Site('alone', application=lambda: None))\n"
+    )
+    assert "site.py: no task in it" in refused("check", "site.py", "--write", cwd=tmp_path)
+    (tmp_path / "x.yaml").write_text("tasks: []")
+    assert "files of tasks end in .py" in refused("check", "x.yaml", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

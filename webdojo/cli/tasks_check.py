@@ -93,6 +93,7 @@ def _show(reports: Sequence[TaskReport], *, as_json: bool) -> None:
 
 def _entries(names: Sequence[str], files: Iterable[Path]) -> list[Entry]:
     from webdojo.tasks import registry
+    from webdojo.tasks.errors import UserError
     from webdojo.tasks.files import load_tasks_file
 
     for file in files:
@@ -100,7 +101,13 @@ def _entries(names: Sequence[str], files: Iterable[Path]) -> list[Entry]:
     wanted: list[str] = []
     for name in names:
         path = Path(name)
-        wanted.extend(load_tasks_file(path) if path.suffix in TASK_FILES else [name])
+        is_file = path.suffix in TASK_FILES or (path.suffix != "" and path.is_file())
+        wanted.extend(load_tasks_file(path) if is_file else [name])
+    if names and not wanted:
+        raise UserError(
+            f"{', '.join(names)}: no task in it, only sites or conditions that other files use;"
+            " name the file that has the tasks, and load this one with --tasks"
+        )
     ids = registry.select(wanted) if wanted else registry.task_ids()
     return [registry.entry(task_id) for task_id in ids]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 EXAMPLE = "Example: webdojo tasks new my-shop.add-to-cart    Then: webdojo tasks check FILE"
+USED = ("Outcome", "Random", "Task")
+"""Names of classes that the file imports."""
 TEMPLATE = '''"""The task {id}. `webdojo tasks check {file}` certifies it."""
 
 from random import Random
@@ -65,13 +70,18 @@ def new(
         raise UserError(
             f"--file {file}: a task is a Python file; name it {file.with_suffix('.py')}"
         )
-    place = file or Path(f"{name.replace('-', '_')}.py")
-    class_name = "".join(part.capitalize() for part in name.split("-"))
+    if file is not None and _hides_another(file.stem):
+        raise UserError(
+            f"--file {file}: a module of this name is there already, and would be hidden by it;"
+            f" name it {file.with_stem(f'{file.stem}_task')}"
+        )
+    stem = name.replace("-", "_")
+    place = file or Path(f"{stem}_task.py" if _hides_another(stem) else f"{stem}.py")
     text = TEMPLATE.format(
         id=task_id,
         file=place,
         title=suite.replace("-", " ").capitalize(),
-        class_name=class_name if class_name[0].isalpha() else f"Task{class_name}",
+        class_name=_class_name(name),
     )
     try:
         with place.open("x", encoding="utf-8") as written:
@@ -81,3 +91,16 @@ def new(
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{place}: there is no folder {place.parent}; make it first") from None
     typer.echo(f"{place} written; next: webdojo tasks check {place}")
+
+
+def _hides_another(stem: str) -> bool:
+    """Whether a file of this name stands before a module that is imported by others."""
+    return stem in {*sys.stdlib_module_names, "webdojo", "playwright"} and stem != "__main__"
+
+
+def _class_name(name: str) -> str:
+    class_name = "".join(part.capitalize() for part in name.split("-"))
+    if not class_name[0].isalpha():
+        return f"Task{class_name}"
+    taken = class_name in USED or keyword.iskeyword(class_name) or hasattr(builtins, class_name)
+    return f"{class_name}Task" if taken else class_name
