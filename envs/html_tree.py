@@ -32,7 +32,8 @@ SKIPPED_TAGS = frozenset(
 HANDLERS = frozenset(
     (
         *("onclick", "onmousedown", "onmouseup", "onpointerdown", "onpointerup", "ondblclick"),
-        *("oncontextmenu", "ontouchstart", "onmouseenter"),
+        *("oncontextmenu", "ontouchstart", "ontouchend", "onmouseenter", "onpointerenter"),
+        *("ondragover", "ondrop"),
     )
 )
 KEY_HANDLERS = frozenset(("onkeydown", "onkeyup", "onkeypress"))
@@ -58,7 +59,9 @@ FLOWING_TAGS = frozenset(
     )
 )
 """Between two of these a space that stands alone parts words."""
-EDITABLE = frozenset((("contenteditable", ""), ("contenteditable", "true"), ("draggable", "true")))
+EDITED = frozenset(("", "true", "plaintext-only"))
+"""Values of ``contenteditable``."""
+EDITABLE = frozenset((*(("contenteditable", value) for value in EDITED), ("draggable", "true")))
 ARIA_STATES = frozenset(("aria-checked", "aria-selected", "aria-expanded", "aria-disabled"))
 MAX_VALUE = 200
 DEEPEST = 300
@@ -156,7 +159,8 @@ class _Reader:
         actionable = tag in INTERACTIVE_TAGS
         if given:
             attributes, points, handled = _described(given)
-            actionable = tag not in ("option", "body") and (
+            may_be = tag != "option" and (tag != "body" or given.get("contenteditable") in EDITED)
+            actionable = may_be and (
                 actionable
                 or handled
                 or (tag in _TOLD_BY and _TOLD_BY[tag] in given)

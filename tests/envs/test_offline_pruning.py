@@ -63,12 +63,18 @@ def test_areas_players_roles_and_handlers_can_be_acted_on() -> None:
         <video title=no></video><div role=gridcell>cell</div><div role="widget switch">switch</div>
         <div tabindex=0 onkeyup=1>keys</div><div onkeyup=1>no</div>
         <div tabindex=-1 onkeyup=1>no</div>
-        <div oncontextmenu=1>menu</div><div ontouchstart=1>touch</div>"""
+        <div oncontextmenu=1>menu</div><div ontouchstart=1>touch</div><div ondrop=1>drop</div>
+        <div onmousemove=1>no</div>"""
     )
     tags = BeautifulSoup(text, "lxml").find_all(attrs={"bid": True})
     found = [tag.text or tag.get("alt") or tag.get("title") for tag in tags]
-    assert found == ["left", "film", "cell", "switch", "keys", "menu", "touch"]
+    assert found == ["left", "film", "cell", "switch", "keys", "menu", "touch", "drop"]
     assert "role=switch" in text
+
+
+def test_a_page_is_acted_on_only_to_be_written_on() -> None:
+    assert prune_html("<body contenteditable>Dear all") == "<body bid=1>Dear all</body>"
+    assert prune_html("<body onclick=1 contenteditable=false>Dear all") == "Dear all"
 
 
 def test_what_is_turned_off_from_outside_says_so() -> None:
