@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
+from collections.abc import Callable
+from functools import cache
 from typing import ClassVar
 
 from pydantic import Field
@@ -39,8 +42,13 @@ class ListOf(Match):
         if self.ordered:
             reasons = (item.mismatch(part) for item, part in zip(self.items, parts, strict=True))
             return next(filter(None, reasons), "")
-        missing = _unpaired(self.items, parts)
-        return "" if missing is None else f"no item fits {missing!r}: {shown(parts)}"
+        left = left_over(
+            len(parts), len(parts), lambda i, part: not self.items[i].mismatch(parts[part])
+        )
+        if left is None:
+            return ""
+        missing = getattr(self.items[left], "value", self.items[left])
+        return f"no item fits {missing!r}: {shown(parts)}"
 
     def hedges(self, answer: str) -> str:
         """An item that is not said, by the rule of what it matches."""
@@ -89,21 +97,43 @@ def _items(parts: list[str]) -> list[object]:
     return [item for part in parts if (item := _BULLET.sub("", part).strip())]
 
 
-def _unpaired(items: tuple[Match, ...], parts: list[object]) -> object:
-    """The first item that is left over when items and parts are paired as well as can be."""
-    fits = [[not item.mismatch(part) for part in parts] for item in items]
-    owner: dict[int, int] = {}
+def left_over(rows: int, columns: int, fits: Callable[[int, int], bool]) -> int | None:
+    """The first row without a column of its own when they are paired as well as can be.
 
-    def place(item: int, tried: set[int]) -> bool:
-        for part, fit in enumerate(fits[item]):
-            if fit and part not in tried:
-                tried.add(part)
-                if part not in owner or place(owner[part], tried):
-                    owner[part] = item
-                    return True
-        return False
+    ``fits`` is asked once, at most, of a row and a column; None if every row has one. A pair is
+    given up where another column fits its row and so another row gets one (augmenting paths, Berge
+    1957).
+    """
+    fit = cache(fits)
+    row_of: dict[int, int] = {}
+    column_of: dict[int, int] = {}
+    for row in range(rows):
+        came_from: dict[int, int] = {}
+        found = _free_column(row, columns, fit, row_of, came_from)
+        if found is None:
+            return row
+        while found is not None:
+            taker = came_from[found]
+            row_of[found] = taker
+            column_of[taker], found = found, column_of.get(taker)
+    return None
 
-    for index, item in enumerate(items):
-        if not place(index, set()):
-            return getattr(item, "value", item)
+
+def _free_column(
+    row: int,
+    columns: int,
+    fit: Callable[[int, int], bool],
+    row_of: dict[int, int],
+    came_from: dict[int, int],
+) -> int | None:
+    """A column that no row has, reached from one that wants a column by taking others' away."""
+    waiting = deque([row])
+    while waiting:
+        here = waiting.popleft()
+        for column in range(columns):
+            if column not in came_from and fit(here, column):
+                came_from[column] = here
+                if column not in row_of:
+                    return column
+                waiting.append(row_of[column])
     return None

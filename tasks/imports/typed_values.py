@@ -10,13 +10,16 @@ from __future__ import annotations
 import base64
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import date
 from difflib import SequenceMatcher
 from math import isclose
 from typing import Any
 
+from webdojo.tasks.evaluators.currencies import MEANS
 from webdojo.tasks.evaluators.dates import MONTHS, read_day
+from webdojo.tasks.evaluators.lists import left_over
 from webdojo.tasks.evaluators.normalise import LONGEST, plain, visible
 from webdojo.tasks.imports.patterns import LONGEST_MATCHED, is_pattern, matches
 
@@ -80,14 +83,13 @@ def same_items(wanted: Any, found: list[Any], schema: Schema | None, *, ordered:
     """Whether each item is there once and nothing else is."""
     if len(wanted) != len(found):
         return False
-    left = list(found)
-    for item in wanted:
-        places = range(1) if ordered else range(len(left))
-        place = next((p for p in places if fits(item, left[p], schema, ordered=ordered)), None)
-        if place is None:
-            return False
-        left.pop(place)
-    return True
+    if ordered:
+        pairs = zip(wanted, found, strict=True)
+        return all(fits(one, other, schema, ordered=True) for one, other in pairs)
+    left = left_over(
+        len(wanted), len(found), lambda item, place: fits(wanted[item], found[place], schema)
+    )
+    return left is None
 
 
 def type_of(schema: Schema | None) -> str:
@@ -152,25 +154,37 @@ def _from_json(value: Any) -> Any:
     return value
 
 
+_WHOLE = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d*)"
+"""Digits, in thousands or in lakhs or not parted at all."""
+_NUMBER = re.compile(rf"[+-]?(?=\.?\d){_WHOLE}(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+_MONEY = re.compile(r"(-?)\s*([^\d\s.,-]*)\s*(-?[\d.,]*\d)\s*([^\d\s]*?)\.?", re.ASCII)
+
+
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    try:
-        return float(re.sub(r"(?<=\d)[, ](?=\d)", "", str(value)))
-    except ValueError:
-        return None
+    text = str(value).strip()
+    return float(re.sub("[, ]", "", text)) if _NUMBER.fullmatch(text) else None
 
 
 def _money(value: Any) -> float | None:
     text = str(value) if isinstance(value, int | float | str) else ""
-    found = re.fullmatch(r"(-?)\s*[^\d\s.,-]*\s*(-?[\d.,]*\d)\s*[^\d\s]*", text.strip())
-    if found is None:
+    found = _MONEY.fullmatch(text.strip())
+    if found is None or not (_is_currency(found[2]) and _is_currency(found[4])):
         return None
-    digits = found[2]
+    digits = found[3]
     if digits.rfind(",") > digits.rfind(".") and re.search(r",\d{1,2}$", digits):
-        digits = digits.replace(".", "").replace(",", ".")
-    number = _number(digits.replace(",", ""))
+        digits = digits.translate(str.maketrans(",.", ".,"))
+    number = _number(digits)
     return None if number is None else -number if found[1] else number
+
+
+def _is_currency(mark: str) -> bool:
+    """Whether what stands beside a sum names a currency, or nothing: ``12k`` does not."""
+    word = "".join(c for c in mark if unicodedata.category(c) != "Sc")
+    return not word or any(
+        form in MEANS for form in (word.upper(), word.casefold(), mark.casefold())
+    )
 
 
 def _measure(value: Any, units: Mapping[str, float]) -> float | None:
@@ -200,7 +214,7 @@ def _seconds(value: Any) -> float | None:
 
 def _truth(value: Any) -> bool | None:
     if isinstance(value, bool | int | float):
-        return bool(value)
+        return bool(value) if value in (0, 1) else None
     word = plain(value) if isinstance(value, str) else ""
     return True if word in _TRUE else False if word in _FALSE else None
 

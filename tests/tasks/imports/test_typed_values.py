@@ -33,6 +33,20 @@ SAME = [
     (of("currency"), "1234.50", "1.234,50 €"),
     (of("currency"), 36.39, 36.4),
     (of("currency"), -5, "-$5.00"),
+    (of("currency"), 12, "USD 12"),
+    (of("currency"), 12, "USD$12"),
+    (of("currency"), 12, "R$ 12.00"),
+    (of("currency"), 12.5, "12,50 €"),
+    (of("currency"), 0.99, "$.99"),
+    (of("currency"), 12, "12 dollars."),
+    (of("currency"), 123456, "₹1,23,456"),
+    (of("boolean"), True, 1),
+    ({"type": "number"}, 1234567, "1 234 567"),
+    ({"type": "number"}, 0.5, ".5"),
+    ({"type": "number"}, 1200, "1.2e3"),
+    ({"type": "array", "items": of("duration")}, ["10 min", "14 min"], ["12 min", "9 min"]),
+    ({"type": "array"}, [["a", "b"], "a"], ["a", "b"]),
+    ({"type": "array", "items": of("currency")}, [10.0, 10.1, 10.2], [10.1, 10.15, 10.05]),
     (of("date"), "02/1/2023", "2023-02-01"),
     (of("date"), "January 29, 2023", "01/29/2023 00:00"),
     (of("month"), "Feb", "February"),
@@ -75,6 +89,15 @@ OTHER = [
     (of("currency"), 1234.5, "1234.7"),
     (of("currency"), 1234.5, "$1,234.50 or $3"),
     (of("currency"), 1, True),
+    *((of("currency"), 12, text) for text in ("12k", "12bn", "12 apples", "12%", "apples 12")),
+    (of("currency"), 1234, "12,34"),
+    (of("currency"), 1200, "1,2,0,0"),
+    (of("boolean"), True, 2),
+    *(({"type": "number"}, 12, text) for text in ("1 2", "1_2", "1,2", "１２", "٣", "12k")),
+    ({"type": "number"}, 1234, "12,34"),
+    ({"type": "number"}, 1234567, "1 234,567"),
+    ({"type": "array", "items": of("duration")}, ["10 min", "14 min"], ["16 min", "17 min"]),
+    ({"type": "array"}, [["a", "b"], "a"], ["b", "b"]),
     (of("date"), "02/1/2023", "1 or 2 February 2023"),
     (of("date"), "02/1/2023", "2023-02-30"),
     (of("month"), "Feb", "13"),
@@ -120,6 +143,7 @@ def test_order_counts_where_that_is_said() -> None:
     schema = {"type": "array", "items": {"type": "number"}}
     assert fits([1, 2], [2, 1], schema)
     assert not fits([1, 2], [2, 1], schema, ordered=True)
+    assert not fits([[1, 2]], [[2, 1]], {"type": "array", "items": schema}, ordered=True)
 
 
 def test_a_type_that_is_not_known_is_found_wherever_it_stands() -> None:
