@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,7 +18,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import TRAIN_SEEDS, Split, get_split, split_names
-from webdojo.training.config import PolicyConfig, TrainConfig, load_config
+from webdojo.training.config import PolicyConfig, TrainConfig, load_config, presets
 from webdojo.training.evaluation import (
     MODES,
     Mode,
@@ -26,6 +28,8 @@ from webdojo.training.evaluation import (
     splits_of,
 )
 from webdojo.training.evaluation import in_words as episodes_in_words
+from webdojo.training.kept_prompts import other_prompts
+from webdojo.training.model_shape import find_shape
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.players import Player, WorkerSettings
@@ -34,8 +38,13 @@ from webdojo.training.rollouts.trajectory import Trajectory
 from webdojo.training.trained_on import in_words, run_of, trained_on
 
 SCRIPTED = ("oracle", "random")
+QUICKSTART = "quickstart"
+"""The preset whose splits are played where neither a configuration nor a run tells of any."""
+UNSEEN_SEEDS, UNSEEN_TASKS = "unseen_seeds", "unseen_tasks"
+"""Splits that a configuration defines."""
 ENDPOINT_TOKENS = 1024
 """Tokens that a model behind an endpoint has at least, which may think before it answers."""
+_ADDRESS = re.compile(r"https?://|(?:localhost|[\w-]+(?:\.[\w-]+)+):\d+(?:/|$)")
 ENDPOINT_DEADLINE_S = 900.0
 """Real time that its episodes have at least."""
 
@@ -74,8 +83,9 @@ def evaluate_agent(
     registry.check_ready(chosen.task_ids)
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
-    if not scripted:
-        _check_policy(agent, settings.policy)
+    layout = "" if scripted else _check_policy(agent, settings.policy)
+    if config is None and source == QUICKSTART and layout not in ("", "outline"):
+        settings = _of_language_models(settings, agent)
     if not per_task:
         raise UserError("evaluation.episodes_per_task is 0: say with --episodes how many to play")
     worker = WorkerSettings(
@@ -151,6 +161,9 @@ def show(found: Mapping[str, Any], *, as_json: bool = False) -> None:
         Console().print(table)
         for phrase in episodes_in_words(result):
             Console().print(phrase, soft_wrap=True, highlight=False, markup=False)
+        if result["overflow_at_once"] and not is_endpoint(found["agent"]):
+            told = "give them room: a larger policy.context_tokens in the file for --config"
+            Console().print(told, soft_wrap=True, highlight=False)
     if found["agent"] not in SCRIPTED:
         told = in_words(found["trained_on"], len(result["tasks"]))
         Console().print(told, soft_wrap=True, highlight=False)
@@ -214,18 +227,48 @@ def _play(
     }
 
 
-def _check_policy(name: str, policy: PolicyConfig) -> None:
+def _of_language_models(settings: TrainConfig, agent: str) -> TrainConfig:
+    """With lengths and times that suit a language model, where those are the small policy's."""
+    suits = load_config("cpu-text")
+    shape, _ = find_shape(agent)
+    most = (shape.positions if shape is not None else None) or suits.policy.context_tokens
+    policy = {
+        "context_tokens": min(most, suits.policy.context_tokens),
+        "max_response_tokens": suits.policy.max_response_tokens,
+    }
+    rollout = {"slots": suits.rollout.slots, "deadline_s": suits.rollout.deadline_s}
+    return settings.model_copy(
+        update={
+            "policy": settings.policy.model_copy(update=policy),
+            "rollout": settings.rollout.model_copy(update=rollout),
+        }
+    )
+
+
+def _check_policy(name: str, policy: PolicyConfig) -> str:
+    """The name of the layout of its prompts; UserError for what is no agent."""
     if is_endpoint(name):
         find_endpoint(name)
-        endpoint_layout(policy.layout, policy.vision, policy.history)
-        return
+        return endpoint_layout(policy.layout, policy.vision, policy.history).name
+    if _ADDRESS.match(name):
+        address = name if name.startswith("http") else f"http://{name}"
+        raise UserError(f"{name!r} is an address: write openai:MODEL@{address}, with its model")
     from webdojo.agents.checkpoint import SHIPPED, find_checkpoint
 
     known = (*SCRIPTED, *SHIPPED)
     near = get_close_matches(name, known, n=1)
     if near and name not in known and not Path(name).exists():
         raise UserError(f"no agent {name!r}: did you mean {near[0]!r}?")
-    find_checkpoint(name, policy.layout, policy.vision, policy.history)
+    if "/" not in name and name not in known and not Path(name).exists():
+        raise UserError(
+            f"no agent {name!r}: give a checkpoint folder, a hub id such as owner/name,"
+            f" {', '.join(known)}, or a model behind an endpoint as openai:MODEL@URL"
+        )
+    found = find_checkpoint(name, policy.layout, policy.vision, policy.history)
+    run = run_of(name)
+    if run is not None and (others := other_prompts(run, found.layout)):
+        print(f"note: {others}", file=sys.stderr)
+    return found.layout.name
 
 
 def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:
@@ -238,15 +281,45 @@ def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:
     run = run_of(agent)
     if run is not None:
         return load_config(str(run / "config.toml")), run.name
-    return load_config("quickstart"), "quickstart"
+    return load_config(QUICKSTART), QUICKSTART
 
 
 def _find(own: Mapping[str, Split], name: str) -> Split:
     if name in own:
         return own[name]
+    if instead := _no_split(name):
+        raise UserError(f"{instead}; see docs/splits.md")
     known = (*own, *split_names())
     if name in known or name.endswith(".toml") or Path(f"{name}.toml").is_file():
         return get_split(name)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
     raise UserError(f"no split {name!r}: {hint}")
+
+
+def _no_split(name: str) -> str:
+    """What a name is that is no split, and what to write instead; empty if nothing is known."""
+    others = (
+        "name it under tasks.unseen (or tasks.reinforced) of a file, mine.toml, and write"
+        f" --config mine.toml with --split {UNSEEN_TASKS} (or {UNSEEN_SEEDS})"
+    )
+    if name in registry.suites():
+        return f"{name!r} is a suite, not a split: {others}"
+    suite, dot, _ = name.partition(".")
+    if dot and suite in registry.suites() and name in registry.task_ids(suite):
+        return f"{name!r} is a task, not a split: {others}"
+    folder = Path(name)
+    if name in presets() or (folder / "config.toml").is_file() or _is_configuration(folder):
+        file = folder / "config.toml" if folder.is_dir() else name
+        return (
+            f"{name!r} is a run's configuration, not a split: write --config {file} with a split of"
+            f" its, such as --split {UNSEEN_SEEDS}"
+        )
+    return ""
+
+
+def _is_configuration(file: Path) -> bool:
+    try:
+        return isinstance(tomllib.loads(file.read_text(encoding="utf-8")).get("tasks"), dict)
+    except (OSError, ValueError):
+        return False  # whoever reads it as a split says what is wrong

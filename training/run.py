@@ -35,6 +35,7 @@ from webdojo.training.evaluation import (
     splits_of,
     write_records,
 )
+from webdojo.training.kept_prompts import keep_prompts, other_prompts
 from webdojo.training.metrics import MetricsLog, check_loggers
 from webdojo.training.named_tasks import check_roles, with_whole_suites
 from webdojo.training.progress import Progress
@@ -157,6 +158,9 @@ class _Run:
 
     def go(self, rollouts: RolloutProcess) -> Path:
         print(f"run folder: {self.folder.path}", flush=True)
+        if others := other_prompts(self.folder.path, self.base.layout):
+            print(f"note: {others}", file=sys.stderr)
+        keep_prompts(self.folder.path, self.base.layout)
         rollouts.call("keep_screenshots", folder=self.folder.screenshots.resolve())
         try:
             with self.progress:

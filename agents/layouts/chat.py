@@ -46,13 +46,19 @@ def system_prompt(layout: str = "chat", vision: Vision | None = None) -> str:
     actions = "\n".join(
         f"- {spec.describe(counted)} Example: {spec.example}" for spec in ACTIONS.values()
     )
+    style, *shown = prompt_files(layout, vision)
+    page = " ".join(read_prompt(name, {}).strip() for name in shown)
+    return read_prompt(style, {"actions": actions, "page": page}, required=["actions"])
+
+
+def prompt_files(layout: str, vision: Vision | None) -> tuple[str, ...]:
+    """Names of the prompts that a layout is written from: its style's, and how pages are shown."""
     shown = {
         "see-text": vision is None or vision.text,
         "see-screenshots": vision is not None,
         "see-marks": vision is not None and vision.marks,
     }
-    page = " ".join(read_prompt(name, {}).strip() for name, is_shown in shown.items() if is_shown)
-    return read_prompt(STYLES[layout], {"actions": actions, "page": page}, required=["actions"])
+    return (STYLES[layout], *(name for name, is_shown in shown.items() if is_shown))
 
 
 class ChatLayout:
@@ -69,6 +75,7 @@ class ChatLayout:
         self.name = name
         self.vision = vision
         self.history = history
+        self.prompt_files = prompt_files(name, vision)
         system_prompt(name, vision)  # a prompt that cannot be read is told of before a run begins
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:

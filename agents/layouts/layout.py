@@ -60,6 +60,8 @@ class Layout(Protocol):
     """What it shows of how pages look; None for text alone."""
     history: int
     """Earlier steps that a prompt tells of."""
+    prompt_files: tuple[str, ...]
+    """Names of the prompts that it is written from, as files that may be replaced."""
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """Why a tokenizer cannot write this layout and what to do, as "has no …"; or empty."""

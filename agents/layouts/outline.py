@@ -125,6 +125,7 @@ class OutlineLayout:
     modes: tuple[str, ...] = ("outline",)
     vision: Vision | None = None
     history = MAX_HISTORY
+    prompt_files: tuple[str, ...] = ()
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
         """It must know the layout's own tokens."""

@@ -30,18 +30,9 @@ def read_prompt(name: str, filled_in: Mapping[str, str], required: Sequence[str]
     Raises UserError if the folder named is none, or holds something of another name; or if the file
     cannot be read, lacks a ``required`` place, or has anything else in braces.
     """
-    folder = Path(os.environ.get(PROMPTS) or _OWN)
-    if not folder.is_dir():
-        raise UserError(
-            f"{PROMPTS} names {folder}, which is no folder: give one that holds prompts"
-        )
-    if folder != _OWN:
-        _check_names(folder)
-    replaced = folder / f"{name}.md"
-    path = replaced if os.path.lexists(replaced) else _OWN / f"{name}.md"
+    path = _find(name)
     try:
-        # Some editors begin a file with a byte-order mark.
-        parts = list(Formatter().parse(path.read_text(encoding="utf-8-sig")))
+        parts = list(Formatter().parse(_read(path)))
     except (OSError, ValueError) as error:
         raise _unreadable(path, str(error), filled_in) from None
     text = ""
@@ -58,6 +49,33 @@ def read_prompt(name: str, filled_in: Mapping[str, str], required: Sequence[str]
         if place not in found:
             raise _unreadable(path, f"{{{place}}} is missing", filled_in)
     return text
+
+
+def read_prompt_file(name: str) -> str:
+    """The file of a prompt as it is; UserError if it cannot be read."""
+    path = _find(name)
+    try:
+        return _read(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a prompt ({error})") from None
+
+
+def _find(name: str) -> Path:
+    """Where a prompt lies: in the folder of the user's own, or else among WebDojo's."""
+    folder = Path(os.environ.get(PROMPTS) or _OWN)
+    if not folder.is_dir():
+        raise UserError(
+            f"{PROMPTS} names {folder}, which is no folder: give one that holds prompts"
+        )
+    if folder != _OWN:
+        _check_names(folder)
+    replaced = folder / f"{name}.md"
+    return replaced if os.path.lexists(replaced) else _OWN / f"{name}.md"
+
+
+def _read(path: Path) -> str:
+    # Some editors begin a file with a byte-order mark.
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _check_names(folder: Path) -> None:
