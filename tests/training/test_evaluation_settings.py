@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,64 @@ def test_a_policy_is_evaluated_in_the_precision_that_it_was_trained_in(
     with pytest.raises(UserError, match="far enough"):
         evaluate_agent.evaluate_agent("random", "miniwob-test", config=str(config), quiet=True)
     assert [settings.precision for settings in KeepsSettings.told] == ["bfloat16"]
+
+
+def limits_of(
+    agent: str, monkeypatch: pytest.MonkeyPatch, config: str | None = None
+) -> tuple[int, int, float]:
+    KeepsSettings.told.clear()
+    monkeypatch.setattr(evaluate_agent, "RolloutProcess", KeepsSettings)
+    with pytest.raises(UserError, match="far enough"):
+        evaluate_agent.evaluate_agent(agent, "unseen_seeds", config=config, quiet=True)
+    (told,) = KeepsSettings.told
+    return told.context_tokens, told.max_response_tokens, told.deadline_s
+
+
+def test_a_language_model_of_ones_own_gets_room_for_its_prompts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    shape = {
+        "num_attention_heads": 2, "hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9,
+        "intermediate_size": 8, "max_position_embeddings": 32_768,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(shape))
+    assert limits_of(str(folder), monkeypatch) == (4096, 256, 900.0)
+    (folder / "config.json").write_text(json.dumps(shape | {"max_position_embeddings": 2048}))
+    assert limits_of(str(folder), monkeypatch)[0] == 2048
+    assert limits_of("webdojo-nano", monkeypatch) == (1024, 48, 60.0)
+    own = tmp_path / "own.toml"
+    own.write_text(f"{CONFIG}\n[policy]\ncontext_tokens = 3000\n")
+    assert limits_of(str(folder), monkeypatch, str(own))[0] == 3000
+
+
+@pytest.mark.parametrize(
+    ("agent", "sentence"),
+    [
+        ("gpt-4o", r"no agent 'gpt-4o': .* oracle, random, .* openai:MODEL@URL"),
+        ("oracel", "did you mean 'oracle'"),
+        ("http://127.0.0.1:8124/v1", r"write openai:MODEL@http://127\.0\.0\.1:8124/v1"),
+        ("localhost:8124/v1", r"write openai:MODEL@http://localhost:8124/v1"),
+        ("nowhere/at/all", "no policy 'nowhere/at/all'"),
+    ],
+)
+def test_what_is_no_agent_is_told_what_is_one(agent: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        evaluate_agent.evaluate_agent(agent, "unseen_seeds", quiet=True)
+
+
+def test_what_is_no_split_is_told_what_to_write(tmp_path: Path) -> None:
+    run = tmp_path / "config.toml"
+    run.write_text(CONFIG)
+    instead = {
+        "miniwob": "is a suite, .*--config mine.toml",
+        "miniwob.click-test": "is a task, .*--config mine.toml",
+        "quickstart": "is a run's configuration, .*--config quickstart ",
+        str(run): f"is a run's configuration, .*--config {run} ",
+        str(tmp_path): f"is a run's configuration, .*--config {run} ",
+        "miniwob-tset": "did you mean 'miniwob-test'",
+    }
+    for name, sentence in instead.items():
+        with pytest.raises(UserError, match=sentence):
+            evaluate_agent.evaluate_agent("random", name, quiet=True)
