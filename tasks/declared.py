@@ -32,6 +32,7 @@ from webdojo.tasks.task import ID, ID_RULE, MOST_ACTIONS, Check, Difficulty, Ora
 from webdojo.tasks.view import OracleError, PageView
 
 EXAMPLE = ', such as evaluators = [{ type = "exact", value = "42" }]'
+PORTS = {"http": 80, "https": 443}
 
 
 class Declaration(BaseModel):
@@ -142,9 +143,8 @@ class Declaration(BaseModel):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Hosts that the page may reach besides that of ``url``."""
-        named = {urlsplit(origin).hostname or "" for origin in self.allowed_origins}
-        return tuple(sorted(named - {"", "*"}))
+        """Hosts, with their ports, that the page may reach besides that of ``url``."""
+        return tuple(sorted({host_and_port(origin) for origin in self.allowed_origins} - {""}))
 
     @property
     def instances(self) -> int:
@@ -221,6 +221,22 @@ class DeclaredTask(EvaluatedTask):
             yield from play_calls(fill_in(list(declared.oracle), told), view, untold)
         except OracleError as error:
             raise OracleError(f"{self.place}: {error}") from None
+
+
+def host_and_port(address: str) -> str:
+    """What tells one site from another; empty for what is no address.
+
+    Two servers on one machine are two sites.
+    """
+    parts = urlsplit(address)
+    if not parts.hostname:
+        return ""
+    try:
+        port = parts.port
+    except ValueError:  # a choice, as {port}
+        return parts.hostname
+    told = "" if port is None or PORTS.get(parts.scheme) == port else f":{port}"
+    return f"{parts.hostname}{told}"
 
 
 def _check_address(field: str, address: str) -> None:

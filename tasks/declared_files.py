@@ -24,11 +24,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from webdojo.tasks.declared import EXAMPLE, Declaration, DeclaredTask
+from webdojo.tasks.declared import EXAMPLE, Declaration, DeclaredTask, host_and_port
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.evaluators.evaluator import MOST_DEPTH, first_problem, too_deep
 from webdojo.tasks.evaluators.normalise import shown
@@ -96,7 +95,7 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
         "declaration": declared,
         "place": f"{file}, {place}",
         "serves": site,
-        "site": "" if site else urlsplit(declared.url).hostname or "",
+        "site": "" if site else host_and_port(declared.url),
         "other_sites": declared.hosts,
         "instances": declared.instances,
         "id": declared.id,
@@ -116,7 +115,8 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
 
 def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
     try:
-        data = tomllib.loads(source.decode())
+        text = source.decode("utf-8-sig")
+        data = tomllib.loads(text)
     except RecursionError:
         raise UserError(f"{file}: tables or lists lie too deep inside one another") from None
     except ValueError as error:
@@ -134,7 +134,7 @@ def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
         raise UserError(f"{file}: tasks must be a list: begin each with a line [[tasks]]")
     if not isinstance(defaults, dict):
         raise UserError(f"{file}: defaults must be a section: [defaults]")
-    lines = [n for n, line in enumerate(source.decode().splitlines(), 1) if _HEADING.match(line)]
+    lines = [n for n, line in enumerate(text.splitlines(), 1) if _HEADING.match(line)]
     rows = []
     for number, task in enumerate(tasks):
         where = f"line {lines[number]}" if len(lines) == len(tasks) else f"task {number + 1}"
@@ -169,7 +169,7 @@ def json_lines(file: Path, source: bytes) -> Iterator[tuple[int, dict[str, Any]]
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
+            data = json.loads(line, object_pairs_hook=_once)
         except RecursionError:
             told = "tables or lists lie too deep inside one another"
             raise UserError(f"{file}, line {number}: {told}") from None
@@ -178,6 +178,16 @@ def json_lines(file: Path, source: bytes) -> Iterator[tuple[int, dict[str, Any]]
         if not isinstance(data, dict):
             raise UserError(f'{file}, line {number}: a task is an object: {{"id": …}}')
         yield number, data
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; raises ValueError where a key stands twice, of which one would win."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{shown(key)} stands twice in one object; keep one")
+        found[key] = value
+    return found
 
 
 def _sites(file: Path, data: Any) -> Iterator[tuple[str, Site]]:

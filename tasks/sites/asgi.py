@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from webdojo.tasks.fields import takes
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,13 +23,26 @@ LIFESPAN_S = 10.0
 
 def as_asgi(application: Any) -> tuple[Application, bool]:
     """An application as ASGI, and whether it was that from the start."""
-    call = application if inspect.isroutine(application) else type(application).__call__
-    if inspect.iscoroutinefunction(call):
+    if _is_asgi(application):
         return application, True
     from a2wsgi import WSGIMiddleware
 
     wrapped: Any = WSGIMiddleware(application, workers=2)
     return wrapped, False
+
+
+def _is_asgi(application: Any) -> bool:
+    """Whether it is a coroutine function, bare or in a partial, or takes what ASGI gives.
+
+    ASGI gives three things and WSGI two; what takes either is WSGI unless it is a coroutine.
+    """
+    bare = application
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    call = bare if inspect.isroutine(bare) else type(bare).__call__
+    return inspect.iscoroutinefunction(call) or (
+        takes(application, 3) and not takes(application, 2)
+    )
 
 
 class Lifespan:

@@ -6,6 +6,7 @@ import json
 import mimetypes
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from webdojo.tasks.sites.asgi import Receive, Scope, Send, read_body, respond
 from webdojo.tasks.sites.forms import read_form, read_query
@@ -17,10 +18,11 @@ MOST_REQUESTS = 10_000
 class StaticSite:
     """Files of one folder, for one episode.
 
-    A GET gives the file, of a folder its ``index.html``. A POST gives the file too, and its fields
-    are kept, so that a form needs no program: ``<form method="post" action="thanks.html">``. Its
-    state is ``{"requests": [{"method", "path", "query", "form" or "json"}, …]}``, in which only
-    pages and what was posted stand.
+    A GET gives the file, of a folder its ``index.html``, under an address with a last slash. A POST
+    gives the file too, and its fields are kept, so that a form needs no program:
+    ``<form method="post" action="thanks.html">``. Its state is
+    ``{"requests": [{"method", "path", "query", "form" or "json"}, …]}``, in which only pages and
+    what was posted stand.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,6 +47,10 @@ class StaticSite:
         if file is None:
             await respond(send, 404, b"not found", "text/plain")
             return
+        if method != "POST" and _is_folder(self._folder, path) and not path.endswith("/"):
+            # Or the links of its index.html would lead from the folder above.
+            await _redirect(send, f"/{quote(path.lstrip('/'))}/", scope.get("query_string", b""))
+            return
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         if (kind == "text/html" or method == "POST") and len(self._requests) < MOST_REQUESTS:
             self._requests.append(_record(scope, body))
@@ -64,6 +70,17 @@ def file_of(folder: Path, path: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return file if inside else None
+
+
+def _is_folder(folder: Path, path: str) -> bool:
+    return (folder / path.lstrip("/")).is_dir()
+
+
+async def _redirect(send: Send, path: str, query: bytes) -> None:
+    location = path.encode() + (b"?" + query if query else b"")
+    headers = [(b"location", location), (b"content-length", b"0"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 302, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _record(scope: Scope, body: bytes) -> dict[str, Any]:

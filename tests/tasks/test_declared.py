@@ -12,10 +12,12 @@ from declared_shop import TASKS, Write, write_tasks
 from webdojo.envs.certification import play_oracle
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError, registry
+from webdojo.tasks.declared import host_and_port
 from webdojo.tasks.declared_files import declared_tasks
 from webdojo.tasks.declared_oracle import play_calls
 from webdojo.tasks.declared_template import told_by
 from webdojo.tasks.files import load_tasks_file
+from webdojo.tasks.splits import HELD_OUT_SEEDS, Split, prove
 from webdojo.tasks.view import OracleError, PageView
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.rollouts.players import WorkerSettings
@@ -44,6 +46,39 @@ async def test_declared_tasks_are_played(env: WebEnv, tasks_file: Path) -> None:
     step = await env.step('send_msg_to_user("done")')
     assert (step.reward, step.terminated) == (0.0, True)
     assert "no such request was made" in step.message
+
+
+@pytest.mark.parametrize(
+    ("address", "site"),
+    [
+        ("http://Shop.test:8001/cart", "shop.test:8001"),
+        ("http://shop.test:80/", "shop.test"),
+        ("https://me@shop.test:443/", "shop.test"),
+        ("http://shop.test:{port}/", "shop.test"),
+        ("/cart", ""),
+        ("*", ""),
+    ],
+)
+def test_a_site_is_a_host_and_its_port(address: str, site: str) -> None:
+    assert host_and_port(address) == site
+
+
+def test_two_servers_of_one_host_are_two_sites(write: Write) -> None:
+    row = {"goal": "Say v.", "evaluators": [{"type": "exact", "value": "v"}]}
+    rows = [
+        row | {"id": f"ports.at-{port}", "url": f"http://localhost:{port}/"}
+        for port in (8001, 8002)
+    ]
+    rows.append(rows[0] | {"id": "ports.both", "allowed_origins": ["http://localhost:8002"]})
+    load_tasks_file(write("\n".join(map(json.dumps, rows)), "ports.jsonl"))
+    trained = Split("trained", 1, ("ports.at-8001",), range(2))
+    held = [
+        Split(f"held-{name}", 1, (f"ports.{name}",), HELD_OUT_SEEDS, "sites", ("trained",))
+        for name in ("at-8002", "both")
+    ]
+    leaks = [proof.leaks for proof in prove([trained, *held])]
+    assert leaks[0] == ()
+    assert any("localhost:8001" in leak for leak in leaks[1])
 
 
 MUGS = ({"colour": "red", "code": 1}, {"colour": "dark red", "code": 2})

@@ -171,7 +171,7 @@ ROW = {
 ROWS = {
     "twins.one": ROW,
     "twins.two": {**ROW, "difficulty": "hard", "group": "say"},
-    "twins.other": {**ROW, "goal": "Tell {n}", "allowed_origins": ["http://bank.test:81"]},
+    "twins.other": {**ROW, "goal": "Tell {n}", "allowed_origins": ["http://bank.test:80"]},
     "twins.bank": {**ROW, "url": "http://bank.test/", "goal": "Pay {n}"},
 }
 

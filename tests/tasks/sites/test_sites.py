@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from webdojo.envs.certification import play_oracle
 from webdojo.envs.core import WebEnv
 from webdojo.tasks import UserError
 from webdojo.tasks.calls import click, fill
-from webdojo.tasks.evaluators import EvaluatedTask, State
+from webdojo.tasks.evaluators import Dom, EvaluatedTask, State
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.sites import Site, SiteStateError
 from webdojo.tasks.sites.server import site_server
@@ -337,3 +338,64 @@ async def test_a_task_that_sets_no_checks_is_told(env: WebEnv) -> None:
 
     with pytest.raises(UserError, match=r"start must set self\.checks"):
         await env.reset(Careless(), 1)
+
+
+async def test_a_folder_of_pages_is_opened_with_a_last_slash(env: WebEnv, folder: Path) -> None:
+    (folder / "my docs").mkdir()
+    (folder / "my docs" / "index.html").write_text("<a href='page.html'>Page</a>")
+    (folder / "my docs" / "page.html").write_text("<h1>Page</h1>")
+    (folder / "index.html").write_text("<a href='my docs?from=home'>Docs</a>")
+
+    class Docs(EvaluatedTask):
+        id = "docs.read"
+        serves = Site("docs-shop", folder=folder)
+
+        async def start(self, page: Any, seed: int) -> str:
+            await page.goto(Docs.serves.url("/"))
+            self.checks = Dom(selector="h1", text="Page")
+            return "Read the page."
+
+    first = await env.reset(Docs(), 1)
+    step = await env.step(click(first.view().bid("a")))
+    assert step.observation.url == "http://docs-shop.localhost/my%20docs/?from=home"
+    step = await env.step(click(step.observation.view().bid("a")))
+    assert step.reward == 1
+    answer = await env.page.goto("http://docs-shop.localhost//my docs")
+    assert answer is not None
+    assert answer.url == "http://docs-shop.localhost/my%20docs/"
+
+
+async def _asgi(store: dict[str, str], scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        raise ValueError("none here")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": store["says"].encode()})
+
+
+def _wsgi(store: dict[str, str], environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [store["says"].encode()]
+
+
+STORE = {"says": "hello"}
+
+
+@pytest.mark.parametrize(
+    ("name", "application"),
+    [
+        ("asgi-partial", functools.partial(_asgi, STORE)),
+        ("asgi-wrapped", lambda scope, receive, send: _asgi(STORE, scope, receive, send)),
+        ("wsgi-partial", functools.partial(_wsgi, STORE)),
+        ("wsgi-wrapped", lambda environ, start: _wsgi(STORE, environ, start)),
+    ],
+)
+async def test_applications_in_wrappings_are_told_apart(
+    chromium: Chromium, name: str, application: Any
+) -> None:
+    site = Site(name, application=lambda: application)
+    context = await chromium.new_context((400, 300))
+    page = await context.new_page()
+    await site.begin(page, 1)
+    await page.goto(site.url("/"))
+    assert await page.inner_text("body") == "hello"
+    await context.close()
