@@ -72,10 +72,14 @@
     return FORM_TAGS.has(tagOf(element)) && Array.from(element.labels ?? []).some((label) => label.contains(hit));
   };
 
+  const { get: slotOf } = Object.getOwnPropertyDescriptor(Element.prototype, "assignedSlot");
+  const drawnIn = (node) => (typeOf(node) === Node.ELEMENT_NODE ? slotOf.call(node) : null) ?? above(node);
+
   // Whether what is drawn in an element is turned, skewed, mirrored or in perspective, so that its place
   // and its size do not tell where a point of it is.
   const isTurned = (element) => {
-    for (let node = element; node && typeOf(node) === Node.ELEMENT_NODE; node = node.assignedSlot ?? above(node)) {
+    for (let node = element; node; node = drawnIn(node)) {
+      if (typeOf(node) !== Node.ELEMENT_NODE) continue; // a shadow root
       const style = getComputedStyle(node);
       if (!["none", "0deg"].includes(style.rotate) || style.offsetPath !== "none") return true;
       if (style.scale.includes("-")) return true;

@@ -273,7 +273,7 @@
     }
     // The browser takes the focus from what is no longer shown when it next draws, sooner or later.
     const body = bodyOf(document);
-    const nobody = focused === body && !(body.isContentEditable && matches(body, ":focus"));
+    const nobody = focused === body && !(body?.isContentEditable && matches(body, ":focus"));
     if (nobody || !focused || !boxesOf(focused).length) focused = null;
     else focused = labelBefore(focused) ?? focused;
     ask();

@@ -81,3 +81,17 @@ async def test_in_a_turned_frame_nothing_is_clicked_and_that_is_told(
     assert "did" not in seen.outline
     seen = await page.look(call("press", share, "Enter"))
     assert (seen.last_action_error, "did Share" in seen.outline) == ("", True)
+
+
+async def test_a_frame_is_turned_with_the_slot_that_shows_it(open_page, site) -> None:
+    site.pages["/rows"] = ROWS
+    page = await open_page(
+        f"""<form><input name=assignedSlot><div id=host>{framed("/rows")}</div></form>
+        <script>host.attachShadow({{mode: "open"}}).innerHTML =
+          "<div style='scale:.5' id=way><slot></slot></div>"</script>"""
+    )
+    seen = await page.look(call("click", page.bid("Share")))
+    assert (seen.last_action_error, "did Share" in seen.outline) == ("", True)
+    await page.js("host.shadowRoot.querySelector('#way').style.rotate = '5deg'")
+    seen = await page.look(call("click", page.bid("Keep")))
+    assert "which is drawn turned" in seen.last_action_error

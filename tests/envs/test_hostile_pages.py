@@ -237,3 +237,14 @@ async def test_a_page_of_a_file_shows_frames_of_the_web(chromium, site, tmp_path
         assert 'button"Go a"' in outline
         bid = next(x for x in outline.splitlines() if "Go a" in x).rpartition("[")[2][:-1]
         assert "hit a" in (await env.step(call("click", bid))).observation.outline
+
+
+async def test_a_drawing_alone_is_seen_and_clicked(open_page, site) -> None:
+    """It is a document without a body."""
+    site.pages["/"] = """<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200">
+        <text y="40" onclick="this.textContent = 'hit'">Draw</text></svg>"""
+    site.headers["/"] = {"Content-Type": "image/svg+xml"}
+    page = await open_page("")
+    assert page.first.url == site.origin + "/"
+    assert (await page.look("mouse_click(10, 35)")).last_action_error == ""
+    assert await page.js("document.documentElement.textContent.trim()") == "hit"
