@@ -34,8 +34,9 @@ class Url(Match):
     @field_validator("value")
     @classmethod
     def _is_one(cls, value: str) -> str:
-        if not value.startswith("/") and _parts(value) is None:
-            raise ValueError(f"{value!r} is no address: write https://host/path, or /path")
+        if _parts(f"http://host{value}" if value.startswith("/") else value) is None:
+            told = ", and a space as %20" if " " in value else ""
+            raise ValueError(f"{value!r} is no address: write https://host/path, or /path{told}")
         return value
 
     def mismatch(self, found: object) -> str:

@@ -45,6 +45,11 @@ def failure(path: Path) -> str:
         ("{mug.colour} mug as", "{mug} mug as", "goal: {mug}: choices of 'mug' are tables"),
         ("as {name}.", "as {nobody}.", "goal: {nobody} is not among choices (mug, name)"),
         ('selector = "#thanks"', "", "evaluators.1: selector is missing: add it"),
+        (
+            'type = "dom"\nselector = "#thanks"',
+            'type = "page_url"\nis_at = "/thank you.html"',
+            "and a space as %20",
+        ),
         ('type = "dom"', 'type = "don"', "no evaluator of type 'don': did you mean 'dom'"),
         ('value = "{n}"', 'value = "n"', "(declared-tests.how-much): evaluators.0: value:"),
         (
