@@ -70,7 +70,7 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
         T            P, or rank · Σ (inputs + outputs) over the layers with adapters
         activations  L·M·b·(8·h + 4·f + 2·(q + 2·v)); with checkpointing L·M·b·h and one layer's
                      plus 5·4·min(V·R, 2^26) for logits, their softmax and its gradient
-                     plus M·S for the attention mask
+                     plus M·S·(1 + b) for the attention mask, as what is seen and as what is added
                      where R = M·(G·response)/(G·response + prompt) of the tokens are trained on, as
                      a group of G reads its prompt once
         reference    4·P if there is a KL penalty
@@ -108,7 +108,8 @@ def estimate_memory(config: TrainConfig, shape: ModelShape) -> Memory:
     share = responses / (responses + policy.context_tokens - policy.max_response_tokens)
     logits = min(round(shape.vocabulary * tokens * share), LOGITS_AT_ONCE)
     activations += LOGIT_COPIES * 4 * logits
-    activations += tokens * min(tokens, max(learner.sequence_tokens, policy.context_tokens))
+    mask = tokens * min(tokens, max(learner.sequence_tokens, policy.context_tokens))
+    activations += mask * (1 + number)
     # vLLM pages its cache: what must fit is one sequence, and what else fits runs beside it.
     vllm = policy.engine == "vllm"
     sequences = 1 if vllm else config.rollout.slots + KEPT_SEQUENCES

@@ -113,7 +113,7 @@ def response_logprobs_and_entropies(
     hidden = decoder_of(model)(
         **inputs,
         position_ids=packed.position_ids,
-        attention_mask=as_model_mask(model, packed.attention_mask),
+        attention_mask=_shared(as_model_mask(model, packed.attention_mask), model),
         use_cache=False,
     ).last_hidden_state
     return token_logprobs(
@@ -125,3 +125,22 @@ def response_logprobs_and_entropies(
         banned_token_ids=banned_token_ids,
         entropy_gradient=entropy_gradient,
     )
+
+
+def _shared(mask: Tensor, model: nn.Module) -> Tensor:
+    """A mask that all layers keep together for the way back, of the same meaning.
+
+    Of a boolean one every layer makes, and keeps, such a mask of its own: 0, or −∞ where it is
+    False, in the numbers that attention computes with. Rows begin at multiples of 16, as GPUs ask;
+    else every layer would make a copy that does.
+    """
+    if mask.dtype != torch.bool:
+        return mask
+    device = mask.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    else:
+        dtype = model.get_input_embeddings().weight.dtype  # type: ignore[operator]
+    length = mask.shape[-1]
+    wide = torch.zeros((*mask.shape[:-1], -(-length // 16) * 16), dtype=dtype, device=mask.device)
+    return wide[..., :length].masked_fill_(~mask, -torch.inf)

@@ -53,7 +53,7 @@ def test_memory_by_hand() -> None:
     assert (memory["weights"], memory["gradients"], memory["optimiser"]) == (4000, 4000, 8000)
     # A layer: 200 tokens × 4 bytes × (8·8 + 4·16 + 2·(8 + 2·4)); of 200 tokens
     # 8·10/(8·10 + 90) are trained on, whose logits are 941 numbers, five times.
-    assert memory["activations"] == 2 * 200 * 4 * 160 + 5 * 4 * 941 + 200 * 100
+    assert memory["activations"] == 2 * 200 * 4 * 160 + 5 * 4 * 941 + 200 * 100 * 5
     assert memory["reference"] == 0
     assert memory["engine_weights"] == 4000
     assert memory["kv_cache"] == 2 * 2 * 4 * 4 * 100 * (8 + 32)
@@ -126,7 +126,7 @@ def test_adapters_half_precision_and_checkpointing_save_what_they_should() -> No
     trained = 2 * TINY.adapter_width
     assert memory["weights"] == 2 * 1000 + 4 * trained
     assert (memory["gradients"], memory["optimiser"]) == (4 * trained, 8 * trained)
-    assert memory["activations"] == 2 * 200 * 2 * 8 + 200 * 2 * 160 + 5 * 4 * 941 + 200 * 100
+    assert memory["activations"] == 2 * 200 * 2 * 8 + 200 * 2 * 160 + 5 * 4 * 941 + 200 * 100 * 3
     assert memory_of(precision="bfloat16")["weights"] == 6 * 1000
 
 
@@ -307,7 +307,7 @@ def test_the_plan_tells_batches_splits_and_downloads() -> None:
     assert "unseen_tasks, 63 tasks × 5 held-out seeds" in text
     assert "Qwen/Qwen3-VL-8B-Instruct" in text
     assert "GiB are cut among the learner's processes" in text
-    assert "by process: learner 172 GiB, rollouts 400 MiB, vLLM 19 GiB, browser 19 GiB" in text
+    assert "by process: learner 173 GiB, rollouts 400 MiB, vLLM 19 GiB, browser 19 GiB" in text
 
 
 def test_the_plan_tells_of_unseen_tasks_of_a_trained_kind() -> None:

@@ -94,7 +94,7 @@ def test_packages_that_are_missing_come_with_the_command(monkeypatch: pytest.Mon
 def test_gpus_that_are_missing_are_noted() -> None:
     (large, memory) = noted("qwen3-vl-8b-8gpu", OURS)
     assert large.startswith("no NVIDIA GPU is seen here, and 8,767 M parameters take days without")
-    assert memory.startswith("by formula the run takes 108 GiB of memory, and this machine has 64")
+    assert memory.startswith("by formula the run takes 109 GiB of memory, and this machine has 64")
     (half,) = noted("quickstart", "learner.precision=bfloat16")
     assert 'slow on most processors: set it to "float32"' in half
     nccl = ("quickstart", "policy.engine=vllm", "policy.weight_transfer=nccl")
@@ -124,7 +124,7 @@ def test_memory_that_is_missing_is_noted() -> None:
     assert "the engine takes" in engine
     assert "where 3.2 GiB is" in engine
     (whole,) = noted("asyncwebrl", "learner.sharded=false", machine=EIGHT_GPUS)
-    assert "by formula the learner takes 172 GiB of a GPU's memory, where 80 GiB is" in whole
+    assert "by formula the learner takes 173 GiB of a GPU's memory, where 80 GiB is" in whole
 
 
 def test_values_for_the_small_policy_are_noted_with_a_large_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -30,18 +31,20 @@ from webdojo.training.model_shape import ModelShape
 from webdojo.training.rollouts.trajectory import Group, Trajectory, Turn
 
 torch.set_num_threads(1)
-VOCABULARY, CONTEXT, RESPONSE, GROUP = 32_000, 512, 64, 8
+VOCABULARY, CONTEXT, RESPONSE, GROUP = {vocabulary}, {context}, 64, 8
 model = Qwen2ForCausalLM(
     Qwen2Config(
-        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=32, num_hidden_layers={layers},
         num_attention_heads=2, num_key_value_heads=2, tie_word_embeddings=True,
+        max_position_embeddings=4096,
     )
 )
-shape = ModelShape(1, 32, 32, 2, 2, 16, VOCABULARY, sum(p.numel() for p in model.parameters()))
+total = sum(p.numel() for p in model.parameters())
+shape = ModelShape({layers}, 32, 32, 2, 2, 16, VOCABULARY, total)
 config = parse_config(
     {{
         "policy": {{"context_tokens": CONTEXT, "max_response_tokens": RESPONSE}},
-        "learner": {{"micro_batch_tokens": {tokens}, "sequence_tokens": 1024}},
+        "learner": {{"micro_batch_tokens": {tokens}, "sequence_tokens": {sequence}}},
         "rollout": {{"group_size": GROUP}},
     }},
     "test",
@@ -73,7 +76,7 @@ def kilobytes(name):
 
 # Gradients and the optimiser's means are there from the first step on.
 learner.update([group(0, 20, 2)], version=0)
-groups = [group(number, CONTEXT - RESPONSE, RESPONSE) for number in range({tokens} // 512)]
+groups = [group(number, CONTEXT - RESPONSE, RESPONSE) for number in range({groups})]
 Path("/proc/self/clear_refs").write_text("5")
 before = kilobytes("VmRSS")
 learner.update(groups, version=0)
@@ -118,11 +121,35 @@ def test_parts_give_what_the_whole_gives(
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+def measured(**settings: int) -> tuple[int, int]:
+    """Bytes that an update takes at its peak, and those of the formula."""
+    code = SCRIPT.format(**{"layers": 1, **settings})
+    # What is freed is given back at once: glibc would keep blocks of up to 32 MB for later.
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    peak, formula = json.loads(done.stdout.splitlines()[-1])
+    return peak, formula
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("tokens", [2048, 8192])
 def test_an_update_takes_what_the_formula_says(tokens: int) -> None:
     """Below and above the logits that are computed at once: of 8192 tokens they would be twice."""
-    code = SCRIPT.format(tokens=tokens)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    measured, formula = json.loads(done.stdout.splitlines()[-1])
-    assert 0.75 * formula < measured < 1.15 * formula
+    peak, formula = measured(
+        vocabulary=32_000, context=512, tokens=tokens, sequence=1024, groups=tokens // 512
+    )
+    assert 0.75 * formula < peak < 1.15 * formula
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [1, 40])
+def test_an_update_of_many_micro_batches_takes_the_memory_of_one(groups: int) -> None:
+    """A group fills a micro-batch: 40 masks at once would be 260 MB, one a layer 100 MB."""
+    peak, formula = measured(
+        layers=4, vocabulary=1000, context=2048, tokens=2560, sequence=2560, groups=groups
+    )
+    # Of a row Python itself has its tokens, marks, keys and places: 8 bytes each.
+    rows = groups * 8 * 4 * 8 * 2048
+    assert peak < 1.15 * formula + rows
