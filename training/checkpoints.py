@@ -35,6 +35,10 @@ class Saved:
     """Seconds of reinforcement until then."""
     drawn_tokens: int = 0
     """Tokens that engines drew for it until then."""
+    waited_s: float = 0.0
+    """Seconds that the learner had waited for groups."""
+    trained_s: float = 0.0
+    """Seconds that it had been at work."""
 
 
 class Checkpoints:
@@ -56,6 +60,8 @@ class Checkpoints:
         pool: Mapping[str, Any],
         elapsed_s: float,
         drawn_tokens: int = 0,
+        waited_s: float = 0.0,
+        trained_s: float = 0.0,
     ) -> None:
         """Write one checkpoint and remove what is too old; OSError if the disk is full."""
         import torch
@@ -65,6 +71,8 @@ class Checkpoints:
             "version": version,
             "elapsed_s": round(elapsed_s, 3),
             "drawn_tokens": drawn_tokens,
+            "waited_s": round(waited_s, 3),
+            "trained_s": round(trained_s, 3),
             "pool": pool,
         }
         with replacing(target) as partial:
@@ -90,6 +98,8 @@ class Checkpoints:
                 dict(state["pool"]),
                 float(state["elapsed_s"]),
                 int(state.get("drawn_tokens", 0)),
+                float(state.get("waited_s", 0)),
+                float(state.get("trained_s", 0)),
             )
             if found.name != f"update-{saved.version:06d}":
                 raise ValueError(f"{POOL_FILE} is of version {saved.version}")

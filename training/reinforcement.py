@@ -70,6 +70,7 @@ class Reinforcement:
         """Updates in a row whose screenshots were all gone."""
         self._warned = False
         self._waited_s = 0.0
+        """What the learner waited for groups since the run began, and below was at work."""
         self._trained_s = 0.0
         self._began = time.monotonic()
         self._before_s = 0.0
@@ -197,7 +198,15 @@ class Reinforcement:
         pool = self._rollouts.call("pool_state")
         figures = self._rollouts.figures
         drawn = self._drawn_tokens(figures)
-        self._checkpoints.save(version, learner.state_dict(), pool, self._elapsed_s, drawn)
+        self._checkpoints.save(
+            version,
+            learner.state_dict(),
+            pool,
+            self._elapsed_s,
+            drawn,
+            self._waited_s,
+            self._trained_s,
+        )
         if self._config.reinforce.keep_best and figures.get("even_episodes", 0) >= LEAST_EPISODES:
             self._checkpoints.keep_if_best(
                 version,
@@ -230,6 +239,7 @@ class Reinforcement:
         self._progress.note(f"going on from update {saved.version}")
         self._before_s = saved.elapsed_s
         self._drawn_before = saved.drawn_tokens
+        self._waited_s, self._trained_s = saved.waited_s, saved.trained_s
         return saved.version, saved.pool
 
     # Figures -------------------------------------------------------------------------------------

@@ -134,6 +134,25 @@ def test_shares_and_paces_of_an_update_are_counted_by_hand(
     assert whole["idle_share_learner"] == 0.25
 
 
+def test_a_resumed_run_counts_the_learners_idle_time_from_its_beginning(
+    reinforcement: Reinforcement,
+) -> None:
+    checkpoints = Checkpoints(reinforcement._folder)
+    weights = {"w": torch.zeros(1)}
+    checkpoints.save(3, weights, ledger_state(), 60.0, 12, waited_s=30.0, trained_s=10.0)
+    reinforcement._restore(cast(Any, Picky(None)))
+    reinforcement._waited_s += 10.0
+    reinforcement._trained_s += 30.0
+    whole = reinforcement._throughput({"browser_launches": 1}, 7, 120.0)
+    assert whole["idle_share_learner"] == 0.5
+    still = SimpleNamespace(figures={}, call=lambda what: ledger_state())
+    reinforcement._rollouts = cast(RolloutProcess, still)
+    reinforcement._save(cast(Any, SimpleNamespace(state_dict=lambda: weights)), 4)
+    again = checkpoints.latest()
+    assert again is not None
+    assert (again.waited_s, again.trained_s) == (40.0, 40.0)
+
+
 class Picky:
     """In place of a learner: one that another checkpoint does not fit."""
 
