@@ -262,20 +262,28 @@
   for (const name of ["RTCPeerConnection", "webkitRTCPeerConnection", "WebTransport"]) delete window[name];
 
   // Sent after a mouse move to make the browser deliver it; the page must not see it.
-  for (const type of ["keydown", "keyup"])
-    apply(addEventListener, window, [type, (event) => {
-      if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
-    }, true]);
+  const unpressed = (event) => {
+    if (event.isTrusted && event.keyCode === 0 && event.code === "" && event.key === "") event.stopImmediatePropagation();
+  };
 
   // A mouse that has not moved tells the page nothing: it is sent anew where the page has changed under
   // it, so that the browser notices what is hovered.
   let mouseX = null, mouseY = null;
-  for (const type of ["pointermove", "mousemove"])
-    apply(addEventListener, window, [type, (event) => {
-      if (!event.isTrusted) return;
-      if (!event.buttons && event.clientX === mouseX && event.clientY === mouseY) event.stopImmediatePropagation();
-      else if (type === "mousemove") [mouseX, mouseY] = [event.clientX, event.clientY];
-    }, true]);
+  const unmoved = (event) => {
+    if (!event.isTrusted) return;
+    if (!event.buttons && event.clientX === mouseX && event.clientY === mouseY) event.stopImmediatePropagation();
+    else if (event.type === "mousemove") [mouseX, mouseY] = [event.clientX, event.clientY];
+  };
+
+  // A document that is opened anew, as set_content does too, loses all listeners. Ours come before
+  // any of the page's; to add one that is there does nothing.
+  const UNHEARD = ["keydown", "keyup", "pointermove", "mousemove"];
+  const listen = () => {
+    for (let i = 0; i < UNHEARD.length; i++)
+      apply(addEventListener, window, [UNHEARD[i], i < 2 ? unpressed : unmoved, true]);
+  };
+  listen();
+  new MutationObserver(listen).observe(document, { childList: true });
 
   // Nodes and words pass to the other world in events on an element that no document holds. Its
   // name is known to the two scripts alone.
@@ -359,6 +367,7 @@
     "touchend", "mouseenter", "pointerenter", "dragover", "drop"];
   const KEY_EVENTS = ["keydown", "keyup", "keypress"];
   EventTarget.prototype.addEventListener = function (type, ...rest) {
+    if (apply(indexOf, UNHEARD, [type]) >= 0) listen();
     if (apply(indexOf, POINTER_EVENTS, [type]) >= 0) tell("listens", this);
     else if (apply(indexOf, KEY_EVENTS, [type]) >= 0) tell("keys", this);
     else if (apply(indexOf, FRAME_EVENTS, [type]) >= 0) framed = true;

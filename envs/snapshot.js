@@ -106,19 +106,25 @@
   const RESTLESS = 3, RESTLESS_MS = 200;
   const changed = [], fading = new Set();
   const mutated = (records) => {
-    for (const { attributeName, target } of records)
+    for (const { attributeName, target } of records) {
       if (attributeName === "style" && attribute(target, "style")?.includes("opacity")) fading.add(target);
+      if (target === document) listen(); // opened anew, it has lost all listeners
+    }
     changes++;
     changed.push(Date.now());
     if (changed.length > RESTLESS) changed.shift();
   };
   const observer = new MutationObserver(mutated);
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-  for (const type of ["scroll", "focusin", "focusout", "mouseover", "mouseout", "selectionchange", "input", "change", "load",
-    "error", "toggle", "resize", "transitionrun", "animationstart", "keydown"])
-    window.addEventListener(type, () => changes++, true);
-  window.addEventListener("mousedown", () => pressed++, true);
-  window.addEventListener("mouseup", () => pressed--, true);
+  const change = () => changes++, press = () => pressed++, release = () => pressed--;
+  const CHANGES = ["scroll", "focusin", "focusout", "mouseover", "mouseout", "selectionchange", "input", "change", "load",
+    "error", "toggle", "resize", "transitionrun", "animationstart", "keydown"];
+  const listen = () => {
+    for (const type of CHANGES) window.addEventListener(type, change, true);
+    window.addEventListener("mousedown", press, true);
+    window.addEventListener("mouseup", release, true);
+  };
+  listen();
   const heard = () => {
     const records = observer.takeRecords();
     if (records.length) mutated(records);
