@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Verdict
 from webdojo.tasks.evaluators.recording import MORE_REQUESTS, UNKNOWN_BODY, SentRequest
 from webdojo.tasks.evaluators.urls import Url
-from webdojo.tasks.evaluators.values import holds_json, same_json
+from webdojo.tasks.evaluators.values import JsonValue, holds_json, same_json
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -33,7 +33,7 @@ class Request(Evaluator):
     kind: ClassVar[str] = "request"
     method: Method = "GET"
     url: Url
-    json_body: Any = None
+    json_body: JsonValue = None
     form: dict[str, Any] | None = None
     headers: dict[Annotated[str, Field(min_length=1)], str] = Field(default_factory=dict)
     partial: bool = False
@@ -51,6 +51,8 @@ class Request(Evaluator):
     def _one_body(self) -> Request:
         if self.json_body is not None and self.form is not None:
             raise ValueError("json_body and form are both given; a request has one body")
+        if self.url.fragment:
+            raise ValueError("url: what follows # is never sent; leave it and fragment out")
         return self
 
     @property

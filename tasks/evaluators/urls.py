@@ -7,7 +7,7 @@ from collections import Counter
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, Match, Verdict
 from webdojo.tasks.evaluators.normalise import shown
@@ -23,7 +23,9 @@ class Url(Match):
 
     A value that starts with ``/`` is compared by path and query alone, whatever the host.
     ``ignore`` names query parameters that do not count. ``fragment`` says that what follows ``#``
-    counts too. Example: ``Url(value="https://shop.example/cart?id=3", ignore=("utm_source",))``.
+    counts too, such as the place in an application of one page; a value with one that does not
+    count is refused.
+    Example: ``Url(value="https://shop.example/cart?id=3", ignore=("utm_source",))``.
     """
 
     kind: ClassVar[str] = "url"
@@ -38,6 +40,16 @@ class Url(Match):
             told = ", and a space as %20" if " " in value else ""
             raise ValueError(f"{value!r} is no address: write https://host/path, or /path{told}")
         return value
+
+    @model_validator(mode="after")
+    def _counts(self) -> Url:
+        parts = _parts(f"http://host{self.value}" if self.value.startswith("/") else self.value)
+        if parts is not None and parts[3] and not self.fragment:
+            raise ValueError(
+                f"{self.value!r}: what follows # does not count; leave it out, or say that it does:"
+                f' {{ type = "url", value = "{self.value}", fragment = true }}'
+            )
+        return self
 
     def mismatch(self, found: object) -> str:
         """Another place."""

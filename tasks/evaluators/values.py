@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from datetime import date, time
+from math import isfinite
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator
 
 from webdojo.tasks.evaluators.evaluator import Match
 from webdojo.tasks.evaluators.normalise import shown
+
+
+def _json(value: Any) -> Any:
+    """The value itself; raises ValueError for one that no JSON value can be."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, date | time):
+            raise ValueError(
+                f"{part} is a date or time of TOML, and JSON has none, so nothing can match; write"
+                f' it as text, "{part}"'
+            )
+        if isinstance(part, float) and not isfinite(part):
+            raise ValueError(f"{part} is no number of JSON, so nothing can match")
+        if isinstance(part, dict | list | tuple):
+            left += part.values() if isinstance(part, dict) else part
+    return value
+
+
+JsonValue = Annotated[Any, AfterValidator(_json)]
 
 
 class Equals(Match):
@@ -15,7 +39,7 @@ class Equals(Match):
     """
 
     kind: ClassVar[str] = "equals"
-    value: Any
+    value: JsonValue
 
     def mismatch(self, found: object) -> str:
         """Any difference."""
@@ -31,7 +55,7 @@ class Includes(Match):
     """
 
     kind: ClassVar[str] = "includes"
-    value: dict[str, Any]
+    value: Annotated[dict[str, Any], AfterValidator(_json)]
 
     def mismatch(self, found: object) -> str:
         """A key that is missing, or another value."""

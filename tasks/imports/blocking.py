@@ -135,6 +135,10 @@ def document_in(status: int, html: str) -> Document:
     )
 
 
+_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[\da-fA-F:.]*:[\da-fA-F:.]*:[\da-fA-F:.]*")
+"""A name or an address of the internet."""
+
+
 class Blocklist:
     """Hosts that are left out: one a line, subdomains included; ``#`` begins a comment."""
 
@@ -146,16 +150,17 @@ class Blocklist:
         """The list in a file; an empty one if there is no such file. Raises UserError."""
         hosts = []
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except FileNotFoundError:
             return cls()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} cannot be read: {error}") from None
         for number, line in enumerate(lines, 1):
             host = line.partition("#")[0].strip()
-            if host and ("/" in host or " " in host):
+            if host and not _HOST.fullmatch(host):
                 raise UserError(
-                    f"{path}, line {number}: {host!r} is no host; write one a line, as example.org"
+                    f"{path}, line {number}: {host!r} is no host; write one a line, without port or"
+                    " path, as example.org, which stands for what lies in it too"
                 )
             hosts += [host] * bool(host)
         return cls(hosts)

@@ -304,7 +304,7 @@ def _rendered(value: Any, served: Mapping[str, str]) -> Any:
 
 def _served(path: Path) -> dict[str, str]:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError) as error:

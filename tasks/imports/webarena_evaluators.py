@@ -323,8 +323,8 @@ def known(schema: Schema | None) -> Schema | None:
 
 
 def _url(address: str) -> Url:
-    """An address as a person writes it: spaces stand in it as they are."""
-    return Url(value=address.replace(" ", "%20"))
+    """An address as a person writes it: spaces stand in it as they are, # says nothing."""
+    return Url(value=address.partition("#")[0].replace(" ", "%20"))
 
 
 def _listed(value: str | list[str] | None) -> list[str]:

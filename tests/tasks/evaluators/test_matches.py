@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, time
 from typing import Any
 
 import pytest
@@ -632,6 +633,25 @@ def nested(depth: int) -> dict[str, Any]:
             "parameters: [1] is no text, number or null",
         ),
         ({"type": "request", "url": "/", "status": 9999}, "status:"),
+        (
+            {"type": "equals", "value": date(2026, 5, 4)},
+            "value: 2026-05-04 is a date or time of TOML, and JSON has none, so nothing can match;"
+            ' write it as text, "2026-05-04"',
+        ),
+        ({"type": "includes", "value": {"a": [time(9, 30)]}}, "value: 09:30:00 is a date or time"),
+        ({"type": "equals", "value": [float("nan")]}, "value: nan is no number of JSON"),
+        ({"type": "state", "query": "day", "expected": date(2026, 5, 4)}, "2026-05-04 is a date"),
+        ({"type": "request", "url": "/", "json_body": {"a": date(2026, 5, 4)}}, "json_body:"),
+        (
+            {"type": "page_url", "is_at": "/#/cart"},
+            "is_at: '/#/cart': what follows # does not count; leave it out, or say that it does:"
+            ' { type = "url", value = "/#/cart", fragment = true }',
+        ),
+        ({"type": "url", "value": "https://a.test/b?c=1#d"}, "what follows # does not count"),
+        (
+            {"type": "request", "url": {"value": "/#a", "fragment": True}},
+            "url: what follows # is never sent",
+        ),
         ({"type": "request", "url": "/", "headers": {"": "a"}}, "headers"),
         ({"type": "rubric", "facts": [""]}, "facts: fact 0 says nothing"),
         ({"type": "rubric", "facts": ["a"], "reference_answer": " "}, "reference_answer: it says"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def test_webgyms_fields_become_a_tasks(write: Write) -> None:
     assert second.site == "plates.test"
 
 
-def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
+def test_hosts_on_the_blocklist_are_left_out(write: Write, tmp_path: Path) -> None:
     write("# no mugs\nmugs.test  # rude\n", "gym-tests.blocklist.txt")
     rows = [webgym_row(host, task_name=host) for host in ("https://www.mugs.test", "plates.test")]
     (kept,) = load_tasks_file(write_lines(write, *rows))
@@ -84,6 +85,10 @@ def test_hosts_on_the_blocklist_are_left_out(write: Write) -> None:
     write("mugs.test\n", "gym-none.blocklist.txt")
     with pytest.raises(UserError, match="no task in it whose host is not on the blocklist"):
         load_tasks_file(write_lines(write, webgym_row("mugs.test"), name="gym-none.jsonl"))
-    write("https://mugs.test/\n", "gym-other.blocklist.txt")
-    with pytest.raises(UserError, match=r"line 1: 'https://mugs\.test/' is no host"):
-        load_tasks_file(write_lines(write, webgym_row("a.test"), name="gym-other.jsonl"))
+    for line in ("https://mugs.test/", "*.mugs.test", "mugs.test:443", "mugs..test", "a b"):
+        write(f"# rude\n{line}\n", "gym-other.blocklist.txt")
+        with pytest.raises(UserError, match=f"line 2: {re.escape(repr(line))} is no host"):
+            load_tasks_file(write_lines(write, webgym_row("a.test"), name="gym-other.jsonl"))
+    write("\ufeffmugs.test\n127.0.0.1\n::1\n", "gym-mark.blocklist.txt")
+    listed = Blocklist.read(tmp_path / "gym-mark.blocklist.txt")
+    assert all(map(listed.holds, ("//mugs.test", "//127.0.0.1:80", "http://[::1]:80/")))
