@@ -8,7 +8,8 @@ shipped policy is reinforced with either on corridors of six and eight screens
 (normalizer_tasks.py), everything else equal, and evaluated on held-out seeds, sampled.
 
 What is finished is kept in runs/normalizers: the same command goes on where it was stopped. The
-table is written there as normalizers.md, and into docs/normalizers.md with --publish.
+table is written there as normalizers.md; --publish writes it into docs/normalizers.md, and the
+figures of every run into results/normalizers.json.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import psutil
+from published import command, publish
 
 from webdojo.training.config import TrainConfig, parse_config
 from webdojo.training.run import resume, train
@@ -36,8 +39,9 @@ NORMALIZERS: dict[str, dict[str, Any]] = {
     "1/T": {"name": "per_trajectory"},
     "1/k": {"name": "constant_k", "k": 10.0},
 }
+SUCCESS = "success"
 FIGURES = (
-    "success", "steps of successes", "steps of failures", "tokens of successes",
+    SUCCESS, "steps of successes", "steps of failures", "tokens of successes",
     "tokens of failures", "tokens a step",
 )  # fmt: skip
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -98,23 +102,48 @@ def figures_of(folder: Path, moment: str) -> dict[str, float]:
     return found
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean over seeds and its 95 % interval by Student's t; NaN bounds for a single seed."""
+def interval(
+    values: Sequence[float], least: float = -inf, most: float = inf
+) -> tuple[float, float, float]:
+    """Mean over seeds and its 95 % interval by Student's t; NaN bounds for a single seed.
+
+    It is cut off at ``least`` and ``most``, beyond which there are no values.
+    """
     middle = mean(values)
     if len(values) < 2:
         return middle, float("nan"), float("nan")
     half = T_975[len(values) - 2] * stdev(values) / len(values) ** 0.5
-    return middle, middle - half, middle + half
+    return middle, max(least, middle - half), min(most, middle + half)
 
 
-def compare(runs: dict[str, dict[int, Path]]) -> dict[str, Any]:
+def rows_of(runs: dict[str, dict[int, Path]]) -> list[dict[str, Any]]:
+    """The figures of every run: its updates and seconds of reinforcement, and what was measured."""
+    rows = []
+    for name, by_seed in runs.items():
+        for seed, folder in by_seed.items():
+            throughput = json.loads((folder / "throughput.json").read_text())
+            rows.append(
+                {
+                    "normalizer": name,
+                    "seed": seed,
+                    "updates": throughput["updates"],
+                    "seconds": throughput["seconds"],
+                    "episodes": throughput["episodes"],
+                    "before": figures_of(folder, "before"),
+                    "after": figures_of(folder, "after"),
+                }
+            )
+    return rows
+
+
+def compare(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """For every figure: both normalizers, and the difference paired by seed."""
     after = {
-        name: {seed: figures_of(folder, "after") for seed, folder in by_seed.items()}
-        for name, by_seed in runs.items()
+        name: {row["seed"]: row["after"] for row in rows if row["normalizer"] == name}
+        for name in NORMALIZERS
     }
-    before = [figures_of(folder, "before")["success"] for folder in runs["1/k"].values()]
-    table: dict[str, Any] = {"success before": interval(before)}
+    before = [row["before"][SUCCESS] for row in rows if row["normalizer"] == "1/k"]
+    table: dict[str, Any] = {"success before": interval(before, 0, 1)}
     for figure in FIGURES:
         values = {
             name: {seed: f[figure] for seed, f in by_seed.items() if figure in f}
@@ -122,15 +151,35 @@ def compare(runs: dict[str, dict[int, Path]]) -> dict[str, Any]:
         }
         both = sorted(values["1/T"].keys() & values["1/k"].keys())
         if both:
+            least, most = (0, 1) if figure == SUCCESS else (0, inf)
+            differences = [values["1/k"][s] - values["1/T"][s] for s in both]
             table[figure] = {
-                **{name: interval([found[s] for s in both]) for name, found in values.items()},
-                "difference": interval([values["1/k"][s] - values["1/T"][s] for s in both]),
+                **{
+                    name: interval([found[s] for s in both], least, most)
+                    for name, found in values.items()
+                },
+                "difference": interval(differences, least - most, most),
                 "seeds": len(both),
             }
     return table
 
 
-def to_markdown(table: dict[str, Any], options: argparse.Namespace) -> str:
+def endings(rows: Sequence[dict[str, Any]], updates: int) -> str:
+    """Whether runs ended with their last update or before, when their time was up."""
+    minutes = sorted(row["seconds"] / 60 for row in rows)
+    after = f"after {minutes[0]:.0f} to {minutes[-1]:.0f} min"
+    early = sorted(row["updates"] for row in rows if row["updates"] < updates)
+    if not early:
+        return f"all {len(rows)} runs ended with the last of {updates} updates, {after}"
+    return (
+        f"{len(early)} of {len(rows)} runs ended when their time was up, with {early[0]} to"
+        f" {early[-1]} of {updates} updates, {after}"
+    )
+
+
+def to_markdown(
+    table: dict[str, Any], rows: Sequence[dict[str, Any]], options: argparse.Namespace
+) -> str:
     """The comparison as a page's section."""
 
     def shown(found: Sequence[float]) -> str:
@@ -138,10 +187,13 @@ def to_markdown(table: dict[str, Any], options: argparse.Namespace) -> str:
         return f"{middle:.3g} ({low:.3g} … {high:.3g})"
 
     lines = [
-        f"{len(options.seeds)} seeds, {options.updates} updates of {options.groups} groups of 8"
-        f" or {options.minutes:g} min; {2 * options.episodes} held-out episodes a run, sampled;"
+        f"`{command()}`",
+        "",
+        f"{len(options.seeds)} seeds; {endings(rows, options.updates)}; an update is"
+        f" {options.groups} groups of 8; {2 * options.episodes} held-out episodes a run, sampled;"
         f" success before {shown(table['success before'])}. Means over seeds with 95 % intervals by"
-        " Student's t; the difference is paired by seed.",
+        " Student's t, cut off where there are no values (a share ends at 0 and 1); the difference"
+        " is paired by seed.",
         "",
         "| figure | 1/T | 1/k | 1/k − 1/T | seeds |",
         "| --- | --- | --- | --- | --- |",
@@ -178,10 +230,12 @@ def main() -> None:
     for seed in options.seeds:
         for name in NORMALIZERS:
             runs[name][seed] = run_once(config_of(name, seed, options))
-    table = compare(runs)
-    text = to_markdown(table, options)
+    rows = rows_of(runs)
+    table = compare(rows)
+    text = to_markdown(table, rows, options)
     (RUNS / "normalizers.md").write_text(text, encoding="utf-8")
     if options.publish:
+        publish("normalizers", {"runs": rows})
         page = PAGE.read_text(encoding="utf-8")
         head, _, rest = page.partition(BEGIN)
         PAGE.write_text(f"{head}{BEGIN}\n{text}{END}{rest.partition(END)[2]}", encoding="utf-8")

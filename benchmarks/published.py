@@ -23,14 +23,18 @@ def publish(name: str, figures: Mapping[str, Any]) -> Path:
 
     With them stand the command that gives them again, and the machine.
     """
-    words = [word for word in sys.argv[1:] if word not in UNTOLD]
-    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
-    text = json.dumps({"command": command, "machine": machine(), **figures}, indent=1)
+    text = json.dumps({"command": command(), "machine": machine(), **figures}, indent=1)
     # A list of numbers takes one line.
     text = re.sub(r"\[([^][{}\"]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     path = RESULTS / f"{name}.json"
     write_whole(path, text + "\n")
     return path
+
+
+def command() -> str:
+    """The command that gives the figures of the benchmark that runs again."""
+    words = [word for word in sys.argv[1:] if word not in UNTOLD]
+    return shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from normalizers import compare, config_of, interval, to_markdown
+import published
+from normalizers import compare, config_of, endings, interval, rows_of, to_markdown
 
 OPTIONS = argparse.Namespace(
     seeds=[0, 1], updates=3, minutes=1.0, groups=2, episodes=2, temperature=1.0, lr=1e-4
@@ -35,6 +36,8 @@ def write_run(folder: Path, successes: list[int], steps: int) -> Path:
     for moment in ("before", "after"):
         # Every split that an episode lies in repeats it.
         (folder / "evaluation" / f"{moment}-sampled.jsonl").write_text(text + text)
+    throughput = {"updates": 3, "seconds": 90.0, "episodes": 20}
+    (folder / "throughput.json").write_text(json.dumps(throughput))
     return folder
 
 
@@ -49,7 +52,8 @@ def test_figures_and_paired_differences_by_hand(tmp_path: Path) -> None:
             ("1/k", ([1, 1, 0, 0], [1, 1, 1, 0]), 5),
         )
     }
-    table = compare(runs)
+    rows = rows_of(runs)
+    table = compare(rows)
     assert table["success"]["1/T"][0] == pytest.approx(0.375)
     assert table["success"]["1/k"][0] == pytest.approx(0.625)
     # Both seeds gain a quarter: the paired interval is a point.
@@ -58,9 +62,30 @@ def test_figures_and_paired_differences_by_hand(tmp_path: Path) -> None:
     assert table["steps of failures"]["1/T"][0] == 12
     assert table["tokens of failures"]["difference"][0] == 150 - 180
     assert table["success"]["seeds"] == 2
-    text = to_markdown(table, OPTIONS)
+    assert [(row["normalizer"], row["seed"], row["updates"]) for row in rows] == [
+        ("1/T", 0, 3), ("1/T", 1, 3), ("1/k", 0, 3), ("1/k", 1, 3),
+    ]  # fmt: skip
+    # By Student's t it would be 0.375 ± 1.59: there is no such share.
+    assert table["success"]["1/T"][1:] == (0, 1)
+    text = to_markdown(table, rows, OPTIONS)
     assert "| success | 0.375 (" in text
     assert "| steps of failures | 12 (12 … 12) | 10 (10 … 10) | -2 (-2 … -2) | 2 |" in text
+
+
+def test_how_the_runs_ended_is_told() -> None:
+    rows = [{"updates": 3, "seconds": 60.0}, {"updates": 3, "seconds": 300.0}]
+    assert endings(rows, 3) == "all 2 runs ended with the last of 3 updates, after 1 to 5 min"
+    assert endings(rows, 4).startswith("2 of 2 runs ended when their time was up, with 3 to 3 of 4")
+
+
+def test_the_page_says_what_was_measured() -> None:
+    found = json.loads((published.RESULTS / "normalizers.json").read_text())
+    page = (published.RESULTS.parents[1] / "docs" / "normalizers.md").read_text()
+    assert found["command"] in page
+    assert endings(found["runs"], 30) in page
+    success = compare(found["runs"])["success"]
+    for middle, low, high in (success["1/T"], success["1/k"], success["difference"]):
+        assert f"{middle:.3g} ({low:.3g} … {high:.3g})" in page
 
 
 def test_intervals_are_students() -> None:
