@@ -51,6 +51,8 @@ SLOWER = 10.0
 """How many times longer than a plain answer of the page they may take."""
 NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 50) })"
 """Kept when the page is drawn, or is not for 50 ms of page time."""
+DRAWN = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 500) })"
+"""The same, of a page that may be held up: by more page time, which costs it nothing."""
 DRAWN_S = 0.02
 """Real time in which a page that is not held up begins its next frame."""
 MOST_DRAWN = 5
@@ -319,7 +321,7 @@ class DrivenPage:
     async def _draw(self) -> None:
         """Have the page drawn, and hear of it: in one frame, or in the next what began in it."""
         for _ in range(2):
-            frame = self.worlds.evaluate(self.frame_id, NEXT_FRAME)
+            frame = self.worlds.evaluate(self.frame_id, DRAWN)
             await self._patiently(frame, within_s=DRAWN_S)
             await self.clock.lend(FRAME_MS)
 
