@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from press_task import Press, checked
 
 from webdojo.envs.certification import Effort, certify
@@ -228,6 +229,7 @@ async def test_a_choice_that_the_evaluator_ignores_is_found_and_told() -> None:
         assert str(told["seed"]) in note
 
 
+@pytest.mark.slow
 async def test_a_click_that_may_not_be_needed_is_told_and_no_fault() -> None:
     class Welcomed(Order):
         async def start(self, page, seed):
