@@ -87,6 +87,27 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...]) ->
     assert f"webdojo {' '.join(path)}" in shown.output.split("Example", 1)[1]
 
 
+@pytest.mark.parametrize("path", [(), *commands(typer.main.get_command(app))], ids=" ".join)
+def test_flags_stand_as_they_are_typed(path: tuple[str, ...]) -> None:
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*path, "--help"]).output
+    assert "--help" in shown
+    assert "<bool>" not in shown
+
+
+def test_a_run_to_go_on_with_may_be_given_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs", "tea")
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('[tasks]\nreinforced = ["miniwob.click-button"]\n')
+    (folder / "state.json").write_text('{"done": ["report"], "seconds": {}}')
+    done = run("train", "--resume", "tea")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "runs/tea is finished" in done.stdout
+    assert "tee is not the folder of a run" in run("train", "--resume", "tee").stderr
+
+
 def test_files_of_one_s_own_are_asked_for_in_the_same_words_everywhere() -> None:
     asked = {
         path: parameter.help

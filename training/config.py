@@ -16,7 +16,7 @@ from webdojo.agents.checkpoint import SHIPPED
 from webdojo.agents.layouts.layout import MOST_HISTORY, Vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.files import load_tasks_file
+from webdojo.tasks.files import DATA_FILES, PROGRAM, load_tasks_file
 from webdojo.tasks.sampling import Sampling
 from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.tasks.task import Task
@@ -335,15 +335,16 @@ def load_config(
     if not path.is_file():
         path = Path(source)
     if not path.is_file():
-        near = get_close_matches(source, presets(), n=1)
-        hint = f"did you mean {near[0]!r}" if near else f"there are {', '.join(presets())}"
-        raise UserError(
-            f"no configuration {source!r}: give a TOML file that is there, or a preset ({hint})"
-        )
+        raise UserError(_no_configuration(source))
+    if path.suffix == PROGRAM:
+        raise UserError(f"{path} is a program, not a configuration: {_with_tasks(path)}")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from None
+        hint = f"; for tasks, {_with_tasks(path)}" if path.suffix in DATA_FILES - {MANIFEST} else ""
+        raise UserError(f"{path} is not valid TOML: {error}{hint}") from None
+    if isinstance(data.get("tasks"), list):
+        raise UserError(f"{path} defines tasks: {_with_tasks(path)}")
     data.setdefault("name", _name_of(path))
     _place_files(data, path.parent)
     change(data, settings)
@@ -355,6 +356,23 @@ def load_config(
     }
     found["files"] = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
     return config.model_copy(update={"tasks": config.tasks.model_copy(update=found)})
+
+
+def _no_configuration(source: str) -> str:
+    """What to say of a name that is neither a file nor a preset: what may be meant by it."""
+    path = Path(source)
+    if (path / "state.json").is_file():
+        return f"{source} is a run's folder: go on with it by webdojo train --resume {source}"
+    beside = [str(file) for file in sorted(path.parent.glob("*.toml"))]
+    known = {**{file.removesuffix(".toml"): file for file in beside}, **{f: f for f in beside}}
+    known |= {name: name for name in presets()}
+    near = get_close_matches(source, known, n=1)
+    hint = f"did you mean {known[near[0]]!r}" if near else f"there are {', '.join(presets())}"
+    return f"no configuration {source!r}: give a TOML file that is there, or a preset ({hint})"
+
+
+def _with_tasks(file: Path) -> str:
+    return f"give it as --tasks {file}, beside a configuration or alone"
 
 
 def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> TrainConfig:

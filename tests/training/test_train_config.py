@@ -57,6 +57,32 @@ def test_a_name_that_is_near_a_preset_is_told() -> None:
     assert "nowhere.toml" in refusal("nowhere.toml")
 
 
+def test_a_file_that_is_near_a_name_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text("")
+    for given in ("mine", "mine.tml", "./mine", "mine.toml.txt"):
+        assert "did you mean 'mine.toml'" in refusal(given)
+    assert "did you mean 'quickstart'" in refusal("quikstart")
+    Path("sub").mkdir()
+    Path("sub/other.toml").write_text("")
+    assert "did you mean 'sub/other.toml'" in refusal("sub/other")
+
+
+def test_what_is_no_configuration_is_told_where_it_goes(tmp_path: Path) -> None:
+    for name, text in (
+        ("mine.py", "x = 1\n"),
+        ("mine.toml", '[[tasks]]\nid = "a.b"\n'),
+        ("mine.jsonl", '{"id": "a.b"}\n'),
+    ):
+        path = tmp_path / name
+        path.write_text(text)
+        assert f"give it as --tasks {path}" in refusal(path)
+    folder = RunFolder.create(load_config("quickstart"), tmp_path).path
+    assert f"webdojo train --resume {folder}" in refusal(folder)
+
+
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [

@@ -9,6 +9,7 @@ import typer
 from webdojo import __version__
 from webdojo.cli import bench, doctor, evaluate, play, serve, settings, tasks, train, view
 from webdojo.cli.boundary import guarded
+from webdojo.cli.plain_flags import show_flags_plainly
 
 app = typer.Typer(
     name="webdojo",
@@ -32,6 +33,7 @@ app.command(
 )(bench.bench)
 app.command("serve", epilog=serve.EXAMPLE)(serve.serve)
 app.command("view", epilog=view.EXAMPLE)(view.view)
+show_flags_plainly(app)
 
 
 def _version(asked: bool) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from webdojo.cli.plain_flags import PlainCommand
 from webdojo.tasks.errors import UserError
 
 EXAMPLE = (
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 """Part of a source checkout, not of the installed package."""
 
 
-class BenchCommand(TyperCommand):
+class BenchCommand(PlainCommand):
     """Leaves ``--help`` behind a benchmark's name to that benchmark."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

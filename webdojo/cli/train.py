@@ -38,7 +38,8 @@ def train(
     ] = None,
     tasks: TaskFiles = None,
     resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="RUN", help="Go on with a run folder.")
+        Path | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with a run's folder, or its name."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the configuration, print the plan, and stop.")
@@ -46,11 +47,13 @@ def train(
 ) -> None:
     """Train a policy: demonstrations, warm start, reinforcement; measured before and after."""
     from webdojo.cli.boundary import run_folder
+    from webdojo.cli.named_run import named_run
     from webdojo.tasks.errors import UserError
     from webdojo.training.config import load_config, quickstart_on
     from webdojo.training.run_folder import RunFolder
     from webdojo.training.team import follow, follows
 
+    resume = None if resume is None else named_run(resume)
     if follows():
         # Where the first process has nothing to do it does not come to lead.
         if not dry_run and (resume is None or not RunFolder.existing(resume).done("report")):

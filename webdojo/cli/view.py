@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 EXAMPLE = "Example: webdojo view runs/quickstart --open"
-RUNS = Path("runs")
 
 
 def view(
@@ -22,10 +21,10 @@ def view(
     json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
 ) -> None:
     """Write a run's report anew from what lies in its folder, and tell where it is."""
+    from webdojo.cli.named_run import named_run
     from webdojo.training.report import view as view_run
 
-    folder = run if run.exists() or not (RUNS / run).is_dir() else RUNS / run
-    path = view_run(folder, films=films, open_browser=open_browser)
+    path = view_run(named_run(run), films=films, open_browser=open_browser)
     if json:
         import json as json_module
 
