@@ -252,4 +252,5 @@ def test_the_best_policy_is_the_one_that_does_best_on_tasks_weighed_alike(
     folder = RunFolder.create(CONFIG, tmp_path)
     assert best_of(folder, monkeypatch, (99, 0.9)) is None
     assert best_of(folder, monkeypatch, (100, 0.9), keep=False) is None
+    assert best_of(folder, monkeypatch, (100, 0.1)) == 1
     assert best_of(folder, monkeypatch, (99, 1.0), (100, 0.5), (400, 0.6), (400, 0.4)) == 3
