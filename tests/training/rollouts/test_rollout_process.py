@@ -34,12 +34,12 @@ from webdojo.tasks import Outcome, Task
 
 
 class Slow(Task):
-    "Its page takes five seconds."
+    "Its page takes ten seconds."
 
     id = "test.slow"
 
     async def setup(self, page, seed):
-        await asyncio.sleep(5)
+        await asyncio.sleep(10)
         await page.set_content("<button>Go</button>")
         return "Go."
 
@@ -120,14 +120,15 @@ def test_a_process_that_hangs_is_killed_with_its_browser(
     assert alive == []
 
 
+@pytest.mark.slow
 def test_a_process_that_takes_long_is_alive(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "tasks.py"
     file.write_text(SLOW_TASK)
-    monkeypatch.setattr("webdojo.training.rollouts.process.QUIET_S", 2.5)
     with RolloutProcess(WorkerSettings(slots=1, task_files=(str(file),))) as rollouts:
         rollouts.call("open_browser")
+        monkeypatch.setattr("webdojo.training.rollouts.process.QUIET_S", 6.0)
         slow = [EpisodeId("slow", "test.slow", HELD_OUT_SEEDS[0])]
         (found,) = rollouts.stream("play", player="random", episodes=slow, temperature=0.0, seed=0)
     assert found.ending == "success"
