@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 LONGEST_BODY = 1 << 20
 """Bytes of a request's body beyond which it is not kept."""
+BODY_S = 1.0
+"""Real time for which a request waits for its body."""
 BODILESS = frozenset({"GET", "HEAD"})
 
 _Key = tuple[str, str, str]
@@ -34,7 +37,8 @@ class Bodies:
         self._asked: defaultdict[_Key, list[asyncio.Task[bytes | None]]] = defaultdict(list)
         self._waited_for: dict[_Key, int] = {}
         """How many of them were sent when their bodies had been waited for."""
-        self._opening: set[asyncio.Task[None]] = set()
+        self._by_id: dict[str, asyncio.Task[bytes | None]] = {}
+        self._busy: set[asyncio.Task[None]] = set()
 
     async def listen(self, page: Page) -> None:
         """Begin with ``page``, and every page that its context opens later."""
@@ -67,8 +71,8 @@ class Bodies:
 
     def _opened(self, page: Page) -> None:
         opening = asyncio.create_task(self._listen(page))
-        self._opening.add(opening)
-        opening.add_done_callback(self._opening.discard)
+        self._busy.add(opening)
+        opening.add_done_callback(self._busy.discard)
 
     async def _listen(self, page: Page) -> None:
         from playwright.async_api import Error
@@ -76,7 +80,10 @@ class Bodies:
         try:
             session = await page.context.new_cdp_session(page)
             session.on("Network.requestWillBeSent", lambda event: self._heard(session, event))
+            session.on("Fetch.requestPaused", lambda event: self._stopped(session, event))
             await session.send("Network.enable")
+            patterns = [{"urlPattern": "*", "resourceType": kind} for kind in ("Fetch", "XHR")]
+            await session.send("Fetch.enable", {"patterns": patterns})
         except Error:  # the page has gone
             pass
 
@@ -87,7 +94,23 @@ class Bodies:
         headers = {name.lower(): value for name, value in request["headers"].items()}
         has_body = request.get("hasPostData", False)
         asking = asyncio.create_task(_ask(session, event["requestId"] if has_body else ""))
+        self._by_id[event["requestId"]] = asking
         self._asked[_key(request["method"], request["url"], headers)].append(asking)
+
+    def _stopped(self, session: CDPSession, event: dict[str, Any]) -> None:
+        going_on = asyncio.create_task(self._let_go(session, event))
+        self._busy.add(going_on)
+        going_on.add_done_callback(self._busy.discard)
+
+    async def _let_go(self, session: CDPSession, event: dict[str, Any]) -> None:
+        """Send a script's request on its way once its body has come: its page may go on then."""
+        from playwright.async_api import Error
+
+        asking = self._by_id.pop(event.get("networkId", ""), None)
+        if asking is not None:
+            await asyncio.wait((asking,), timeout=BODY_S)
+        with suppress(Error):  # the page has gone
+            await session.send("Fetch.continueRequest", {"requestId": event["requestId"]})
 
 
 async def _ask(session: CDPSession, request_id: str) -> bytes | None:
