@@ -11,6 +11,7 @@ import pytest
 
 from webdojo.training.config import TrainConfig, load_config, presets
 from webdojo.training.objectives.presets import PRESETS
+from webdojo.training.plan_notes import LEAST, MOST_LR_OF_ADAPTERS
 from webdojo.training.settings_pages import DOCS, PAGES, RUNS, renewed, tables
 from webdojo.training.settings_reference import settings_of
 
@@ -65,6 +66,11 @@ def test_the_file_that_is_shown_is_one(tmp_path: Path) -> None:
     config = load_config(str(path))
     assert config.tasks.files == (tmp_path / "my_tasks.py",)
     assert config.learner.lora is not None
+    # It is for a language model, and what the plan notes of such a one is not to be said of it.
+    assert config.learner.lr <= MOST_LR_OF_ADAPTERS
+    for key, least in LEAST.items():
+        section, field = key.split(".")
+        assert getattr(getattr(config, section), field) >= least
 
 
 def test_the_settings_that_are_shown_are_taken() -> None:
