@@ -136,7 +136,7 @@ def test_a_full_disk_is_refused_at_once(config: Path, monkeypatch: pytest.Monkey
     ("agent", "split", "sentence"),
     [
         ("orcale", "unseen_seeds", "no agent 'orcale': did you mean 'oracle'?"),
-        ("nobody", "unseen_seeds", "no policy 'nobody'"),
+        ("nobody", "unseen_seeds", "no agent 'nobody'"),
         ("oracle", "unseen_seed", "no split 'unseen_seed': did you mean 'unseen_seeds'?"),
         ("oracle", "nowhere.toml", "nowhere.toml: no such file"),
         ("random", "unseen_seeds", "evaluation.episodes_per_task is 0: say with --episodes"),
