@@ -205,6 +205,9 @@ class WebEnv:
                 await self._perform(action)
         except (ActionError, ValueError) as refused:
             error = str(refused)  # a path or an address that no machine has is no address
+        if tabs.popups:
+            # One that shares its opener's clock begins at the same time in every run.
+            await tabs.ready()
         async with tabs.surviving():
             await tabs.active.clock.run(self.spec.settle_ms)
         await tabs.ready()

@@ -53,6 +53,9 @@ NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(
 """Kept when the page is drawn, or is not for 50 ms of page time."""
 DRAWN = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 500) })"
 """The same, of a page that may be held up: by more page time, which costs it nothing."""
+SENT_TURNS = 3
+"""Turns of the event loop in which all that guards a page has been sent: one for each task within a
+task."""
 DRAWN_S = 0.02
 """Real time in which a page that is not held up begins its next frame."""
 MOST_DRAWN = 5
@@ -93,17 +96,20 @@ class DrivenPage:
         from playwright.async_api import Error
 
         self._listen()
+        guards = asyncio.gather(
+            self.clock.start(),
+            self._cdp.send("Page.enable"),
+            self._cdp.send("Performance.enable"),
+            self.worlds.open(),
+            self.requests.open(),
+            self.choosers.open(),
+        )
         try:
-            await asyncio.gather(
-                self.clock.start(),
-                self._cdp.send("Page.enable"),
-                self._cdp.send("Performance.enable"),
-                self.worlds.open(),
-                self.requests.open(),
-                self.choosers.open(),
-                # Where the page has no process yet, nothing of this is answered before.
-                self._cdp.resume(),
-            )
+            # Chromium must have been told all of it before the page begins, and answers nothing of
+            # it before the page has a process.
+            for _ in range(SENT_TURNS):
+                await asyncio.sleep(0)
+            await asyncio.gather(guards, self._cdp.resume())
         except Error as error:
             raise BrowserDiedError(f"no new page: {error.message}") from error
 
