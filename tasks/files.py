@@ -77,7 +77,13 @@ def load_tasks_file(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 def loaded_files() -> tuple[str, ...]:
     """Files whose tasks are registered, in order, for ``load_files`` in another process."""
-    return tuple(map(str, _loaded))
+    return tuple(
+        str(file)
+        for file, loaded in _loaded.items()
+        # One that is being loaded has no tasks yet; of another they may have been forgotten since.
+        if not loaded.task_ids
+        or any(registry.is_from(task_id, str(file)) for task_id in loaded.task_ids)
+    )
 
 
 def load_files(files: Iterable[str]) -> None:

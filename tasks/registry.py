@@ -152,6 +152,12 @@ def check_new_id(task_id: str) -> None:
         raise UserError(f"id {task_id!r} is taken by {_entries[task_id].source}; choose another")
 
 
+def is_from(task_id: str, file: str) -> bool:
+    """Whether a task is registered, and by this file."""
+    entry = _entries.get(task_id)
+    return entry is not None and entry.source.split(", class ")[0] == file
+
+
 def forget(ids: Iterable[str]) -> None:
     """Take tasks out of the registry; unknown ids are ignored."""
     for task_id in ids:

@@ -94,6 +94,7 @@ def test_flags_stand_as_they_are_typed(path: tuple[str, ...]) -> None:
     assert "<bool>" not in shown
 
 
+@pytest.mark.slow
 def test_a_run_to_go_on_with_may_be_given_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

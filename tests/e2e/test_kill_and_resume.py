@@ -41,6 +41,7 @@ def assert_whole(run: Path, updates: int = UPDATES) -> None:
     assert list(run.glob("**/*.partial")) == []
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_learns_goes_on_where_it_was(tmp_path: Path) -> None:
     process = start(tmp_path, "train", str(coin_run(tmp_path)))
     run = tmp_path / "runs" / "coin"

@@ -77,6 +77,7 @@ def _refreshed(trajectory: Trajectory) -> bool:
     return len({version for turn in trajectory.turns for version in turn.versions}) > 1
 
 
+@pytest.mark.slow
 def test_episodes_go_on_under_new_weights_and_none_is_too_old(
     rollouts: RolloutProcess, tmp_path: Path
 ) -> None:

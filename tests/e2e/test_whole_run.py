@@ -140,7 +140,13 @@ def test_the_report_shows_the_figures(finished: Finished, summary: dict[str, Any
     assert f"{after:.0%}" in report or f"{after:.0%}".replace("%", " %") in report
 
 
-@pytest.mark.parametrize("deterministic", [True, False], ids=["deterministic", "in-slots"])
+@pytest.mark.parametrize(
+    "deterministic",
+    [
+        pytest.param(True, id="deterministic"),
+        pytest.param(False, id="in-slots", marks=pytest.mark.slow),
+    ],
+)
 def test_eval_repeats_the_figures_of_the_run(
     finished: Finished, summary: dict[str, Any], deterministic: bool
 ) -> None:

@@ -116,6 +116,7 @@ async def test_quick_code_moves_no_time(open_page) -> None:
     assert await page.js("Date.now()") == stood
 
 
+@pytest.mark.slow
 async def test_a_task_may_use_playwright_s_own_waiting(chromium, site, page_task) -> None:
     site.pages["/"] = (
         "<button onclick=\"setTimeout(() => { p.textContent = 'done' }, 3000)\">Go</button><p id=p>"

@@ -234,6 +234,7 @@ async def test_a_server_error_is_a_page_like_any_other(open_page, site) -> None:
     assert "500" in observation.outline
 
 
+@pytest.mark.slow
 async def test_a_stalling_server_holds_nothing_up_for_long(open_page, site) -> None:
     page = await open_page(
         "<button onclick=\"fetch('/stall')\">Fetch</button><a href=/stall-page>on</a>",

@@ -32,6 +32,7 @@ async def test_a_sound_task_is_certified() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_reports_come_in_the_order_asked_for_and_as_soon_as_they_are_there() -> None:
     class Other(Press):
         id = "check.other"

@@ -104,6 +104,16 @@ def test_another_process_sees_the_same_tasks(write) -> None:
     assert done.stdout.strip() == "shop-c.buy"
 
 
+def test_a_file_whose_tasks_are_forgotten_is_loaded_no_more(write) -> None:
+    text = GOOD.format(suite="shop-e")
+    first, second = write(text, "one_shop.py"), write(text, "other_shop.py")
+    registry.forget(load_tasks_file(first))
+    load_tasks_file(second)
+    mine = [file for file in loaded_files() if file.endswith("_shop.py")]
+    assert str(Path(second).resolve()) in mine
+    assert str(Path(first).resolve()) not in mine
+
+
 def test_a_file_imports_its_neighbours(write) -> None:
     write("SUITE_OF_NEIGHBOUR = 1\n", "shop_neighbour.py")
     path = write("import shop_neighbour\n" + GOOD.format(suite="shop-d"))

@@ -236,6 +236,7 @@ def test_ctrl_c_shows_what_was_finished_even_if_a_task_spins(tmp_path: Path) -> 
     assert err.endswith("webdojo: interrupted.\n")
 
 
+@pytest.mark.slow
 def test_a_task_that_fails_has_its_other_faults_excused(tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(HANGS.replace("Outcome(0.0", "Outcome(1.0"))
     done = run("check", "hangs.a-fine", "--tasks", "hangs.py", "--episodes", "0", cwd=tmp_path)

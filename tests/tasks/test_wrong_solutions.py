@@ -138,6 +138,7 @@ class Say(Press):
         yield call("send_msg_to_user", view.soup.h1.get_text())
 
 
+@pytest.mark.slow
 async def test_an_answer_that_lists_candidates_must_earn_nothing() -> None:
     class Holds(Say):
         id = "check.holds"

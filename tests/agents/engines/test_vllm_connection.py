@@ -100,6 +100,7 @@ async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
     await connection.close()
 
 
+@pytest.mark.slow
 async def test_one_that_has_answered_may_be_silent_until_it_is_asked(tmp_path: Path) -> None:
     connection = connected(tmp_path, ANSWERS_AND_HANGS, hang_s=1.0)
     assert await connection.ask("checksum")[1].future == 5
