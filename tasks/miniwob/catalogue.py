@@ -128,7 +128,6 @@ dark again at every look, which waits for what is due soon; they are lit for lon
 
 # What more than one page has in common.
 _NEAR = "a colour near the wanted one counts"
-_LATE = "the picture of what never stops moving can be a frame late, by chance; its text is not"
 _HIDDEN = "instances differ in what is hidden until it is found"
 _DRAWN = "instances differ in where things lie and how they are drawn, not in what is written"
 DRAWN = frozenset(
@@ -141,10 +140,7 @@ DRAWN = frozenset(
 )
 """Pages whose goal and text are always the same."""
 CAVEATS: dict[str, dict[Check, str]] = {
-    "chase-circle": {
-        "mutated": "a tenth of the time may be spent outside the circle",
-        "deterministic": _LATE,
-    },
+    "chase-circle": {"mutated": "a tenth of the time may be spent outside the circle"},
     "click-pie-nodelay": {
         "oracle": (
             "the slice that the page selects at the start is taken out of the document and put back"
@@ -175,7 +171,6 @@ CAVEATS: dict[str, dict[Check, str]] = {
     },
     "hot-cold": {"goals": _HIDDEN},
     "login-user-popup": {"mutated": "the pop-up empties a field, which is then filled anew"},
-    "moving-items": {"deterministic": _LATE},
     "resize-textarea": {"mutated": "dragging further the same way is as right"},
     "scroll-text-2": {
         "mutated": "any key in the text brings its caret into view, which stands at the top"

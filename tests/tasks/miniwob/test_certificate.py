@@ -73,7 +73,7 @@ def test_nothing_is_rewarded_for_doing_nothing_and_every_target_is_shown() -> No
     assert {task["oracle_targets_kept"] for task in CERTIFIED.values()} <= {1.0, None}
     differ = {key for key, task in CERTIFIED.items() if task["deterministic"] is False}
     # See "Limits" in docs/environments.md.
-    assert differ <= {"miniwob.chase-circle", "miniwob.moving-items"}
+    assert differ == set()
 
 
 async def test_a_check_finds_what_is_certified() -> None:
