@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 _NAME = re.compile(r"webdojo-(?P<kind>[a-z]+)-(?P<owner>(?P<pid>\d+)-\d+-\d+)-\w+")
 
@@ -41,14 +42,16 @@ def sweep(place: Path) -> None:
 
 
 def _owner(pid: int) -> str:
-    """A process by its number, when it began, and in which container the number counts.
+    """A process by its number, when it began, and on which machine and in which container.
 
     Empty if it is gone, or where the system does not tell.
     """
     try:
         # The name before it may hold spaces and brackets.
         state, *told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        container = Path("/proc/self/ns/pid").stat().st_ino
+        # Outside containers this number is the same on every machine, and folders may be shared.
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+        place = crc32(f"{os.uname().nodename} {numbers}".encode())
     except OSError:
         return ""
-    return "" if state in "ZX" else f"{pid}-{told[18]}-{container}"
+    return "" if state in "ZX" else f"{pid}-{told[18]}-{place}"

@@ -66,6 +66,26 @@ def test_what_a_killed_process_leaves_is_removed_by_the_next_and_nothing_else(
         assert all((folder / "model.safetensors").is_file() for folder in kept)
 
 
+def test_what_another_machine_has_in_a_shared_folder_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside containers the number of the processes' namespace is the same everywhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here = os.uname()
+    with another_process() as (killed, left):
+        os.kill(killed, signal.SIGKILL)
+        os.waitid(os.P_PID, killed, os.WEXITED | os.WNOWAIT)
+        elsewhere = os.uname_result((here.sysname, "another-node", *here[2:]))
+        monkeypatch.setattr(os, "uname", lambda: elsewhere)
+        with process_folder("weights"):
+            assert all(folder.exists() for folder in left)
+        monkeypatch.setattr(os, "uname", lambda: here)
+        with process_folder("weights"):
+            pass
+        with process_folder("weights", 0):
+            assert not any(folder.exists() for folder in left)
+
+
 def test_published_weights_are_known_by_their_folder(tmp_path: Path) -> None:
     for kind, published in (("weights", True), ("vllm", False)):
         with process_folder(kind) as folder:

@@ -72,7 +72,6 @@ def test_nothing_is_rewarded_for_doing_nothing_and_every_target_is_shown() -> No
     assert {task["noop_success"] for task in CERTIFIED.values()} == {0.0}
     assert {task["oracle_targets_kept"] for task in CERTIFIED.values()} <= {1.0, None}
     differ = {key for key, task in CERTIFIED.items() if task["deterministic"] is False}
-    # See "Limits" in docs/environments.md.
     assert differ == set()
 
 
