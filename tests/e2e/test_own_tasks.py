@@ -100,6 +100,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     registry.forget(["my-shop.pick", "my-shop.enter", "my-shop.late"])
 
 
+@pytest.mark.slow
 def test_tasks_of_ones_own_are_trained_on(folder: Path) -> None:
     status, output, errors = webdojo(folder, "train", "mine.toml", "--tasks", "my_tasks.py")
     assert (status, errors) == (0, ""), output

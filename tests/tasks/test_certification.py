@@ -186,9 +186,8 @@ async def test_chance_by_the_order_of_a_set_is_found(write, ordered: str, same: 
     assert found.deterministic is same
     if not same:
         (problem,) = found.problems
-        assert problem.startswith(
-            "two processes give other instances of one seed (the goals 'press"
-        )
+        # Which button is wanted may be the same by chance; that all four are is not.
+        assert problem.startswith("two processes give other instances of one seed (")
         assert "sort sets" in problem
 
 
