@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from config_refusals import refusal
 from typer.testing import CliRunner
 
 from webdojo.agents.checkpoint import SHIPPED
@@ -22,14 +23,6 @@ def _nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def targets(*names: str) -> str:
     return f"learner.lora.targets={list(names)}".replace("'", '"')
-
-
-def refusal(source: str | Path, *settings: str) -> str:
-    with pytest.raises(UserError) as caught:
-        load_config(str(source), settings)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from config_refusals import refusal
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.config import (
@@ -25,14 +26,6 @@ from webdojo.training.objectives.config import (
     PpoSurrogate,
 )
 from webdojo.training.run_folder import RunFolder
-
-
-def refusal(source: str | Path, *settings: str) -> str:
-    with pytest.raises(UserError) as caught:
-        load_config(str(source), settings)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 @pytest.mark.parametrize("name", presets())
