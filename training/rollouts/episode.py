@@ -72,14 +72,21 @@ async def finish(
     episode.add_done_callback(lambda task: task.cancelled() or task.exception())
     late = False
     ends: set[asyncio.Future[Any]] = {episode, stop}
+    interrupted: asyncio.CancelledError | None = None
     try:
         await asyncio.wait(ends, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
         late = not episode.done()
-    finally:
-        for _ in range(cancels):
-            if not episode.done():
-                episode.cancel()
+    except asyncio.CancelledError as cancellation:
+        interrupted = cancellation
+    for _ in range(cancels):
+        if not episode.done():
+            episode.cancel()
+            try:
                 await asyncio.wait({episode}, timeout=grace_s)
+            except asyncio.CancelledError as cancellation:
+                interrupted = cancellation  # in the clean-up: it has that much less time
+    if interrupted is not None:
+        raise interrupted
     if not episode.done():
         return Ended(cause="deadline", abandoned=True)
     if late:
