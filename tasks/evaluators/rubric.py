@@ -24,10 +24,9 @@ from webdojo.tasks.evaluators.judge import (
     Judge,
     JudgeFailedError,
     JudgeSettings,
-    Question,
     judge_of,
-    quoted,
 )
+from webdojo.tasks.evaluators.judge_questions import Question, quoted
 from webdojo.tasks.evaluators.normalise import LONGEST, visible
 from webdojo.tasks.evaluators.recording import MOST_SCREENSHOTS
 
@@ -189,8 +188,11 @@ async def _all(judge: Judge, questions: list[Question]) -> list[dict[str, bool]]
     try:
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(judge.ask(question)) for question in questions]
-    except* JudgeFailedError as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:
+        without_verdict, others = failures.split(JudgeFailedError)
+        if without_verdict is None or others is not None:
+            raise
+        raise without_verdict.exceptions[0] from None
     return [task.result() for task in asked]
 
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from scripted_endpoint import ScriptedEndpoint, yes
 
-from webdojo.tasks.evaluators.judge import Judge, JudgeFailedError, JudgeSettings, Question
+from webdojo.tasks.evaluators.judge import Judge, JudgeFailedError, JudgeSettings
+from webdojo.tasks.evaluators.judge_questions import Question
 
 QUESTION = Question("Does it hold?", (("answer", "12"),))
 

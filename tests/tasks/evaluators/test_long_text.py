@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from webdojo.tasks import evaluators
 from webdojo.tasks.evaluators.evaluator import KINDS, Match, parse_text_match
-from webdojo.tasks.evaluators.judge import read_verdict
+from webdojo.tasks.evaluators.judge_questions import read_verdict
 from webdojo.tasks.evaluators.normalise import LONGEST
 
 LONG = 2 * LONGEST

@@ -36,10 +36,9 @@ from webdojo.tasks.evaluators.judge import (
     Judge,
     JudgeFailedError,
     JudgeSettings,
-    Question,
     judge_of,
-    read_verdict,
 )
+from webdojo.tasks.evaluators.judge_questions import Question, read_verdict
 from webdojo.tasks.evaluators.recording import Screenshot
 from webdojo.tasks.evaluators.rubric import impossible_fact
 
