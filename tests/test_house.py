@@ -136,9 +136,9 @@ def test_no_file_names_a_machine_or_a_registry() -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = (
-        "import sys; import webdojo\n"
-        "print(*sorted(n for n in sys.modules if n.partition('.')[0] not in sys.stdlib_module_names"
-        " and not n.startswith('_')))"
+        "import sys; at_start = set(sys.modules); import webdojo\n"
+        "print(*sorted(n for n in sys.modules.keys() - at_start"
+        " if n.partition('.')[0] not in sys.stdlib_module_names and not n.startswith('_')))"
     )
     assert run_python(loaded).split() == ["webdojo", "webdojo.envs", "webdojo.envs.registration"]
 

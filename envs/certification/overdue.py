@@ -40,7 +40,8 @@ async def in_time(call: Awaitable[T], task: Task, place: str) -> T:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        where = place_of(error.__cause__ or error, task)
+        # Pythons before 3.11.3 tell of what the time-out ended as its context alone.
+        where = place_of(error.__cause__ or error.__context__ or error, task)
         waits = f"; it waits at {where}" if where else ""
         raise UserError(f"{place} has not returned within {limit_s:g} s{waits}") from None
 
