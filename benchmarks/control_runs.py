@@ -14,7 +14,8 @@ from control_supervision import supervise
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.success import is_success
-from webdojo.training.config import TrainConfig, config_to_toml
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import config_to_toml
 from webdojo.training.evaluation import Mode, count_episodes, evaluate, splits_of, write_records
 from webdojo.training.progress import Progress
 from webdojo.training.rollouts.players import Player, WorkerSettings

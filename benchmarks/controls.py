@@ -43,7 +43,8 @@ from published import RESULTS, machine, write_whole
 from webdojo.cli.boundary import guarded
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.training.config import TrainConfig, load_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import load_config
 from webdojo.training.evaluation import MODES as EVALUATION_MODES
 from webdojo.training.evaluation import read_result
 from webdojo.training.named_tasks import with_whole_suites

@@ -27,7 +27,8 @@ from typing import Any
 import psutil
 from published import command, publish
 
-from webdojo.training.config import TrainConfig, parse_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import parse_config
 from webdojo.training.run import resume, train
 from webdojo.training.run_folder import RunFolder
 

@@ -3,7 +3,7 @@
 from typer.testing import CliRunner
 
 from webdojo.cli.app import app
-from webdojo.training.config import presets
+from webdojo.training.config_files import presets
 
 
 def test_the_help_names_every_preset() -> None:

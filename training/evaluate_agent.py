@@ -18,7 +18,8 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import TRAIN_SEEDS, Split, get_split, split_names
-from webdojo.training.config import PolicyConfig, TrainConfig, load_config, presets
+from webdojo.training.config import PolicyConfig, TrainConfig
+from webdojo.training.config_files import load_config, presets
 from webdojo.training.evaluation import (
     MODES,
     Mode,

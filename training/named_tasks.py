@@ -18,7 +18,8 @@ from webdojo.tasks.splits import (
     split_names,
 )
 from webdojo.tasks.task import Task
-from webdojo.training.config import ALL_SEEDS, MANIFEST, TRAINED_ON, TrainConfig, parse_config
+from webdojo.training.config import ALL_SEEDS, MANIFEST, TRAINED_ON, TrainConfig
+from webdojo.training.config_files import parse_config
 from webdojo.training.trained_on import tasks_trained_on
 
 

@@ -14,7 +14,8 @@ from time import monotonic
 from typing import Any
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import TrainConfig, config_to_toml, load_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import config_to_toml, load_config
 from webdojo.training.synced import sync, write_synced
 
 RUNS = Path("runs")

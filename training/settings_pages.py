@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from webdojo.training.config import TrainConfig, load_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import load_config
 from webdojo.training.objectives.config import ObjectiveConfig
 from webdojo.training.objectives.presets import PRESETS as OBJECTIVES
 from webdojo.training.settings_reference import (

@@ -10,7 +10,7 @@ from typing import Any
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks import registry
 from webdojo.tasks.splits import TRAIN_SEEDS, Split, few_instances, trained_among
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 
 NAMED = 5
 """Tasks that a line names."""

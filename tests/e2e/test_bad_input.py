@@ -17,7 +17,7 @@ from small_run import COIN_TASK, coin_run, finish, start, updates_of, wait_until
 from webdojo.cli.boundary import USER_ERROR
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.evaluate_agent import evaluate_agent
 from webdojo.training.run import resume, train
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_run import POLICY
 
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.run import train
 
 # Synchronous and in the order of submission, so that the course hardly depends on the machine.

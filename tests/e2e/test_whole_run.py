@@ -10,7 +10,7 @@ from small_run import Finished, lines, updates_of, webdojo
 
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.evaluate_agent import evaluate_agent
 from webdojo.training.evaluation import MODES, EvaluationResult
 from webdojo.training.intervals import rate

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.checkpoints import Checkpoints, full_disk_told, replacing
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 from webdojo.training.run_folder import RunFolder
 from webdojo.training.update_log import UpdateLog

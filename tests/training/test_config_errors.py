@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 
 
 def refusal(source: str | Path, *settings: str) -> str:

@@ -21,7 +21,7 @@ from test_learner import CONFIG, VOCABULARY, logprobs_of, tiny_model
 
 from webdojo.tasks.sampling import AdaptiveSampler
 from webdojo.training.checkpoints import Checkpoints
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.learner import Learner
 from webdojo.training.records import TrajectoryLog, read_trajectories
 from webdojo.training.rollouts.episode import EpisodeRequest

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from webdojo.tasks.splits import HELD_OUT_SEEDS
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     Tally,

@@ -13,7 +13,7 @@ from webdojo.tasks.errors import UserError
 from webdojo.tasks.task import Task
 from webdojo.training import evaluate_agent as evaluation
 from webdojo.training import run as training
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.episodes import PolicyAgents
 from webdojo.training.rollouts.players import Players, WorkerSettings
 

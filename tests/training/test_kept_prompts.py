@@ -11,7 +11,7 @@ from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.layouts.layout import Layout, Vision, get_layout
 from webdojo.agents.tiny_vision import write_tiny_vision
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.evaluate_agent import evaluate_agent
 from webdojo.training.kept_prompts import keep_prompts, other_prompts
 from webdojo.training.rollouts.process import RolloutProcess

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.cli.app import app
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.lora_targets import no_such_layer
 
 

@@ -21,7 +21,8 @@ from webdojo.agents.pictures import Pictures
 from webdojo.agents.tiny_vision import drawn_screenshot, write_tiny_vision
 from webdojo.envs.screenshots import ScreenshotStore
 from webdojo.tasks.evaluators.judge import JudgeCounters
-from webdojo.training.config import TrainConfig, parse_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import parse_config
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.learner import Learner
 from webdojo.training.learner_config import LearnerConfig

@@ -8,7 +8,8 @@ import pytest
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import get_split
-from webdojo.training.config import TrainConfig, config_to_toml, load_config, parse_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import config_to_toml, load_config, parse_config
 from webdojo.training.named_tasks import with_whole_suites
 
 

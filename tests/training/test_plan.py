@@ -19,7 +19,7 @@ from webdojo.agents.engines.memory import OWN_GPU
 from webdojo.agents.tiny_vision import tiny_model, write_tiny_vision
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import load_config, parse_config
+from webdojo.training.config_files import load_config, parse_config
 from webdojo.training.disk_estimate import estimate_disk
 from webdojo.training.machine import Machine
 from webdojo.training.memory_estimate import estimate_memory, estimate_processes

@@ -11,7 +11,7 @@ from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks.extras import install_command
 from webdojo.tasks.files import load_tasks_file
 from webdojo.training import plan_notes
-from webdojo.training.config import load_config
+from webdojo.training.config_files import load_config
 from webdojo.training.machine import Machine
 from webdojo.training.named_tasks import with_whole_suites
 from webdojo.training.plan import plan

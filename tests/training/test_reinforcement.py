@@ -16,7 +16,7 @@ from rich.console import Console
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.sampling import UniformSampler
 from webdojo.training.checkpoints import Checkpoints
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.metrics import METRICS_FILE, MetricsLog
 from webdojo.training.progress import Progress
 from webdojo.training.reinforcement import MOST_SKIPPED, Reinforcement

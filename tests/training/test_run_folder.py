@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.run import resume
 from webdojo.training.run_folder import RunFolder, check_room
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webdojo.training.config import TrainConfig, load_config, presets
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import load_config, presets
 from webdojo.training.objectives.presets import PRESETS
 from webdojo.training.plan_notes import LEAST, MOST_LR_OF_ADAPTERS
 from webdojo.training.settings_pages import DOCS, PAGES, RUNS, renewed, tables

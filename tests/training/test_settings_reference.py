@@ -7,7 +7,8 @@ import sys
 import tomllib
 from typing import Any
 
-from webdojo.training.config import TrainConfig, parse_config
+from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import parse_config
 from webdojo.training.settings_reference import LEFT_OUT, Setting, sections_of, settings_of
 
 SETTINGS = tuple(settings_of(TrainConfig))
@@ -64,7 +65,7 @@ def test_importing_a_configuration_reads_no_source() -> None:
         "def refuse(*a, **k): raise AssertionError('source was parsed')\n"
         "import webdojo.training.settings_reference as reference\n"
         "reference._docstrings = refuse\n"
-        "import webdojo.training.config as config\n"
-        "config.load_config('quickstart')\n"
+        "from webdojo.training.config_files import load_config\n"
+        "load_config('quickstart')\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

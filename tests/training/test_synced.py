@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.records import TrajectoryLog
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 from webdojo.training.run_folder import RunFolder

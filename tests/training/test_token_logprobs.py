@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.learner import Learner
 from webdojo.training.memory_estimate import estimate_memory
 from webdojo.training.model_shape import ModelShape

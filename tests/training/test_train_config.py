@@ -10,7 +10,7 @@ import pytest
 from config_refusals import refusal
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.config import (
+from webdojo.training.config_files import (
     config_to_toml,
     load_config,
     parse_config,

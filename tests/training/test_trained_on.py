@@ -12,7 +12,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
-from webdojo.training.config import parse_config
+from webdojo.training.config_files import parse_config
 from webdojo.training.evaluate_agent import seeds_played, show
 from webdojo.training.evaluation import EvaluationResult
 from webdojo.training.intervals import rate

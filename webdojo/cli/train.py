@@ -49,7 +49,7 @@ def train(
     from webdojo.cli.boundary import run_folder
     from webdojo.cli.named_run import named_run
     from webdojo.tasks.errors import UserError
-    from webdojo.training.config import load_config, quickstart_on
+    from webdojo.training.config_files import load_config, quickstart_on
     from webdojo.training.run_folder import RunFolder
     from webdojo.training.team import follow, follows
 
@@ -69,7 +69,7 @@ def train(
         go_on(resume)
         return
     if config is None and not tasks:
-        from webdojo.training.config import presets
+        from webdojo.training.config_files import presets
 
         raise UserError(
             f"which configuration? give a TOML file or a preset: {', '.join(presets())}"
@@ -93,7 +93,7 @@ def train(
 def _dry_run(config: TrainConfig, place: str) -> str:
     """The plan as comments, and below it the configuration, which can be kept as a file."""
     from webdojo.tasks.files import load_files
-    from webdojo.training.config import config_to_toml
+    from webdojo.training.config_files import config_to_toml
     from webdojo.training.named_tasks import with_whole_suites
     from webdojo.training.plan import plan
 
