@@ -52,7 +52,8 @@
     return (latest = max(latest, time + max(0, ++reads - MANY_READS) * READ_MS));
   };
   const now = () => START_MS + floor(read()) - thisEpisode().begun;
-  const origin = () => max(loaded, thisEpisode().begun);
+  // A tab's first blank document is there before its clock is ours: then it was loaded in real time.
+  const origin = () => (loaded > clock() ? thisEpisode().begun : max(loaded, thisEpisode().begun));
   const sinceOrigin = () => read() - origin();
   window.Date = new Proxy(NativeDate, {
     construct: (target, values, self) => construct(target, values.length ? values : [now()], self),

@@ -90,6 +90,7 @@ class DrivenPage:
         self.closed = asyncio.Event()
         self._forgetting: asyncio.Task[dict[str, Any]] | None = None
         self._told: str | None = None
+        self._shown = False
 
     async def hold(self) -> None:
         """Guard the page, stop its clock and let it begin; raises BrowserDiedError."""
@@ -294,6 +295,10 @@ class DrivenPage:
         )
 
     async def _look(self, besides: str = "") -> tuple[Snapshot, Any]:
+        if not self._shown:
+            # Before a page's first frame Chromium drops what mouse and keys do.
+            await self._patiently(self.worlds.evaluate(self.frame_id, DRAWN))
+            self._shown = True
         mouse = self.input.at if not self.input.pressed else None
         seen, asked, *frames = await self._see(besides, mouse)
         if not seen:

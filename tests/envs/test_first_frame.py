@@ -1,0 +1,65 @@
+"""A page hears what is done on it even where the machine is slow to draw its first frame."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from webdojo.envs.browser import Chromium
+from webdojo.envs.core import WebEnv
+from webdojo.tasks import Outcome, Task
+from webdojo.tasks.calls import call
+
+PAGE = """<button>Go</button>
+<input><p id=told></p><p id=ticks>0</p><p id=heard></p><script>
+told.textContent = `${new Date().toISOString()} ${performance.now()} ${Math.random()}`;
+setInterval(() => ticks.textContent++, 7);
+for (const kind of ['click', 'keydown']) addEventListener(kind, (e) => heard.append(e.type, ' '))
+</script>"""
+
+
+class Written(Task):
+    id = "first-frame.written"
+    settles = False
+
+    async def setup(self, page, seed):
+        await page.set_content(PAGE)
+        return "Go"
+
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+
+
+async def seen(action: str, *, stalls: bool) -> list[str]:
+    """What two looks show; the process that draws for Chromium may stand still at first."""
+    async with Chromium() as chromium, WebEnv(chromium) as env:
+        browser = psutil.Process(await chromium.process_id())
+        if stalls:
+            while not (drawing := [p for p in browser.children(recursive=True) if _draws(p)]):
+                await asyncio.sleep(0.01)
+            drawing[0].suspend()
+            asyncio.get_running_loop().call_later(1.0, drawing[0].resume)
+        first = await env.reset(Written(), 1)
+        second = (await env.step(action)).observation
+        return [first.pruned_html, second.pruned_html]
+
+
+def _draws(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return "--type=gpu-process" in process.cmdline()
+    return False
+
+
+@pytest.mark.parametrize(
+    ("action", "heard"),
+    [(call("click", "1"), "click"), (call("press", "2", "a"), "keydown")],
+)
+async def test_a_first_page_that_is_drawn_late_hears_its_first_action(
+    action: str, heard: str
+) -> None:
+    looks = await seen(action, stalls=True)
+    assert heard in looks[-1]
+    assert looks == await seen(action, stalls=False)
