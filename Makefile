@@ -18,8 +18,8 @@ setup: ## Make .venv with every package and a Chromium
 train: setup ## Train an agent on the quickstart preset (PRESET=…) and write its report
 	@$(BIN)/webdojo train $(PRESET)
 
-test: lint ## Lint, type-check and run the tests
-	$(BIN)/python -m pytest
+test: lint ## Lint, type-check and run the tests, a process for each core
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	@echo "make test: everything passed."
 
 test-all: lint ## The same with the slow tests; JUnit XML in build/test-all.xml
