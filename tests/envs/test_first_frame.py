@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 import psutil
@@ -33,24 +34,27 @@ class Written(Task):
         return Outcome(0.0, done=False)
 
 
+def what_draws(browser: psutil.Process) -> psutil.Process:
+    """The process that draws for a browser that has just begun, as soon as it is there."""
+    while True:
+        for process in browser.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "--type=gpu-process" in process.cmdline():
+                    return process
+        time.sleep(0.01)
+
+
 async def seen(action: str, *, stalls: bool) -> list[str]:
     """What two looks show; the process that draws for Chromium may stand still at first."""
     async with Chromium() as chromium, WebEnv(chromium) as env:
         browser = psutil.Process(await chromium.process_id())
         if stalls:
-            while not (drawing := [p for p in browser.children(recursive=True) if _draws(p)]):
-                await asyncio.sleep(0.01)
-            drawing[0].suspend()
-            asyncio.get_running_loop().call_later(1.0, drawing[0].resume)
+            drawing = await asyncio.to_thread(what_draws, browser)
+            drawing.suspend()
+            asyncio.get_running_loop().call_later(1.0, drawing.resume)
         first = await env.reset(Written(), 1)
         second = (await env.step(action)).observation
         return [first.pruned_html, second.pruned_html]
-
-
-def _draws(process: psutil.Process) -> bool:
-    with suppress(psutil.NoSuchProcess):
-        return "--type=gpu-process" in process.cmdline()
-    return False
 
 
 @pytest.mark.parametrize(
