@@ -218,11 +218,11 @@ class Spins(Idle):
 """
 
 
-def test_ctrl_c_shows_what_was_finished_even_if_a_task_spins(tmp_path: Path) -> None:
+def test_ctrl_c_shows_and_keeps_what_was_finished_even_if_a_task_spins(tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(HANGS)
     command = [sys.executable, "-m", "webdojo", "tasks", "check", "hangs.py"]
     with subprocess.Popen(
-        [*command, "--seeds", "2", "--episodes", "0", "--jobs", "1"],
+        [*command, "--seeds", "2", "--episodes", "0", "--jobs", "1", "--write"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         while not (tmp_path / "spinning").exists() and running.poll() is None:
@@ -234,6 +234,8 @@ def test_ctrl_c_shows_what_was_finished_even_if_a_task_spins(tmp_path: Path) -> 
     assert "hangs.b-spins" not in out
     assert "Traceback" not in err
     assert err.endswith("webdojo: interrupted.\n")
+    certificate = json.loads((tmp_path / "hangs.certificate.json").read_text())
+    assert [task["id"] for task in certificate["tasks"]] == ["hangs.a-fine"]
 
 
 @pytest.mark.slow

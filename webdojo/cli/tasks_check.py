@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,11 +73,12 @@ def check(
             reports = asyncio.run(certify(entries, effort, contexts, note))
         except KeyboardInterrupt:
             progress.end(f"{len(finished)} of {len(entries)} were checked")
-            _show([finished[e.task.id] for e in entries if e.task.id in finished], as_json=json)
+            reports = [finished[e.task.id] for e in entries if e.task.id in finished]
+            _write(places, reports)
+            _show(reports, as_json=json)
             raise
         progress.end(f"{passed} of {len(entries)} certified")
-    for place, suite in places.items():
-        _write(place, suite, reports)
+    _write(places, reports)
     _show(reports, as_json=json)
     if passed < len(reports):
         raise typer.Exit(1)
@@ -133,13 +134,16 @@ def _folder(entry: Entry) -> Path:
         return Path(entry.source.partition(", ")[0]).parent
 
 
-def _write(place: Path, suite: str, reports: Iterable[TaskReport]) -> None:
+def _write(places: Mapping[Path, str], reports: Sequence[TaskReport]) -> None:
+    """Write what was found; a certificate keeps what it has of tasks that were not checked."""
     from webdojo.envs.certification.certificate import write_certificate
     from webdojo.tasks import registry
 
-    mine = [found for found in reports if found.id.split(".", 1)[0] == suite]
-    write_certificate(place, mine, keep=registry.task_ids(suite))
-    typer.echo(f"{place} written", err=True)
+    for place, suite in places.items():
+        mine = [found for found in reports if found.id.split(".", 1)[0] == suite]
+        if mine:
+            write_certificate(place, mine, keep=registry.task_ids(suite))
+            typer.echo(f"{place} written", err=True)
 
 
 def _print_table(reports: Sequence[TaskReport]) -> None:
