@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.certification.elsewhere import Elsewhere
-from webdojo.envs.certification.guard import SiteAwayError, guarded
+from webdojo.envs.certification.guard import AwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
     steps_that_may_matter,
@@ -161,7 +161,7 @@ async def _examine(
             await _play_all(env, chromium, entry, number, effort, found)
         except BrowserDiedError as error:
             lost = str(error)
-        except SiteAwayError as error:
+        except AwayError as error:
             found.lost = str(error)
             return found
         except UserError as error:

@@ -26,8 +26,8 @@ MENDS = {
 }
 
 
-class SiteAwayError(UserError):
-    """The task's site would not have the agent, so nothing was found out about the task."""
+class AwayError(UserError):
+    """The task's site or its judge was away, so nothing was found out about the task."""
 
 
 def guarded(task: Task, source: str) -> Task:
@@ -71,7 +71,9 @@ def guarded(task: Task, source: str) -> Task:
         except Exception as error:
             raise _told(error, task, source, f"{place}: evaluate") from error
         if outcome.blocked:
-            raise SiteAwayError(f"{outcome.message}; check it where the site answers")
+            raise AwayError(f"{outcome.message}; check it where the site answers")
+        if outcome.undecided and outcome.done:
+            raise AwayError(f"{outcome.message}; check it where the judge answers")
         return outcome
 
     def judge(value: Any, *answer: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from press_task import Press, checked
 
@@ -87,6 +89,16 @@ async def test_a_wrong_solution_must_earn_nothing_at_all() -> None:
     found = await checked(Nearly, Effort(seeds=2, trials=2, random=0, idle=0, twice=0))
     assert found.problems == ("50% of the wrong solutions are rewarded",)
     assert found.outcomes["changed"] == "11"
+
+
+async def test_a_wrong_solution_that_nobody_judged_is_not_measured() -> None:
+    class Unjudged(Press):
+        async def evaluate(self, page, answer):
+            found = await super().evaluate(page, answer)
+            return found if found.reward else replace(found, message="401", undecided=True)
+
+    found = await checked(Unjudged)
+    assert found.problems == ("could not be measured: 401; check it where the judge answers",)
 
 
 async def test_typed_values_are_changed() -> None:
