@@ -43,7 +43,10 @@ async def live_soup(page: Page, *, typed: bool = False) -> BeautifulSoup:
 
     With ``typed`` every field has its ``value``; else what a password field holds is left out.
     """
-    return BeautifulSoup(await page.evaluate(_LIVE_HTML, typed), "lxml")
+    html: str = await page.evaluate(_LIVE_HTML, typed)
+    # A text that a page cuts within an emoji ends with half a character, which is no UTF-8.
+    whole = html.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return BeautifulSoup(whole, "lxml")
 
 
 LONGEST_SELECTOR = 2000

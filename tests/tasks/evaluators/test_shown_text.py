@@ -85,6 +85,13 @@ async def test_text_reads_as_it_is_shown(page: Page, html: str, text: str) -> No
     assert reason == "" if text else "'' is not 'No'" in reason
 
 
+async def test_a_text_cut_within_an_emoji_is_read_up_to_there(page: Page) -> None:
+    cut = r'<b title="\ud83e">Mug \ud83e</b><i>12</i>'
+    await page.evaluate(f"document.querySelector('#here').innerHTML = '{cut}'")
+    assert not await told(page, Dom(selector="#here i", text="12"))
+    assert not await told(page, Dom(selector="#here b", text="Mug \ufffd"))
+
+
 async def test_rows_of_a_table_are_no_number(page: Page) -> None:
     await page.evaluate(ROOTS, [TABLE])
     assert await told(page, Dom(selector="tr", text={"type": "number", "value": 125}))
