@@ -25,9 +25,13 @@ _LINE = re.compile(r"[a-z_]+\(.*\)\s*$", re.DOTALL)
 _CALL = re.compile(
     r"""(?<![\w.])[a-z_]+\((?:[^()"'\\]|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')*+\)"""
 )
+# Labels may be numbered or bold, and what they name may be fenced.
 _PART = re.compile(
-    r"^[^\w\n]*(memory|progress|intention|action)[^\w\n]*:\s*", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]*+(?:\d+[^\w\n]*+)?(memory|progress|intention|action)[^\w\n]*:[*_]*+\s*"
+    r"(?:```\w*+\s*)?",
+    re.IGNORECASE | re.MULTILINE,
 )
+_THOUGHT = re.compile("<(/?)think(?:ing)?>", re.IGNORECASE)
 _NO_ACTION = ("memory", "progress")
 """Parts that may quote calls."""
 
@@ -51,7 +55,7 @@ def read(response: str) -> Said:
     Memory and progress that are no JSON are taken as the text that they are. What is thought of is
     neither done nor noted.
     """
-    response = _answer(response[-MAX_RESPONSE:])
+    response = _answer(response)[-MAX_RESPONSE:]
     found = list(_PART.finditer(response))
     ends = [match.start() for match in found[1:]] + [len(response)]
     parts = {
@@ -63,7 +67,7 @@ def read(response: str) -> Said:
         _action(_without_notes(response, found, ends), parts.get("action", "")),
         _notes(memory) if memory else None,
         _progress(parts.get("progress", "")),
-        memory[:1] in ("[", "{") and memory[-1:] not in ("]", "}"),
+        memory[:1] in ("[", "{") and memory[-1:] not in ("]", "}") and _json(memory, "[{") is None,
     )
 
 
@@ -109,7 +113,12 @@ def _can_be_done(call: str) -> bool:
 
 def _answer(text: str) -> str:
     """What is said once the thinking is over."""
-    return text.rpartition("</think>")[2].partition("<think>")[0]
+    begin = 0
+    for tag in _THOUGHT.finditer(text):
+        if tag[1]:
+            begin = tag.end()
+    begun = _THOUGHT.search(text, begin)
+    return text[begin : begun.start() if begun else None]
 
 
 def _without_notes(response: str, parts: Sequence[re.Match[str]], ends: Sequence[int]) -> str:
@@ -125,9 +134,14 @@ def _without_notes(response: str, parts: Sequence[re.Match[str]], ends: Sequence
 
 
 def _length_of_note(text: str) -> int:
-    """Characters of a note: its line, or those up to where its brackets close at a line's end."""
+    """Characters of a note: its line, or all lines of its JSON.
+
+    What is in brackets and no JSON ends where a line does with such a bracket.
+    """
     closing = {"[": "]", "{": "}"}.get(text[:1], "\n")
     length = 0
+    if closing != "\n" and (found := _decoded(text, 0)) is not None:
+        return text.find("\n", found[1]) + 1 or len(text)
     for line in text.splitlines(keepends=True):
         length += len(line)
         if closing == "\n" or line.rstrip().endswith(closing):
@@ -153,16 +167,20 @@ def _progress(text: str) -> str:
 
 
 def _json(text: str, openings: Sequence[str]) -> Any:
-    """The first JSON value that begins with one of ``openings``; None if there is none.
+    """The first JSON value that begins with one of ``openings``; None if there is none."""
+    start = min((at for at in map(text.find, openings) if at >= 0), default=-1)
+    found = _decoded(text, start) if start >= 0 else None
+    return None if found is None else found[0]
+
+
+def _decoded(text: str, start: int) -> tuple[Any, int] | None:
+    """The JSON value that begins there, and where it ends; None if there is none.
 
     One that could not be written again, being too deep or half of a character, is none.
     """
-    start = min((at for at in map(text.find, openings) if at >= 0), default=-1)
-    if start < 0:
-        return None
     try:
-        value = json.JSONDecoder().raw_decode(text[start:])[0]
+        value, end = json.JSONDecoder().raw_decode(text, start)
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
-    return value
+    return value, end
