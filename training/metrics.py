@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from io import FileIO
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, Self
@@ -58,7 +59,6 @@ class MetricsLog:
         path = folder / METRICS_FILE
         drop_cut_line(path)
         self._loggers: list[Logger] = [LOGGERS[name](folder) for name in loggers]
-        # One write a line: the file never holds part of a line that the next one could join.
         self._file = path.open("ab", buffering=0)
         self._lock = Lock()
 
@@ -78,11 +78,7 @@ class MetricsLog:
         with self._lock:
             if self._file.closed:
                 raise ValueError("the metrics log is closed")
-            try:
-                self._file.write(line.encode() + b"\n")
-            except OSError as error:
-                error.filename = self._file.name
-                raise
+            append_line(self._file, line.encode())
             for logger in self._loggers:
                 logger.write(time_s, phase, step, figures)
 
@@ -101,6 +97,19 @@ def check_loggers(names: Sequence[str]) -> None:
     for name in names:
         if find_spec(name) is None:
             raise _missing(name)
+
+
+def append_line(file: FileIO, line: bytes) -> None:
+    """Append a line whole or not at all: OSError, naming the file, if the disk is full."""
+    end = file.seek(0, os.SEEK_END)  # what failed before has left the file's position behind it
+    rest = line + b"\n"
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        file.truncate(end)
+        error.filename = file.name
+        raise
 
 
 def drop_cut_line(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from webdojo.tasks.errors import UserError
-from webdojo.training.metrics import drop_cut_line
+from webdojo.training.metrics import append_line, drop_cut_line
 from webdojo.training.rollouts.trajectory import Trajectory, Turn
 from webdojo.training.synced import sync
 
@@ -34,15 +34,8 @@ class TrajectoryLog:
 
     def append(self, trajectory: Trajectory) -> None:
         """Write one trajectory; if the disk is full OSError is raised and nothing is written."""
-        line = json.dumps(trajectory_to_json(trajectory), separators=(",", ":")).encode() + b"\n"
-        end = self._file.tell()
-        try:
-            while line:
-                line = line[self._file.write(line) :]
-        except OSError as error:
-            self._file.truncate(end)
-            error.filename = str(self._path)
-            raise
+        found = json.dumps(trajectory_to_json(trajectory), separators=(",", ":"))
+        append_line(self._file, found.encode())
 
     def sync(self) -> None:
         """Wait until everything appended is on the disk."""

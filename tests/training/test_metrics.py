@@ -98,6 +98,30 @@ def test_a_killed_process_leaves_every_line_it_wrote(tmp_path: Path) -> None:
     assert [line["step"] for line in lines(tmp_path)] == list(range(50))
 
 
+def test_a_line_that_finds_no_room_leaves_no_half_of_itself(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, resource, signal, sys\n"
+        "from webdojo.training.metrics import MetricsLog\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "log = MetricsLog(folder, ())\n"
+        "log.write('reinforce', 1, {})\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "room = (folder / 'metrics.jsonl').stat().st_size + 20\n"
+        "for step, room in ((2, room), (3, room), (4, most)):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))\n"
+        "    try:\n"
+        "        log.write('reinforce', step, {})\n"
+        "    except OSError as error:\n"
+        "        print(pathlib.Path(error.filename).name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["metrics.jsonl"] * 2
+    assert [line["step"] for line in lines(tmp_path)] == [1, 4]
+
+
 def test_threads_do_not_write_into_each_other(tmp_path: Path) -> None:
     with MetricsLog(tmp_path, loggers=()) as log:
 
