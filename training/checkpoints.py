@@ -20,6 +20,8 @@ LEARNER_FILE = "learner.pt"
 POOL_FILE = "pool.json"
 BEST = "best"
 BEST_FILE = "best.json"
+OLD = ".old"
+"""How the name of a folder ends that another has taken the place of."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         """Finish or remove what a kill left half-way."""
-        for partial in self._folder.checkpoint(BEST).parent.glob("*.partial"):
+        folder = self._folder.checkpoint(BEST).parent
+        for old in folder.glob(f"*{OLD}"):
+            shutil.rmtree(old)
+        for partial in folder.glob("*.partial"):
             target = partial.with_suffix("")
             if target.name == BEST and not target.exists() and _best_success(partial) >= 0:
                 partial.replace(target)
@@ -185,9 +190,14 @@ def replacing(target: Path) -> Iterator[Path]:
         yield partial
     for file in (*partial.iterdir(), partial):
         sync(file)
-    shutil.rmtree(target, ignore_errors=True)
+    # To be removed takes longer than to be renamed: what is under the name is always whole.
+    old = target.with_name(target.name + OLD)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
     partial.replace(target)
     sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _best_success(folder: Path) -> float:

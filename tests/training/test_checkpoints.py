@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,29 @@ def test_a_kill_between_the_old_best_and_the_new_loses_neither(folder: RunFolder
     assert (best / "model").read_text() == "1"
     (best.with_name("best.partial")).mkdir()  # and one that was not even written whole
     checkpoints.latest()
+    assert names(folder) == ["best"]
+
+
+def test_a_kill_while_the_old_best_is_removed_leaves_the_new_one(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(folder)
+    best = folder.checkpoint("best")
+    checkpoints.keep_if_best(1, 0.5, lambda path: policy("1", path))
+    remove = shutil.rmtree
+
+    def killed(path: Path, **more: bool) -> None:
+        if (path / "model").is_file():
+            (path / "model").unlink()
+            raise KeyboardInterrupt
+        remove(path, **more)
+
+    with monkeypatch.context() as half_way, pytest.raises(KeyboardInterrupt):
+        half_way.setattr(shutil, "rmtree", killed)
+        checkpoints.keep_if_best(2, 0.6, lambda path: policy("2", path))
+    checkpoints.latest()
+    assert (best / "model").read_text() == "2"
+    assert json.loads((best / "best.json").read_text())["version"] == 2
     assert names(folder) == ["best"]
 
 
