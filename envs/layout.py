@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from webdojo.tasks.characters import whole
 from webdojo.tasks.sight import SIGHT
 from webdojo.tasks.view import PageView
 
@@ -27,4 +28,4 @@ async def look(env: WebEnv, observation: Observation) -> PageView:
     """The view of an observation with its layout filled in."""
     view = observation.view()
     layout = await env.page.evaluate(_SCRIPT)
-    return PageView(view.goal, view.html, view.url, view.boxes, layout)
+    return PageView(view.goal, view.html, view.url, view.boxes, whole(layout))

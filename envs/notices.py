@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from webdojo.tasks.characters import whole
+
 MOST_TOLD = 30
 """Of one kind between two looks; a page that goes on and on says no more by it."""
 MAX_CHARACTERS = 1000
@@ -21,6 +23,7 @@ class Notices:
         if len(self._lines) == MOST_TOLD:
             self._more += 1
             return
+        line = whole(line)
         left = len(line) - MAX_CHARACTERS
         self._lines.append(
             line if left <= 0 else f"{line[:MAX_CHARACTERS]}… {left} more characters"

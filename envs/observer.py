@@ -19,6 +19,7 @@ from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, Snapshot
 from webdojo.envs.spec import EnvSpec
 from webdojo.envs.tabs import Tabs
+from webdojo.tasks.characters import whole
 
 
 class Observer:
@@ -69,7 +70,7 @@ class Observer:
             screenshot=image,
             focused_element_bid=snapshot.focused,
             last_action=last_action,
-            last_action_error=error,
+            last_action_error=whole(error),
             state_hash=_hashed(snapshot.url, self._content(texts, snapshot)),
             page_changed=changed,
             elapsed_steps=steps,

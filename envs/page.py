@@ -23,6 +23,7 @@ from webdojo.envs.snapshot import (
     snapshot_script,
 )
 from webdojo.envs.worlds import FRAME_PATIENCE_S, PageScriptError, Worlds
+from webdojo.tasks.characters import whole
 
 if TYPE_CHECKING:
     from playwright.async_api import Dialog, Page, Response
@@ -275,9 +276,8 @@ class DrivenPage:
 
     async def html(self) -> str:
         """The document as it stands; empty where there is none."""
-        return str(
-            await self.worlds.evaluate(self.frame_id, "document.documentElement?.outerHTML ?? ''")
-        )
+        expression = "document.documentElement?.outerHTML ?? ''"
+        return whole(str(await self.worlds.evaluate(self.frame_id, expression)))
 
     async def snapshot(self) -> Snapshot:
         """Look at the page: one round trip."""

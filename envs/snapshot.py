@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from webdojo.tasks.characters import whole
 from webdojo.tasks.sight import SIGHT
 from webdojo.tasks.view import Box
 
@@ -115,8 +116,8 @@ class Snapshot:
 
 def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
     """Read the JSON text that the in-page script gives, and put in what its frames gave."""
-    data = json.loads(text)
-    told = [json.loads(frame) for frame in frames if frame]
+    data = _read(text)
+    told = [_read(frame) for frame in frames if frame]
     inner = {frame["way"]: frame for frame in told if "way" in frame}
     focused, at = data["focused"], data.get("within")
     while at in inner:  # each frame has a focus of its own; the page's is that of the innermost
@@ -132,6 +133,12 @@ def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
         framed=any(one.get("framed", False) for one in (data, *told)),
         changes=sum(one.get("changes", 0) for one in (data, *told)),
     )
+
+
+def _read(text: str) -> Any:
+    data = json.loads(text)
+    # A page writes half a character, and else hardly anything, as such an escape.
+    return json.loads(whole(json.dumps(data, ensure_ascii=False))) if "\\ud" in text else data
 
 
 Place = tuple[float, float, float, float]

@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup, Comment, Tag
 from bs4.element import NavigableString, PageElement
 from pydantic import Field, field_validator, model_validator
 
+from webdojo.tasks.characters import whole
 from webdojo.tasks.evaluators.evaluator import Evaluator, Evidence, TextMatch, Verdict
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.sight import SIGHT
@@ -43,10 +44,7 @@ async def live_soup(page: Page, *, typed: bool = False) -> BeautifulSoup:
 
     With ``typed`` every field has its ``value``; else what a password field holds is left out.
     """
-    html: str = await page.evaluate(_LIVE_HTML, typed)
-    # A text that a page cuts within an emoji ends with half a character, which is no UTF-8.
-    whole = html.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return BeautifulSoup(whole, "lxml")
+    return BeautifulSoup(whole(await page.evaluate(_LIVE_HTML, typed)), "lxml")
 
 
 LONGEST_SELECTOR = 2000

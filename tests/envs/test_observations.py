@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 
 from webdojo.envs.axtree import to_axtree
 from webdojo.envs.budget import within
+from webdojo.envs.layout import look
 from webdojo.envs.outline import to_outline
 from webdojo.envs.shown_tree import prune
 from webdojo.envs.snapshot import Node, parse_snapshot
@@ -44,6 +45,27 @@ async def test_the_pruned_page_holds_what_can_be_seen_and_done(open_page) -> Non
     bids = [tag["bid"] for tag in soup.find_all(attrs={"bid": True})]
     assert len(bids) == len(set(bids)) == 8
     assert page.first.view().boxes.keys() == set(bids)
+
+
+async def test_half_a_character_is_shown_as_one_that_is_not_known(open_page) -> None:
+    long = "x" * 199 + "🥐"  # which is cut in the middle where an attribute gets too long
+    page = await open_page(
+        f"""<button aria-label="{long} 1">Go</button><p id=cut></p><button>Ask</button><script>
+        const text = "Mug 🥐".slice(0, -1);
+        cut.textContent = document.title = text;
+        document.querySelectorAll("button")[1].onclick = () => alert(text);
+        </script>""",
+        modes=("pruned_html", "outline", "axtree_txt", "html"),
+    )
+    assert page.first.title == "Mug \ufffd"
+    for text in (page.first.pruned_html, page.first.outline, page.first.axtree_txt):
+        assert "Mug \ufffd" in text
+    assert f"{'x' * 199}\ufffd…" in page.first.pruned_html
+    assert '<p id="cut">Mug \ufffd</p>' in page.first.html
+    assert "<w" in (seen := (await look(page.env, page.first)).layout)
+    assert "\ufffd</w>" in seen
+    after = await page.look(call("click", page.bid("Ask")))
+    assert any("Mug \ufffd" in notice for notice in after.notices)
 
 
 async def test_the_outline_has_a_line_an_element_and_its_text_before_its_bid(open_page) -> None:
