@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from webdojo.agents.engines.engine import Engine, Sampling
-from webdojo.agents.layouts.layout import Layout, Shot
+from webdojo.agents.layouts.layout import THOUGHT, Layout, Shot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.calls import call
 from webdojo.tasks.errors import UserError
@@ -94,6 +94,8 @@ class PolicyAgent:
         )
         drawn = await self.engine.generate(prompt.token_ids, turn, images=prompt.images)
         response = str(self.tokenizer.decode(list(drawn.token_ids), skip_special_tokens=True))
+        if prompt.thinks:
+            response = THOUGHT + response
         self._pending = response
         return Decision(
             action=self.layout.action(response),

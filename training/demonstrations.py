@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.agents.agent import Agent, Decision, OracleAgent, look
-from webdojo.agents.layouts.layout import Layout, Shot
+from webdojo.agents.layouts.layout import THOUGHT_END, Layout, Shot
 from webdojo.envs.observation import Observation
 from webdojo.tasks.task import Task
 
@@ -65,6 +65,8 @@ class _Demonstrator:
         self._history.append(layout.remember(_without_end(tokenizer, said), ""))
         noisy = self._rng.random() < self._all.noise
         recorded = layout.distraction(observation, self._rng) if noisy else said
+        if prompt.thinks:
+            recorded = f"{THOUGHT_END}\n\n{recorded}"
         response = tokenizer.encode(recorded, add_special_tokens=False)
         if response and response[-1] != tokenizer.eos_token_id:
             response.append(tokenizer.eos_token_id)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import zip_longest
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from webdojo.agents.layouts.layout import HISTORY, Prompt, Shot, Vision
+from webdojo.agents.layouts.layout import HISTORY, THOUGHT, Prompt, Shot, Vision
 from webdojo.agents.layouts.prompt_files import STYLES, read_prompt
 from webdojo.agents.layouts.response import read
 from webdojo.agents.layouts.tokenizer_files import NO_TEMPLATE
@@ -79,9 +80,14 @@ class ChatLayout:
         system_prompt(name, vision)  # a prompt that cannot be read is told of before a run begins
 
     def problem_with(self, tokenizer: PreTrainedTokenizerBase) -> str:
-        """It must bring a chat template."""
+        """It must bring a chat template, and one that takes what is said."""
         if not tokenizer.chat_template:
             return NO_TEMPLATE
+        try:
+            _rendered(tokenizer, "system", "user")
+        except Exception as error:  # noqa: BLE001  # templates are programs
+            told = " ".join(str(error).split())[:200] or type(error).__name__
+            return f"has a chat template that cannot be filled in: {told}"
         return ""
 
     def prompt(
@@ -103,9 +109,9 @@ class ChatLayout:
             del shown[0]
         told = min(self.history, len(history))
         while True:
-            ids = self._fitting(tokenizer, observation, history, max_tokens, shown, told)
+            ids, thinks = self._fitting(tokenizer, observation, history, max_tokens, shown, told)
             if len(ids) <= max_tokens or (len(shown) < 2 and not told):
-                return Prompt(ids, tuple(shot.picture.reference for shot in shown))
+                return Prompt(ids, tuple(shot.picture.reference for shot in shown), thinks)
             if len(shown) > 1:
                 del shown[0]
             else:
@@ -119,15 +125,15 @@ class ChatLayout:
         max_tokens: int,
         shown: Sequence[Shot],
         told: int,
-    ) -> list[int]:
-        """Prompt tokens with as much of the page as there is room for."""
+    ) -> tuple[list[int], bool]:
+        """Prompt tokens with as much of the page as there is room for, and ``Prompt.thinks``."""
         images = _image_tokens(shown)
         page = observation.pruned_html if self.vision is None or self.vision.text else ""
         while True:
             messages = self.messages(observation, page, history, shown, told)
-            ids = _encode(tokenizer, messages, shown)
+            ids, thinks = _encode(tokenizer, messages, shown)
             if len(ids) <= max_tokens or not page:
-                return ids
+                return ids, thinks
             share = max(0, max_tokens - images) / (len(ids) - images)
             page = self.shortened(observation, page, int(len(page) * share * 0.9))
 
@@ -252,8 +258,11 @@ def _image_tokens(shots: Sequence[Shot]) -> int:
 
 def _encode(
     tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, Any]], shots: Sequence[Shot]
-) -> list[int]:
-    """The chat template applied, as many placeholder tokens to an image as it takes."""
+) -> tuple[list[int], bool]:
+    """The chat template applied, as many placeholder tokens to an image as it takes.
+
+    With it, whether it ends within a thought.
+    """
     system, user = messages
     content = user["content"]
     if isinstance(content, str):
@@ -263,16 +272,11 @@ def _encode(
             part | {"text": _harmless(tokenizer, part["text"])} if "text" in part else part
             for part in content
         ]
-    text = str(
-        tokenizer.apply_chat_template(
-            [system, {"role": "user", "content": content}],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
-    )
+    text = _rendered(tokenizer, system["content"], content)
+    thinks = text.rstrip().endswith(THOUGHT)
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     if not shots:
-        return ids
+        return ids, thinks
     placeholder = tokenizer.get_vocab().get(PLACEHOLDER, -1)
     if ids.count(placeholder) != len(shots):
         raise UserError(
@@ -280,11 +284,34 @@ def _encode(
             f" {PLACEHOLDER}; screenshots need a model of Qwen-VL's kind"
         )
     left = iter(shots)
-    return [
+    unfolded = [
         each
         for token in ids
         for each in ([token] * next(left).picture.tokens if token == placeholder else [token])
     ]
+    return unfolded, thinks
+
+
+def _rendered(
+    tokenizer: PreTrainedTokenizerBase, system: str, content: str | list[dict[str, str]]
+) -> str:
+    """A conversation by the chat template; one that takes no system prompt has the user say it."""
+    from jinja2 import TemplateError
+
+    def render(*messages: dict[str, Any]) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                list(messages), add_generation_prompt=True, tokenize=False
+            )
+        )
+
+    with suppress(TemplateError):  # it may refuse one, or leave it out
+        text = render({"role": "system", "content": system}, {"role": "user", "content": content})
+        if system.strip() in text:
+            return text
+    first = f"{system}\n\n"
+    whole = first + content if isinstance(content, str) else [_text(first), *content]
+    return render({"role": "user", "content": whole})
 
 
 def _harmless(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -18,6 +18,7 @@ HISTORY = 8
 """Earlier steps that chat prompts tell of unless told otherwise."""
 MOST_HISTORY = 1000
 """More than any episode has steps: a slip of the pen."""
+THOUGHT, THOUGHT_END = "<think>", "</think>"
 LAYOUTS = ("outline", "chat", "chat-progress", "chat-memory", "chat-compressive")
 
 
@@ -48,6 +49,8 @@ class Prompt:
 
     token_ids: list[int]
     images: tuple[str, ...] = ()
+    thinks: bool = False
+    """Whether it ends within a thought: templates of models that always think begin one."""
 
 
 class Layout(Protocol):

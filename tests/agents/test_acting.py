@@ -9,6 +9,8 @@ import pytest
 from webdojo.agents.agent import OracleAgent, PolicyAgent, RandomAgent
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.engine import Completion, Sampling
+from webdojo.agents.layouts.chat import ChatLayout
+from webdojo.agents.tiny_vision import tiny_tokenizer
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import parse_action
 from webdojo.envs.observation import Observation
@@ -117,3 +119,21 @@ async def test_a_policys_turn_holds_the_tokens_drawn_and_its_next_prompt_what_it
     assert text.count("@click") == 1
     assert len(second.prompt_ids) > len(first.prompt_ids)
     assert [sampling.seed for _, sampling in engine.asked] == [100, 101]
+
+
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [
+        ('Perhaps\nclick("2")\nbut', ""),
+        ('Not\nclick("2")\n</think>\n\nclick("3")', 'click("3")'),
+    ],
+)
+async def test_a_thought_that_the_template_begins_is_not_done(said: str, action: str) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = f"{tokenizer.chat_template}<think>\n"
+    engine = ScriptedEngine(tokenizer.encode(said, add_special_tokens=False))
+    agent = PolicyAgent(engine, tokenizer, ChatLayout(), Sampling(), 8192)  # type: ignore[arg-type]
+    assert (await agent.act(observation())).action == action
+    second = await agent.act(observation(elapsed_steps=1))
+    told = f"Step 1: {action or '(no action)'}"
+    assert told in str(tokenizer.decode(list(second.prompt_ids)))

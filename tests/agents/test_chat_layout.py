@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -32,7 +32,7 @@ TEMPLATE = (
 LAYOUT = ChatLayout()
 
 
-def characters(template: str | None = TEMPLATE) -> PreTrainedTokenizerBase:
+def characters(template: Any = TEMPLATE) -> PreTrainedTokenizerBase:
     """A tokenizer that takes a character for a token."""
     every = [chr(code) for code in range(32, 127)] + ["\n", "…", "→", "[UNK]"]
     model = models.WordLevel({token: i for i, token in enumerate(every)}, unk_token="[UNK]")
@@ -296,3 +296,24 @@ def test_a_layout_has_a_history() -> None:
 def test_a_tokenizer_without_a_template_is_refused() -> None:
     assert "chat template" in LAYOUT.problem_with(characters(None))
     assert LAYOUT.problem_with(characters()) == ""
+
+
+@pytest.mark.parametrize("template", ["{% for m in messages %}{{ m.content }", {"tools": TEMPLATE}])
+def test_a_template_that_cannot_be_filled_in_is_refused(template: Any) -> None:
+    problem = LAYOUT.problem_with(characters(template))
+    assert problem.startswith("has a chat template that cannot be filled in: ")
+
+
+REFUSES_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}"
+    "{% endif %}" + TEMPLATE
+)
+LEAVES_SYSTEM_OUT = TEMPLATE.replace("messages %}", "messages if m.role == 'user' %}")
+
+
+@pytest.mark.parametrize("template", [REFUSES_SYSTEM, LEAVES_SYSTEM_OUT])
+def test_where_a_template_takes_no_system_prompt_the_user_says_it(template: str) -> None:
+    tokenizer = characters(template)
+    assert LAYOUT.problem_with(tokenizer) == ""
+    text = read(LAYOUT.prompt(tokenizer, observation(), [], 99_999).token_ids, tokenizer)
+    assert text.startswith(f"<user>{system_prompt()}\n\nGoal: Press OK.")

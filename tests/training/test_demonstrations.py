@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from webdojo.agents.agent import Decision
 from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.agents.layouts.chat import ChatLayout
+from webdojo.agents.tiny_vision import tiny_tokenizer
 from webdojo.envs.browser import Chromium
 from webdojo.envs.observation import Observation
 from webdojo.envs.pool import EnvPool
@@ -61,6 +63,16 @@ async def test_a_step_is_told_as_prompt_and_response_that_ends() -> None:
         'click("2")'
     )
     assert "Press OK." in text(decision.prompt_ids)
+
+
+async def test_a_thought_that_the_template_begins_is_ended_first() -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = f"{tokenizer.chat_template}<think>\n"
+    decision = await Demonstrators(tokenizer, ChatLayout(), 8192, 48)(task('click("1")'), 0).act(
+        PAGE
+    )
+    said = str(tokenizer.decode(list(decision.token_ids)))
+    assert said == f'</think>\n\nclick("1"){tokenizer.eos_token}'
 
 
 async def test_the_second_prompt_tells_of_the_first_response() -> None:
