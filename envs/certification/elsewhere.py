@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TRIES = 3
 LONGEST_TOLD = 80
 """Characters of a goal that is told."""
+LONGEST_ERROR = 2000
 
 
 @dataclass(slots=True)
@@ -85,10 +86,10 @@ class Elsewhere:
         if isinstance(found, str):
             return f"a second process could not set it up: {found}" if found else ""
         for seed, here, there in zip(self.seeds, instances, found, strict=False):
-            if here is not None and _digested(*here) != there:
+            if here is not None and (mine := _digested(*here)) != there:
                 told = (
-                    f"the goals {here[0][:LONGEST_TOLD]!r} and {there[0][:LONGEST_TOLD]!r}"
-                    if here[0] != there[0]
+                    f"the goals {mine[0]!r} and {there[0]!r}"
+                    if mine[:2] != there[:2]
                     else "another text to read"
                 )
                 return (
@@ -122,7 +123,12 @@ def _is_registered(entry: Entry) -> bool:
 
 
 def _digested(goal: str, text: str) -> list[str]:
-    return [goal, hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()]
+    """The begin of a goal, for people, and digests of it and of the text: a line has a bound."""
+    return [goal[:LONGEST_TOLD], _digest(goal), _digest(text)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def _answer(ids: Sequence[str], seeds: Sequence[int], written: int) -> None:
@@ -136,8 +142,12 @@ async def _answer(ids: Sequence[str], seeds: Sequence[int], written: int) -> Non
                 found = ""
             else:
                 found = await _instances(env, entry, seeds)
-            line = json.dumps({"id": task_id, "found": found}) + "\n"
-            os.write(written, line.encode())
+            _tell(written, task_id, found)
+
+
+def _tell(written: int, task_id: str, found: list[list[str]] | str) -> None:
+    told = found[:LONGEST_ERROR] if isinstance(found, str) else found
+    os.write(written, f"{json.dumps({'id': task_id, 'found': told})}\n".encode())
 
 
 async def _instances(env: WebEnv, entry: Entry, seeds: Sequence[int]) -> list[list[str]] | str:
@@ -170,8 +180,7 @@ def main() -> None:
         load_files(asked["files"])
     except UserError as error:
         for task_id in asked["ids"]:
-            line = json.dumps({"id": task_id, "found": str(error)}) + "\n"
-            os.write(written, line.encode())
+            _tell(written, task_id, str(error))
         return
     asyncio.run(_answer(asked["ids"], asked["seeds"], written))
 

@@ -191,6 +191,17 @@ async def test_chance_by_the_order_of_a_set_is_found(write, ordered: str, same: 
         assert "sort sets" in problem
 
 
+async def test_a_long_goal_is_compared_too(write) -> None:
+    sound = DRAWN.replace("list(COL", "sorted(COL").replace(
+        'f"Press', "f\"{'Look. ' * 20_000}Press"
+    )
+    sound = sound.replace("split()[1]", "split()[-1]")
+    (task_id,) = load_tasks_file(write(sound))
+    effort = Effort(seeds=2, trials=0, random=0, idle=0, twice=2)
+    (found,) = await certify([registry.entry(task_id)], effort)
+    assert found.problems == ()
+
+
 async def test_what_another_process_cannot_set_up_is_told(write) -> None:
     sound = DRAWN.replace("list(COL", "sorted(COL")
     only_here = f"import os, sys\nif os.getpid() != {os.getpid()}: raise SystemExit(7)\n"
