@@ -43,7 +43,8 @@ def add_adapters(model: nn.Module, config: LoraConfig, frozen: torch.dtype) -> N
 def check_targets(config: LoraConfig, checkpoint: str, place: str) -> None:
     """Raise UserError if a checkpoint's model has no linear layer of a name that is targeted.
 
-    Makes the model without its weights. ``place`` is where the configuration stands.
+    An output head that shares the embeddings' weights counts as none. Makes the model without its
+    weights. ``place`` is where the configuration stands.
     """
     from transformers import AutoConfig
 
@@ -52,7 +53,12 @@ def check_targets(config: LoraConfig, checkpoint: str, place: str) -> None:
     if config.targets == EVERY:
         return
     model = empty_model(AutoConfig.from_pretrained(checkpoint))
-    layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    embeddings = model.get_input_embeddings().weight
+    layers = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module.weight is not embeddings
+    ]
     for target in config.targets:
         if not is_named(target, layers):
             raise UserError(f"{place}: {no_such_layer(target, checkpoint, layers)}")

@@ -13,6 +13,8 @@ from webdojo.training.model_shape import find_layers
 
 EVERY = ("all-linear",)
 """What stands for all layers, alone."""
+HEAD = "lm_head"
+"""The output head, as Hugging Face models name it."""
 MOST_NAMES = 20
 """Names of layers that an error lists."""
 
@@ -41,9 +43,14 @@ def no_such_layer(target: str, model: str, layers: Iterable[str]) -> str:
     """What is wrong with a target and the way out, given the names of the model's linear layers."""
     names = sorted({name.rpartition(".")[2] for name in layers})
     listed = ", ".join(names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
+    if target.rpartition(".")[2] == HEAD:
+        # Merged into the one they would be merged into the other.
+        lacks = "no output head of its own: it shares the embeddings' weights"
+    else:
+        lacks = "no linear layer of that name"
     return (
-        f"learner.lora.targets names {target!r}, and {model} has no linear layer of that"
-        f" name; {_nearest(target, layers)}it has {listed}; or take all-linear alone"
+        f"learner.lora.targets names {target!r}, and {model} has {lacks};"
+        f" {_nearest(target, layers)}it has {listed}; or take all-linear alone"
     )
 
 

@@ -31,6 +31,8 @@ class ModelShape:
     vision: VisionShape | None = None
     positions: int | None = None
     """Longest prompt and response together that it was made for, if that is known."""
+    tied: bool = False
+    """Whether the output head shares the embeddings' weights."""
 
     @property
     def adapter_width(self) -> int:
@@ -57,10 +59,11 @@ class ModelShape:
             parameters=parameters or 0,
             vision=VisionShape.of_config(config),
             positions=text.get("max_position_embeddings"),
+            tied=bool(text.get("tie_word_embeddings")),
         )
         if parameters:
             return shape
-        embeddings = 1 if text.get("tie_word_embeddings") else 2
+        embeddings = 1 if shape.tied else 2
         found = shape._block_parameters() + embeddings * shape._table()
         return replace(shape, parameters=found + (shape.vision.parameters if shape.vision else 0))
 
@@ -75,9 +78,13 @@ class ModelShape:
 
 
 KNOWN = {
-    "Qwen/Qwen2.5-0.5B-Instruct": ModelShape(24, 896, 4864, 14, 2, 64, 151_936, 494_032_768),
+    "Qwen/Qwen2.5-0.5B-Instruct": ModelShape(
+        24, 896, 4864, 14, 2, 64, 151_936, 494_032_768, tied=True
+    ),
     "Qwen/Qwen3-VL-2B-Instruct": ModelShape(
-        28, 2048, 6144, 16, 8, 128, 151_936, 2_127_532_032, VisionShape(24, 1024, 4096, 3, 2048)
+        *(28, 2048, 6144, 16, 8, 128, 151_936, 2_127_532_032),
+        VisionShape(24, 1024, 4096, 3, 2048),
+        tied=True,
     ),
     "Qwen/Qwen3-VL-8B-Instruct": ModelShape(
         36, 4096, 12_288, 32, 8, 128, 151_936, 8_767_123_696, VisionShape(27, 1152, 4304, 3, 4096)
@@ -113,7 +120,8 @@ def find_shape(checkpoint: str) -> tuple[ModelShape | None, int]:
 def find_layers(checkpoint: str) -> frozenset[str]:
     """Names of a model's linear layers; empty if they are not known.
 
-    They are those of its files, or what the model's own end in.
+    They are those of its files, or what the model's own end in. An output head that shares the
+    embeddings' weights is in no file, and is none of them.
     """
     folder = find_folder(checkpoint)
     if folder is None:
@@ -122,18 +130,17 @@ def find_layers(checkpoint: str) -> frozenset[str]:
         tensors = list(_tensors(folder))
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()  # whoever loads it says what is wrong
-    found = {
+    return frozenset(
         name.rpartition(".")[0]
         for name, shape in tensors
         if len(shape) == 2 and "embed" not in name
-    }
-    # Where it shares the embeddings' weights it is in no file.
-    return frozenset(found | {"lm_head"}) if found else frozenset()
+    )
 
 
 def _layers(shape: ModelShape) -> Iterator[str]:
     """Linear layers of a model of Qwen's kind, each from the list of its block on."""
-    yield "lm_head"
+    if not shape.tied:
+        yield "lm_head"
     for block in range(shape.layers):
         yield from (f"layers.{block}.{name}" for name in _TEXT_BLOCK)
     if shape.vision is not None:

@@ -13,7 +13,11 @@ from webdojo.agents.checkpoint import SHIPPED
 from webdojo.cli.app import app
 from webdojo.tasks.errors import UserError
 from webdojo.training.config_files import load_config
+from webdojo.training.learner_config import LoraConfig
+from webdojo.training.lora import check_targets
 from webdojo.training.lora_targets import no_such_layer
+
+UNTIED = "Qwen/Qwen3-VL-8B-Instruct"
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,7 @@ def targets(*names: str) -> str:
     "names",
     [
         ("all-linear",),
-        ("q_proj", "self_attn.v_proj", "lm_head"),
+        ("q_proj", "self_attn.v_proj"),
         ("layers.0.mlp.up_proj", "model.layers.4.self_attn.o_proj"),
         # Models that see have their language model deeper than files of older ones say.
         ("model.language_model.layers.0.mlp.up_proj",),
@@ -58,7 +62,7 @@ def test_a_name_that_no_layer_has_is_refused_with_the_nearest(wrong: str, neares
     assert said.startswith(f"--set: learner.lora.targets names {wrong!r}, and webdojo-nano (")
     assert "(policy.checkpoint, from preset quickstart) has no linear layer of that name" in said
     assert nearest in said
-    has = "it has down_proj, gate_proj, k_proj, lm_head, o_proj, q_proj, up_proj, v_proj;"
+    has = "it has down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj;"
     assert has in said
     assert said.endswith("or take all-linear alone")
 
@@ -76,6 +80,27 @@ def test_it_is_told_where_the_targets_were_set_and_whose_the_policy_is(tmp_path:
     assert load_config(str(file), [seeing]).learner.lora is not None
     text = refusal(file, "policy.checkpoint=Qwen/Qwen2.5-0.5B-Instruct")
     assert "Qwen/Qwen2.5-0.5B-Instruct (policy.checkpoint, from --set) has no linear" in text
+
+
+def test_a_head_that_shares_the_embeddings_weights_is_refused(tmp_path: Path) -> None:
+    """Adapters on it would be merged into the embeddings too: another policy than was trained."""
+    said = refusal("quickstart", targets("q_proj", "lm_head"))
+    assert "(policy.checkpoint, from preset quickstart) has no output head of its own" in said
+    for name in ("Qwen/Qwen2.5-0.5B-Instruct", "Qwen/Qwen3-VL-2B-Instruct"):
+        assert "no output head" in refusal(
+            "quickstart", f"policy.checkpoint={name}", targets("lm_head")
+        )
+    untied = [f"policy.checkpoint={UNTIED}", targets("lm_head")]
+    assert load_config("quickstart", untied).learner.lora is not None
+    # As a run sees it, which knows of any model.
+    with pytest.raises(UserError, match=r"^mine\.toml: .* has no output head of its own"):
+        check_targets(LoraConfig(targets=("lm_head",)), str(SHIPPED["webdojo-nano"]), "mine.toml")
+    shutil.copytree(SHIPPED["webdojo-nano"], tmp_path / "untied")
+    file = tmp_path / "untied" / "config.json"
+    file.write_text(
+        file.read_text().replace('"tie_word_embeddings": true', '"tie_word_embeddings": false')
+    )
+    check_targets(LoraConfig(targets=("lm_head",)), str(tmp_path / "untied"), "mine.toml")
 
 
 def test_layers_that_cannot_be_known_are_left_to_the_run(tmp_path: Path) -> None:
