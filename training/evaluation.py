@@ -54,20 +54,22 @@ class EvaluationResult:
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Episodes by the endings that are told of beside the rates, and the reason of one.
+        """Episodes by the endings that are told of beside the rates, and reasons of the last ones.
 
-        ``blocked`` and ``undecided`` ones are in no rate (``undecided_reason`` is the last one's),
-        ``overflow`` and ``deadline`` ones are failures (``overflow_at_once``: not one step was
-        played).
+        ``blocked`` and ``undecided`` ones are in no rate; ``overflow``, ``deadline`` and
+        ``unanswered`` ones, which an endpoint refused, are failures (``overflow_at_once``: not one
+        step was played).
         """
         once = {(r["task_id"], r["seed"]): r for r in self.records}.values()
         counts: dict[str, Any] = {
             ending: sum(r["ending"] == ending for r in once)
-            for ending in (*UNCOUNTED, "overflow", "deadline")
+            for ending in (*UNCOUNTED, "overflow", "deadline", "unanswered")
         }
         counts["overflow_at_once"] = sum(r["ending"] == "overflow" and not r["steps"] for r in once)
-        reasons = [r.get("message", "") for r in once if r["ending"] == "undecided"]
-        return {**counts, "undecided_reason": reasons[-1] if reasons else ""}
+        for ending in ("undecided", "unanswered"):
+            reasons = [r.get("message", "") for r in once if r["ending"] == ending]
+            counts[f"{ending}_reason"] = reasons[-1] if reasons else ""
+        return counts
 
 
 def in_words(counts: Mapping[str, Any]) -> list[str]:
@@ -86,6 +88,11 @@ def in_words(counts: Mapping[str, Any]) -> list[str]:
         )
     if counts["deadline"]:
         told.append(f"{counts['deadline']} episodes failed as they were given up at the deadline")
+    if counts["unanswered"]:
+        reason = counts["unanswered_reason"]
+        told.append(
+            f"{counts['unanswered']} episodes failed as the endpoint did not answer ({reason})"
+        )
     return told
 
 

@@ -326,7 +326,7 @@ async def test_one_refusal_ends_one_episode_and_many_the_evaluation(
     try:
         played = [t async for t in worker.play("policy", episodes, 0.0, 0)]
         assert [(len(t.turns), t.ending) for t in played] == [
-            (1, "failure"), (0, "overflow"), (0, "failure"), (1, "failure"),
+            (1, "failure"), (0, "overflow"), (0, "unanswered"), (1, "failure"),
         ]  # fmt: skip
         server.script = [refused] * 4
         with pytest.raises(UserError, match=r"4 episodes in a row .* content policy"):

@@ -123,18 +123,20 @@ def test_what_says_nothing_of_the_agent_is_in_no_rate_and_counted(tmp_path: Path
     endings = ["undecided", "undecided", "blocked", "overflow", "deadline", "failure"]
     records = [{**told, "seed": seed, "ending": end} for seed, end in enumerate(endings)]
     records.append({**told, "seed": 9, "ending": "overflow", "steps": 2})
+    records.append({**told, "seed": 10, "ending": "unanswered", "message": "HTTP 400"})
     write_records(tmp_path / "some.jsonl", records)
     result = read_result(tmp_path / "some.jsonl")
-    assert result.splits == {"mine": rate(0, 4)}
+    assert result.splits == {"mine": rate(0, 5)}
     assert result.counts == {
         "blocked": 1, "undecided": 2, "overflow": 2, "deadline": 1, "overflow_at_once": 1,
-        "undecided_reason": "no key",
+        "undecided_reason": "no key", "unanswered": 1, "unanswered_reason": "HTTP 400",
     }  # fmt: skip
     assert in_words(result.counts) == [
         "1 episodes blocked by their sites, in no rate",
         "2 episodes that nobody judged, in no rate (no key)",
         "2 episodes failed as their prompt outgrew the context, 1 before the first step",
         "1 episodes failed as they were given up at the deadline",
+        "1 episodes failed as the endpoint did not answer (HTTP 400)",
     ]
     alone = Tally()
     for end in ("undecided", "failure", "success"):

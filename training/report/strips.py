@@ -18,6 +18,7 @@ ENDINGS = {
     "horizon": "The number of actions ran out.",
     "overflow": "The prompt outgrew the model's context.",
     "deadline": "The time ran out.",
+    "unanswered": "The endpoint did not answer.",
     "blocked": "The site would not have the agent.",
     "undecided": "Whoever judges could not be had.",
 }

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from webdojo.training.rollouts.packed_turns import PackedTurns
 
-Ending = Literal["success", "failure", "horizon", "overflow", "deadline", "blocked", "undecided"]
+Ending = Literal[
+    "success", "failure", "horizon", "overflow", "deadline", "unanswered", "blocked", "undecided"
+]
 UNCOUNTED = ("blocked", "undecided")
 """Endings that say nothing of the agent: such episodes count in no rate, and are not trained on."""
 

@@ -105,7 +105,7 @@ class Worker:
 
         An episode whose browser dies, whose screenshot is damaged, or that takes too long, is begun
         again; after ``ATTEMPTS`` it counts as a failure that ended with the ``deadline``. What an
-        endpoint that has answered before does not answer is not asked again: a ``failure``. Raises
+        endpoint that has answered before does not answer is not asked again: ``unanswered``. Raises
         UserError if one episode after another has to be given up; ``in_all`` is how many episodes
         they are, with those that were played before. No deadline runs while an engine loads.
         """
@@ -159,7 +159,7 @@ class Worker:
             except (BrowserDiedError, MissingPictureError) as error:
                 reason = str(error)
             except EndpointFailedError as error:
-                reason, ending = str(error), "failure"
+                reason, ending = str(error), "unanswered"
                 break
             except EngineDeadError as error:
                 raise UserError(f"the engine died, and with it every episode: {error}") from error
