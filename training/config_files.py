@@ -62,7 +62,9 @@ def load_config(
         for field in (*TRAINED_ON, "unseen", "held_out")
     }
     found["files"] = tuple(file.resolve() for file in (*config.tasks.files, *task_files))
-    return config.model_copy(update={"tasks": config.tasks.model_copy(update=found)})
+    policy = config.policy.model_copy(update={"checkpoint": _folder(config.policy.checkpoint)})
+    tasks = config.tasks.model_copy(update=found)
+    return config.model_copy(update={"policy": policy, "tasks": tasks})
 
 
 def _no_configuration(source: str) -> str:
@@ -142,6 +144,12 @@ def _place_files(data: dict[str, Any], folder: Path) -> None:
                 else name
                 for name in names
             ]
+
+
+def _folder(checkpoint: str) -> str:
+    """A folder's whole path, which means the same wherever the run is looked at later."""
+    is_folder = checkpoint not in SHIPPED and Path(checkpoint).is_dir()
+    return str(Path(checkpoint).resolve()) if is_folder else checkpoint
 
 
 def _whole_path(name: str) -> str:

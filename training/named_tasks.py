@@ -20,7 +20,7 @@ from webdojo.tasks.splits import (
 from webdojo.tasks.task import Task
 from webdojo.training.config import ALL_SEEDS, MANIFEST, TRAINED_ON, TrainConfig
 from webdojo.training.config_files import parse_config
-from webdojo.training.trained_on import tasks_trained_on
+from webdojo.training.trained_on import learnt_before
 
 
 def with_whole_suites(config: TrainConfig, place: str = "") -> TrainConfig:
@@ -46,21 +46,21 @@ def with_whole_suites(config: TrainConfig, place: str = "") -> TrainConfig:
         except UserError as error:
             raise UserError(f"{place}: tasks.{field}: {error}") from None
     seeds = _seeds(config, [split for field in TRAINED_ON for split in splits[field]], place)
-    learnt = {f"tasks.{field}": named[field] for field in TRAINED_ON}
+    learnt = {f"tasks.{field}": (named[field], seeds) for field in TRAINED_ON}
     # What the policy has learnt before counts as well; of another project's tasks nothing is known.
-    before = tasks_trained_on(config.policy.checkpoint) or ()
-    learnt["policy.checkpoint"] = tuple(i for i in before if i in registry.task_ids())
+    before, drawn = learnt_before(config.policy.checkpoint)
+    learnt["policy.checkpoint"] = tuple(i for i in before if i in registry.task_ids()), drawn
     for field in ("unseen", "held_out"):
         for split in splits[field]:
             if not split.trainable:
                 holder = f"split {split.name!r} under tasks.{field}"
-                _keep_apart(learnt, seeds, split, holder, place)
+                _keep_apart(learnt, split, holder, place)
     tasks = config.tasks.model_dump() | named
     tasks |= {"held_out": config.tasks.held_out, "seeds": (seeds.start, seeds.stop)}
     whole = parse_config(config.model_dump() | {"tasks": tasks}, place)
     if named["unseen"]:
         unseen = Split("unseen", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")
-        _keep_apart(learnt, seeds, unseen, "tasks.unseen", place)
+        _keep_apart(learnt, unseen, "tasks.unseen", place)
     return whole
 
 
@@ -150,10 +150,13 @@ def _seeds(config: TrainConfig, splits: Sequence[Split], place: str) -> range:
 
 
 def _keep_apart(
-    learnt: Mapping[str, Sequence[str]], seeds: range, split: Split, holder: str, place: str
+    learnt: Mapping[str, tuple[Sequence[str], range]], split: Split, holder: str, place: str
 ) -> None:
-    """Raise UserError if a task is trained on of which the split holds something back."""
-    for source, task_ids in learnt.items():
+    """Raise UserError if a task is trained on of which the split holds something back.
+
+    ``learnt`` gives the tasks and their seeds by where they are named.
+    """
+    for source, (task_ids, seeds) in learnt.items():
         for task_id in task_ids:
             found = shared(Split("training", 1, (task_id,), seeds), split)
             if found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,17 @@ class _Learnt:
     """What a policy was trained on, by its run and those that it began from."""
 
     tasks: tuple[str, ...] = ()
-    seeds: range = range(0)
-    """The longest range of seeds that one of the runs drew on."""
+    drawn: tuple[range, ...] = ()
+    """Seeds that one of the runs drew on, each in one range."""
     begun_from: str = ""
     """The folder that the first of the runs began from, if it lies in no run's: nothing is known of
     what was learnt before."""
+
+    @property
+    def seeds(self) -> range:
+        """As many as the runs together drew on, from the first on."""
+        first = self.drawn[0].start if self.drawn else 0
+        return range(first, first + sum(map(len, self.drawn)))
 
 
 def trained_on(agent: str, played: Split) -> dict[str, Any] | None:
@@ -87,13 +93,13 @@ def run_of(agent: str) -> Path | None:
     return None
 
 
-def tasks_trained_on(agent: str) -> tuple[str, ...] | None:
-    """Tasks that a policy was trained on, by its run and those that it began from.
+def learnt_before(agent: str) -> tuple[tuple[str, ...], range]:
+    """Tasks that a policy was trained on, and as many seeds as its run and those before drew on.
 
-    None if nothing is known: the policy lies in no run's folder.
+    None of either if nothing is known: the policy lies in no run's folder.
     """
-    learnt = _learnt(agent)
-    return None if learnt is None else learnt.tasks
+    learnt = _learnt(agent) or _Learnt()
+    return learnt.tasks, learnt.seeds
 
 
 def _learnt(agent: str) -> _Learnt | None:
@@ -104,8 +110,10 @@ def _learnt(agent: str) -> _Learnt | None:
         return None
     config = load_config(str(run / "config.toml"))
     before = config.policy.checkpoint
-    # What a model hub gives has seen none of these tasks in a run of ours.
-    earlier = _learnt(before) if Path(before).is_dir() else _Learnt()
+    # What a model hub gives has seen none of these tasks in a run of ours; a whole path is no name
+    # there, whether or not the folder still is.
+    is_folder = Path(before).is_absolute() or Path(before).is_dir()
+    earlier = _learnt(before) if is_folder else _Learnt()
     if earlier is None:
         earlier = _Learnt(begun_from=before)
     own: tuple[str, ...] = ()
@@ -114,5 +122,16 @@ def _learnt(agent: str) -> _Learnt | None:
     if config.reinforce.updates and Path(agent).name != "warm-start":
         own += config.tasks.reinforced
     tasks = tuple(dict.fromkeys((*earlier.tasks, *own)))
-    seeds = max(earlier.seeds, range(*config.tasks.seeds), key=len)
-    return _Learnt(tasks, seeds, earlier.begun_from)
+    drawn = _joined((*earlier.drawn, range(*config.tasks.seeds)))
+    return _Learnt(tasks, drawn, earlier.begun_from)
+
+
+def _joined(ranges: Iterable[range]) -> tuple[range, ...]:
+    """The same seeds, each in one range."""
+    found: list[range] = []
+    for one in sorted(ranges, key=lambda each: each.start):
+        if found and one.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, one.stop))
+        else:
+            found.append(one)
+    return tuple(found)

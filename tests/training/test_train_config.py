@@ -222,8 +222,8 @@ def test_a_checkpoint_is_found_beside_the_file_that_names_it_first(
 
     assert found("policy") == str(there / "policy")
     assert found("./policy") == str(there / "policy")
-    assert found("policy", "policy.checkpoint=policy") == "policy"
-    assert found("mine") == "mine"
+    assert found("policy", "policy.checkpoint=policy") == str(here / "policy")
+    assert found("mine") == str(here / "mine")
     assert found("Qwen/Qwen2.5-0.5B-Instruct") == "Qwen/Qwen2.5-0.5B-Instruct"
     assert found("webdojo-nano") == "webdojo-nano"
 

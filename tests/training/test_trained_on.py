@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS, Split, get_split
-from webdojo.training.config_files import parse_config
+from webdojo.training.config_files import load_config, parse_config
 from webdojo.training.evaluate_agent import seeds_played, show
 from webdojo.training.evaluation import EvaluationResult
 from webdojo.training.intervals import rate
@@ -192,6 +194,47 @@ def test_a_run_begun_from_a_folder_of_no_run_tells_its_own(checkpoint: Any, tmp_
     leaks = {"tasks": {"reinforced": [TIME], "unseen": [CLICK]}, "policy": {"checkpoint": final}}
     with pytest.raises(UserError, match=rf"policy\.checkpoint: {CLICK} may not be trained on"):
         with_whole_suites(parse_config({"name": "next"} | leaks, "test"))
+
+
+def test_a_run_before_that_is_gone_is_told(checkpoint: Any) -> None:
+    first = checkpoint(tasks=TASKS)
+    second = checkpoint(begins=first, tasks={"reinforced": [TEST]})
+    shutil.rmtree(first)
+    told = in_words(trained_on(second, played(CLICK)), 1)
+    assert told.endswith(f"what {first} was trained on before is not known")
+
+
+def test_a_checkpoint_named_on_the_command_line_is_known_from_elsewhere(
+    checkpoint: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = checkpoint(tasks=TASKS)
+    monkeypatch.chdir(tmp_path)
+    named = f"policy.checkpoint={Path(first).relative_to(tmp_path)}"
+    assert load_config("quickstart", [named]).policy.checkpoint == first
+
+
+def test_all_seeds_of_the_runs_before_count(checkpoint: Any, mugs: str) -> None:
+    begins = "webdojo-nano"
+    for seeds in ([0, 3], [3, 6], [0, 6], [900, 903]):
+        begins = checkpoint(begins=begins, tasks={"reinforced": [mugs], "seeds": seeds})
+        found = trained_on(begins, played(mugs))
+        assert found is not None
+        assert bool(found["few_instances"]) is (seeds == [900, 903])
+
+
+def test_what_the_policy_has_seen_all_of_is_not_held_out_from_it(
+    checkpoint: Any, mugs: str, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "mugs-held-out.toml"
+    manifest.write_text(
+        f'name = "held"\nversion = 1\ntasks = ["{mugs}"]\nseeds = [1_000_000_000, 1_000_000_100]\n'
+    )
+    held = {"reinforced": [TEXT], "seeds": [0, 5], "held_out": [str(manifest)]}
+    for seeds, refused in (([0, 6], False), ([0, 7], True)):
+        first = checkpoint(tasks={"reinforced": [mugs], "seeds": seeds})
+        config = parse_config({"name": "m", "policy": {"checkpoint": first}, "tasks": held}, "test")
+        with pytest.raises(UserError, match=r"policy\.checkpoint: ") if refused else nullcontext():
+            with_whole_suites(config)
 
 
 def test_a_policy_of_no_run_is_told_from_an_untrained_one(tmp_path: Path) -> None:
