@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.evaluators.evaluator import first_problem
-from webdojo.tasks.evaluators.normalise import shown
+from webdojo.tasks.evaluators.evaluator import EvaluatorError, first_problem
+from webdojo.tasks.evaluators.normalise import shown, visible
 from webdojo.tasks.evaluators.rubric import MOST_FACTS, Rubric
 from webdojo.tasks.imports.addresses import web_address
 from webdojo.tasks.imports.blocking import Blocklist
@@ -44,7 +44,7 @@ class FactGroup(BaseModel):
     @field_validator("facts")
     @classmethod
     def _all_say_something(cls, facts: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(fact.strip() for fact in facts):
+        if not all(map(visible, facts)):
             raise ValueError("a fact is empty: write a sentence, or take it out")
         return facts
 
@@ -67,7 +67,7 @@ class WebGymRow(BaseModel):
     @field_validator("task_name")
     @classmethod
     def _asks_something(cls, name: str) -> str:
-        if not name.strip():
+        if not visible(name):
             raise ValueError("it is empty: say what is to be done")
         return name
 
@@ -134,8 +134,11 @@ def webgym_tasks(file: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> l
     for number, data in rows:
         try:
             row = WebGymRow.model_validate(data)
+            _rubric(row)
         except ValidationError as error:
             raise UserError(f"{file}, line {number}: {first_problem(error)}") from None
+        except EvaluatorError as error:
+            raise UserError(f"{file}, line {number}: {error.told}") from None
         if blocklist.holds(row.website):
             continue
         task_id = f"{suite}.{_name(row)}"

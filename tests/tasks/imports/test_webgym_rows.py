@@ -45,6 +45,26 @@ def test_another_difficulty_is_refused_by_file_row_and_field(write: Write, wrong
     assert "is none of easy, medium, hard, nor the number of facts, 4" in told
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"task_name": "\u200b"}, "task_name: it is empty"),
+        ({"reference_answer": "\u200b "}, "reference_answer: it says nothing"),
+        (
+            {"evaluator_reference": [{"facts": ["\u200b"]}]},
+            "evaluator_reference.0.facts: a fact is empty",
+        ),
+        ({"evaluator_reference": [{"facts": ["A."] * 60}] * 2}, "facts: at most 100 must be lis"),
+    ],
+)
+def test_what_no_judge_can_be_asked_is_refused_by_row(
+    write: Write, fields: dict[str, Any], told: str
+) -> None:
+    file = write_lines(write, webgym_row("mugs.test"), webgym_row("cups.test", **fields))
+    with pytest.raises(UserError, match=re.escape(f"{file}, line 2: {told}")):
+        load_tasks_file(file)
+
+
 def test_nobody_is_told_to_write_an_oracle_for_a_site_of_others(write: Write) -> None:
     (task_id,) = load_tasks_file(rows(write, "easy"))
     assert "a site of others" in registry.get(task_id).caveats["oracle"]
