@@ -33,6 +33,8 @@ from webdojo.tasks.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+NOTING = ("chat-memory", "chat-compressive")
+"""Layouts whose responses hold notes."""
 MAX_NOTES = 40
 """Notes that are kept; the oldest are dropped."""
 PLACEHOLDER = "<|image_pad|>"
@@ -102,20 +104,26 @@ class ChatLayout:
 
         Of a page too long for ``max_tokens`` the viewport comes first, and what is left out of it
         is said. Screenshots take half of the room at most, and less where the rest needs it even
-        without the page; the present page's is always there. Earlier steps go next, oldest first.
+        without the page; the present page's is always there. Earlier steps go next, oldest first,
+        and then notes.
         """
         shown = self.window_of(shots)
         while len(shown) > 1 and 2 * _image_tokens(shown) > max_tokens:
             del shown[0]
         told = min(self.history, len(history))
+        notes = MAX_NOTES if self.name in NOTING else 0
         while True:
-            ids, thinks = self._fitting(tokenizer, observation, history, max_tokens, shown, told)
-            if len(ids) <= max_tokens or (len(shown) < 2 and not told):
+            ids, thinks = self._fitting(
+                tokenizer, observation, history, max_tokens, shown, told, notes
+            )
+            if len(ids) <= max_tokens or (len(shown) < 2 and not told and not notes):
                 return Prompt(ids, tuple(shot.picture.reference for shot in shown), thinks)
             if len(shown) > 1:
                 del shown[0]
-            else:
+            elif told:
                 told //= 2
+            else:
+                notes //= 2
 
     def _fitting(
         self,
@@ -125,12 +133,13 @@ class ChatLayout:
         max_tokens: int,
         shown: Sequence[Shot],
         told: int,
+        notes: int,
     ) -> tuple[list[int], bool]:
         """Prompt tokens with as much of the page as there is room for, and ``Prompt.thinks``."""
         images = _image_tokens(shown)
         page = observation.pruned_html if self.vision is None or self.vision.text else ""
         while True:
-            messages = self.messages(observation, page, history, shown, told)
+            messages = self.messages(observation, page, history, shown, told, notes)
             ids, thinks = _encode(tokenizer, messages, shown)
             if len(ids) <= max_tokens or not page:
                 return ids, thinks
@@ -144,15 +153,17 @@ class ChatLayout:
         history: Sequence[str],
         shots: Sequence[Shot] = (),
         told: int | None = None,
+        notes: int = MAX_NOTES,
     ) -> list[dict[str, Any]]:
         """The conversation as chat templates and endpoints take it, about ``page``.
 
-        It tells of the last ``told`` steps, or of as many as the layout does.
+        It tells of the last ``told`` steps, or of as many as the layout does, and of the last
+        ``notes``.
 
         With screenshots the user's message is a list of parts, of which images say nothing else.
         """
         steps = self.history if told is None else told
-        text = self._user_message(observation, page, history, steps)
+        text = self._user_message(observation, page, history, steps, notes)
         content: str | list[dict[str, str]] = text
         if shots:
             content = []
@@ -215,26 +226,26 @@ class ChatLayout:
         step: dict[str, Any] = {"action": said.action or "(no action)", "outcome": outcome}
         if self.name != "chat":
             step["progress"] = said.progress
-        if self.name in ("chat-memory", "chat-compressive"):
+        if self.name in NOTING:
             # A response that lost its form does not cost the notes.
             is_lost = self.name == "chat-compressive" and said.breaks_off
             step["memory"] = None if is_lost else said.memory
         return json.dumps(step, ensure_ascii=False)
 
     def _user_message(
-        self, observation: Observation, page: str, history: Sequence[str], told: int
+        self, observation: Observation, page: str, history: Sequence[str], told: int, notes: int
     ) -> str:
         parts = [f"Goal: {observation.goal}", f"URL: {observation.url}"]
         if self.vision is None or self.vision.text:
             parts.append(f"Page:\n{page}")
         steps = [json.loads(step) for step in history]
+        kept: list[str] = []
         if self.name == "chat-memory":
-            notes = list(dict.fromkeys(note for step in steps for note in step["memory"] or ()))
-            parts.append(_list("Your notes", notes[-MAX_NOTES:]))
-        elif self.name == "chat-compressive" and steps:
+            kept = list(dict.fromkeys(note for step in steps for note in step["memory"] or ()))
+        elif self.name == "chat-compressive":
             written = (s["memory"] for s in reversed(steps) if s["memory"] is not None)
-            kept: list[str] = next(written, [])
-            parts.append(_list("Your notes", kept[-MAX_NOTES:]))
+            kept = next(written, [])
+        parts.append(_list("Your notes", kept[-notes:] if notes else []))
         if progress := next((s["progress"] for s in reversed(steps) if s.get("progress")), ""):
             parts.append(f"Your progress: {progress}")
         if last := list(enumerate(steps, 1))[-told:] if told else []:

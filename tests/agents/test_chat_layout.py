@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,19 @@ def test_of_more_steps_than_there_is_room_for_the_last_are_told() -> None:
     text = read(ids, tokenizer)
     assert 'Step 100: click("99") → changed' in text
     assert "Step 1:" not in text
+
+
+@pytest.mark.parametrize("name", ["chat-memory", "chat-compressive"])
+def test_of_more_notes_than_there_is_room_for_the_last_are_shown(name: str) -> None:
+    tokenizer, layout = characters(), ChatLayout(name)
+    notes = [f"note {i} of {300 * 'x'}" for i in range(40)]
+    history = [layout.remember(f"Memory: {json.dumps(notes)}\nclick(3)", "")]
+    room = len(layout.prompt(tokenizer, observation(""), [], 99_999).token_ids) + 5_000
+    ids = layout.prompt(tokenizer, observation("<p>word</p>" * 50), history, room).token_ids
+    assert len(ids) <= room
+    text = read(ids, tokenizer)
+    assert "- note 39 of x" in text
+    assert "- note 0 of x" not in text
 
 
 def said(memory: str, progress: str = '{"log in": "done"}') -> str:
