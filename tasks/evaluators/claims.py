@@ -39,7 +39,8 @@ _FEW = rf"{_BETWEEN}(?:\s+[\w'-]+){{0,2}}"
 _EXCLUDED = re.compile(
     rf"(?:\b(?:excluding|instead|unlike|far from|without){_BETWEEN}"
     r"|\b(?:except(?: for)?|instead of|rather than|other than|apart from|besides"
-    r"|(?:(?:any|every|no)thing|all|none|(?:any|every|each|no) \w+) but)"
+    r"|(?:(?:any|every|no)(?:thing|one|body)|(?:any|every|all|none)(?: of \w+)?"
+    r"|(?:any|every|each|no) \w+) but)"
     rf"{_FEW})[\s\"'(:$*]*$"
 )
 _LIMIT = re.compile(
@@ -63,6 +64,7 @@ _ROUGH = re.compile(
     r"(?:[~≈]|\b(?:about|around|roughly|approximately|approx\.?|circa|some))"
     r"(?:\s+(?:the|a|an))*[\s\"'(:$*]*$"
 )
+_ROUGH_AFTER = re.compile(r"^\W*(?:\w+\W+){0,2}?(?:approx(?:imately)?|roughly|circa)\b")
 _CARDINALS = (
     *("zero", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
     *("twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -106,9 +108,9 @@ def bounded(before: str, after: str) -> str:
     return f"{said!r} makes it a bound, or another quantity" if said else ""
 
 
-def rough(before: str) -> str:
-    """Why a quantity is meant roughly, by the words before it; empty if it is not."""
-    found = _ROUGH.search(before.casefold())
+def rough(before: str, after: str) -> str:
+    """Why a quantity is meant roughly, by the words around it; empty if it is not."""
+    found = _ROUGH.search(before.casefold()) or _ROUGH_AFTER.search(after.casefold())
     return f"{_said(found)!r} makes it a rough one" if found else ""
 
 

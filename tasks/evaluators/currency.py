@@ -134,7 +134,7 @@ class Currency(Match):
         if len(tokens) != 1:
             return f"{shown(text)} holds {len(tokens) or 'no'} amount{'s' * (len(tokens) != 1)}"
         before, _, after = bare.partition(tokens[0])
-        if reason := claims_no_quantity(before, _FREE.sub("", after)) or rough(before):
+        if reason := claims_no_quantity(before, _FREE.sub("", after)) or rough(before, after):
             return f"{shown(text)}: {reason}"
         sign = "-" if re.search(r"-\s*(?:[^\w\s-]|[A-Z]{1,3})?\s*\$?\s*[.,]?\d", bare) else ""
         amount = self._amount(sign + tokens[0].lstrip("+-"))

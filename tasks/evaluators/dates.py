@@ -119,7 +119,7 @@ def _loose(before: str, after: str) -> str:
         return f"it also names {another.group()!r}"
     if span := _UNTIL.search(before) or _SPAN.search(after):
         return f"{span.group().strip()!r} makes it the end of a time"
-    return hedged(rest) or excluded(before) or bounded(before, after) or rough(before)
+    return hedged(rest) or excluded(before) or bounded(before, after) or rough(before, after)
 
 
 def read_day(text: str, order: Order = "month-first") -> date | None:

@@ -79,7 +79,7 @@ def _only_number(text: str, *, roughly: bool) -> Decimal | str:
     if len(tokens) != 1:
         return f"{shown(text)} holds {len(tokens) or 'no'} number{'s' * (len(tokens) != 1)}"
     before, _, after = text.partition(tokens[0])
-    reason = claims_no_quantity(before, after) or ("" if roughly else rough(before))
+    reason = claims_no_quantity(before, after) or ("" if roughly else rough(before, after))
     if reason:
         return f"{shown(text)}: {reason}"
     if not _ENGLISH.fullmatch(tokens[0]):

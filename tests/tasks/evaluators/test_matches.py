@@ -128,7 +128,7 @@ PASS: list[tuple[dict[str, Any], object]] = [
             "In the first quarter: 5",
         )
     ),
-    *(({**FIVE, "tolerance": 1}, text) for text in ("about 5", "~5", "roughly 5.5")),
+    *(({**FIVE, "tolerance": 1}, text) for text in ("about 5", "~5", "roughly 5.5", "5 (approx.)")),
     *(
         (DOLLARS, text)
         for text in (
@@ -200,6 +200,9 @@ FAIL: list[tuple[dict[str, Any], object]] = [
             "under 5",
             "nearly 5",
             "about 5",
+            "5 (approx.)",
+            "5 mugs approximately",
+            "5 roughly",
             "twice 5",
             "5 squared",
             "≥5",
@@ -314,6 +317,8 @@ FAIL: list[tuple[dict[str, Any], object]] = [
             "$12 mxn",
             "€12 eur",
             "$12bn",
+            "$12 approx",
+            "12 dollars, roughly",
             "$12B",
             "$12 mil",
             "12%",
@@ -491,6 +496,9 @@ def test_what_must_not_match(data: dict[str, Any], found: object) -> None:
         "the red mug or the blue mug",
         "Is it the red mug?",
         "anything but the red mug",
+        "any but the red mug",
+        "everyone but the red mug",
+        "all of them but the red mug",
         "anything but a plain red mug",
         "every one besides the big red mug",
         "red mug/blue mug",
