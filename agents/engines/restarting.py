@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -38,6 +39,8 @@ class RestartingEngine(Generic[E]):
         self._revival: asyncio.Task[None] | None = None
         self._closed = False
         self._past: Sequence[Counters] = ()
+        self._away_s = 0.0
+        self._away_since: float | None = None
         self.engine: E = start(0)
         """The one that serves now."""
         self.restarts = 0
@@ -55,6 +58,12 @@ class RestartingEngine(Generic[E]):
             for field in fields(done):
                 setattr(done, field.name, getattr(done, field.name) + getattr(past, field.name))
         return done
+
+    @property
+    def away_s(self) -> float:
+        """Seconds, so far, in which there was no engine: a dead one was being replaced."""
+        since = self._away_since
+        return self._away_s + (0.0 if since is None else time.monotonic() - since)
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, images: Sequence[str] = ()
@@ -131,6 +140,13 @@ class RestartingEngine(Generic[E]):
             await asyncio.shield(self._revival)
 
     async def _replace(self, dead: E, error: EngineDeadError) -> None:
+        self._away_since = time.monotonic()
+        try:
+            await self._next(dead, error)
+        finally:
+            self._away_s, self._away_since = self.away_s, None
+
+    async def _next(self, dead: E, error: EngineDeadError) -> None:
         while True:
             self._deaths += 1
             if self._deaths > self._most:

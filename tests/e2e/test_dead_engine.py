@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from small_run import COIN_TASK, random_policy
 
 from webdojo.agents.engines.decoder import Decoder
+from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.tasks import registry
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.splits import TRAIN_SEEDS
@@ -23,7 +25,9 @@ from webdojo.training.rollouts.worker import Worker
 
 
 @contextlib.asynccontextmanager
-async def rolling(tmp_path: Path) -> AsyncIterator[tuple[Worker, RolloutPool]]:
+async def rolling(
+    tmp_path: Path, deadline_s: float = 60.0
+) -> AsyncIterator[tuple[Worker, RolloutPool]]:
     """A worker whose pool has given a first batch."""
     file = tmp_path / "coin.py"
     file.write_text(COIN_TASK)
@@ -38,8 +42,8 @@ async def rolling(tmp_path: Path) -> AsyncIterator[tuple[Worker, RolloutPool]]:
     try:
         await worker.publish(weights, 0)
         await worker.start_pool(
-            RolloutConfig(slots=4, group_size=4, groups_per_batch=1), ids, TRAIN_SEEDS, 0,
-            tmp_path / "rollouts.jsonl",
+            RolloutConfig(slots=4, group_size=4, groups_per_batch=1, deadline_s=deadline_s),
+            ids, TRAIN_SEEDS, 0, tmp_path / "rollouts.jsonl",
         )  # fmt: skip
         assert await worker.next_batch(0, 900) is not None
         assert worker.pool is not None
@@ -71,6 +75,26 @@ async def test_a_dead_engine_is_followed_by_another_that_serves_the_newest_weigh
         assert engine.counters.drawn_tokens > drawn
         # Calls waited for the next engine: no episode was lost.
         assert pool.status().counters.retried.total() == 0
+
+
+@pytest.mark.slow
+async def test_no_deadline_runs_while_a_dead_engine_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rolling(tmp_path, deadline_s=15) as (worker, pool):
+        engine: Any = worker.players.running
+        load = TransformersEngine.update_weights
+
+        async def slow(*arguments: Any) -> None:
+            await asyncio.sleep(20)  # as vLLM does, which loads a large model in its own process
+            await load(*arguments)
+
+        monkeypatch.setattr(TransformersEngine, "update_weights", slow)
+        engine.engine._decoder.step = out_of_memory
+        pool.set_version(1)
+        assert await worker.next_batch(1, 900) is not None
+        assert engine.restarts == 1
+        assert pool.status().counters.retried == {}
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ from typing import Any
 
 from webdojo.training.rollouts.trajectory import Trajectory
 
+LEAST_WAIT_S = 1.0
+"""Seconds, at least, by which what held an episode up puts its deadline off."""
+
 
 def _ignore() -> None:
     pass
@@ -38,8 +41,15 @@ RunEpisode = Callable[[EpisodeRequest], Coroutine[Any, Any, Trajectory]]
 
 It raises if the episode's *environment* died; the pool then runs it again. It is cancelled at the
 deadline, and when its group can no longer be used. Waiting for an engine or a browser to come back
-is its own business, within the deadline.
+is its own business, within the deadline but for what the pool is told of as ``held_up_s``.
 """
+HeldUp = Callable[[], float]
+"""Seconds, so far, in which no episode could go on through no fault of its own."""
+
+
+def never_held_up() -> float:
+    """For episodes that depend on nothing that may be away."""
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +71,11 @@ async def finish(
     deadline_s: float,
     grace_s: float,
     cancels: int = 3,
+    held_up_s: HeldUp = never_held_up,
 ) -> Ended:
     """Wait for ``episode``, and end it at the deadline or once ``stop`` is done.
+
+    The deadline is put off by what ``held_up_s`` rises meanwhile.
 
     A cancelled episode may hang in its own clean-up (closing a page of a dead browser), so it is
     cancelled up to ``cancels`` times, ``grace_s`` apart, and then left behind. If the caller is
@@ -74,7 +87,7 @@ async def finish(
     ends: set[asyncio.Future[Any]] = {episode, stop}
     interrupted: asyncio.CancelledError | None = None
     try:
-        await asyncio.wait(ends, timeout=deadline_s, return_when=asyncio.FIRST_COMPLETED)
+        await _first_of(ends, deadline_s, held_up_s)
         late = not episode.done()
     except asyncio.CancelledError as cancellation:
         interrupted = cancellation
@@ -97,3 +110,12 @@ async def finish(
     if error is not None:
         return Ended(cause=type(error).__name__, error=error)
     return Ended(episode.result())
+
+
+async def _first_of(ends: set[asyncio.Future[Any]], deadline_s: float, held_up_s: HeldUp) -> None:
+    left_s = deadline_s
+    while left_s > 0:
+        before_s = held_up_s()
+        done, _ = await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        lost_s = held_up_s() - before_s
+        left_s = max(lost_s, LEAST_WAIT_S) if lost_s and not done else 0

@@ -19,7 +19,14 @@ from webdojo.training.rollouts.accounts import (
     PoolStatus,
     SlotStatus,
 )
-from webdojo.training.rollouts.episode import Ended, EpisodeRequest, RunEpisode, finish
+from webdojo.training.rollouts.episode import (
+    Ended,
+    EpisodeRequest,
+    HeldUp,
+    RunEpisode,
+    finish,
+    never_held_up,
+)
 from webdojo.training.rollouts.ledger import Collection, Ledger
 from webdojo.training.rollouts.live_group import Attempt, LiveGroup
 from webdojo.training.rollouts.pacing import Pacing
@@ -63,7 +70,8 @@ class RolloutPool:
     ``retries`` times; then its whole group is replaced. So is a group whose rewards are all equal
     (``reject_zero_variance``; it carries no gradient), and a group that holds a token older than
     ``staleness`` versions behind the learner. What still runs of a replaced group is cancelled.
-    A cancelled episode has ``grace_s`` to clean up before it is cancelled again.
+    A cancelled episode has ``grace_s`` to clean up before it is cancelled again. Seconds by which
+    ``held_up_s`` rises while an episode runs count against no deadline.
 
     With ``rounds`` above 1 a group whose members do not hold both outcomes in halves has
     ``group_size`` more drawn, up to that many rounds; ``group_size`` of all are kept, in halves as
@@ -93,6 +101,7 @@ class RolloutPool:
         rounds: int = 1,
         failure_limit: int | None = None,
         grace_s: float = 10.0,
+        held_up_s: HeldUp = never_held_up,
         on_trajectory: OnTrajectory | None = None,
         on_event: OnEvent | None = None,
     ) -> None:
@@ -110,6 +119,7 @@ class RolloutPool:
         self._deadline_s = deadline_s
         self._failure_limit = failure_limit or max(8, slots // group_size)
         self._grace_s = grace_s
+        self._held_up_s = held_up_s
         self._on_trajectory = on_trajectory
         self._on_event = on_event
 
@@ -320,7 +330,13 @@ class RolloutPool:
         episode = loop.create_task(self._run_episode(request), name=request.episode_id)
         stop: asyncio.Future[None] = loop.create_future()
         attempt.cancel = functools.partial(_finish_waiting, stop)
-        ended = await finish(episode, stop, deadline_s=self._deadline_s, grace_s=self._grace_s)
+        ended = await finish(
+            episode,
+            stop,
+            deadline_s=self._deadline_s,
+            grace_s=self._grace_s,
+            held_up_s=self._held_up_s,
+        )
         trajectory = ended.trajectory
         if trajectory is not None and group.rejected is None:
             if (trajectory.group_id, trajectory.member) != (group.group_id, attempt.member):

@@ -253,6 +253,7 @@ class Worker:
         from webdojo.training.rollouts.pool import RolloutPool
 
         make_agent = self.players.agents("policy", rollout.temperature)
+        engine = self.players.engine()
         envs = self._envs("policy", make_agent(registry.get(task_ids[0]), 0).modes)
         sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
         # A curriculum leaves out what it has not come to, and goes back to what it began with.
@@ -314,6 +315,7 @@ class Worker:
             deadline_s=rollout.deadline_s,
             retries=rollout.retries,
             rounds=rollout.rounds,
+            held_up_s=lambda: engine.away_s,
             on_trajectory=keep,
             on_event=self.held.happened if self.held is not None else None,
         )

@@ -283,8 +283,11 @@ async def test_calls_cancelled_while_the_next_one_loads_leave_it_to_the_others()
     new = tiny_model(seed=1)
     await engine.update_weights(new.state_dict(), 4)
     break_at(engine.engine, "admit")
+    assert engine.away_s == 0
     calls = [asyncio.create_task(engine.generate([5, i], Sampling(max_tokens=9))) for i in range(4)]
     await asyncio.to_thread(start.loading.wait)
+    away_s = engine.away_s
+    assert away_s > 0
     for call in calls[:3]:
         call.cancel()
     await asyncio.sleep(0)
@@ -295,6 +298,9 @@ async def test_calls_cancelled_while_the_next_one_loads_leave_it_to_the_others()
     assert [each.versions for each in found[3:] if isinstance(each, Completion)] == [(4,) * 9] * 2
     assert (len(start.made), engine.restarts) == (2, 1)
     assert await engine.checksum() == checksum(new.parameters())
+    back_s = engine.away_s
+    assert back_s > away_s
+    assert engine.away_s == back_s  # time goes on, and it is there
     await engine.close()
 
 

@@ -31,6 +31,32 @@ def test_an_episode_past_its_deadline_is_run_again() -> None:
     run_in_virtual_time(main())
 
 
+@pytest.mark.parametrize("back_s", [30.5, 250.0])
+def test_what_holds_up_every_episode_counts_against_no_deadline(back_s: float) -> None:
+    """As an engine does that dies after 30 s, and takes its time to come back."""
+
+    def away_s() -> float:
+        return min(max(0.0, now() - 30), back_s - 30)
+
+    async def waits(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(back_s if request.group_id == 0 else 10)
+        if request.episode_id == "000001-0-1":
+            await asyncio.Event().wait()  # the deadline of the others is what it was
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(waits, deadline_s=30.4, held_up_s=away_s) as pool:
+            (first,) = await pool.next_batch(0)
+            assert (first.group_id, now()) == (0, back_s)
+            assert pool.status().counters.retried.total() == 0
+            pool.set_version(1)
+            (second,) = await pool.next_batch(1)
+            assert [each.attempts for each in second.trajectories] == [2, 1]
+            assert now() == pytest.approx(back_s + 30.4 + 10)
+
+    run_in_virtual_time(main())
+
+
 def test_a_hanging_clean_up_is_cancelled_again_and_an_unstoppable_episode_left_behind() -> None:
     async def unstoppable(request: EpisodeRequest) -> Trajectory:
         cancels = {"000000-0-1": 2, "000000-1-1": 100}.get(request.episode_id, 0)
