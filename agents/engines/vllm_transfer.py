@@ -16,6 +16,9 @@ from vllm.distributed.weight_transfer.base import (
     WeightTransferUpdateInfo,
 )
 
+SUMMED = 1 << 22
+"""Values summed up at once: each takes 16 bytes meanwhile."""
+
 
 @dataclass
 class InitInfo(WeightTransferInitInfo):  # type: ignore[misc]
@@ -94,6 +97,7 @@ def checksum(model: Any) -> int:
             identity = torch.eye(width, dtype=layer.weight.dtype)
             matrices.append(layer.cpu_linear(identity, layer.weight, None))
     return sum(
-        int((value.detach().float() + 0.0).contiguous().view(torch.int32).to(torch.int64).sum())
+        int((part.float() + 0.0).view(torch.int32).to(torch.int64).sum())
         for value in matrices
+        for part in torch.split(value.detach().flatten(), SUMMED)
     )

@@ -24,6 +24,8 @@ WHOLE = "model.safetensors"
 """File of a checkpoint that is in one piece; transformers too prefers it to an index."""
 INDEX = "model.safetensors.index.json"
 """File that names the parts of a checkpoint; it is written after them."""
+SUMMED = 1 << 22
+"""Values summed up at once: each takes 16 bytes meanwhile."""
 _PART = re.compile(r"-\d+-of-\d+\.safetensors$")
 
 
@@ -145,8 +147,9 @@ def checksum(weights: Iterable[Tensor]) -> int:
     """
     seen = {value.data_ptr(): value for value in weights}
     return sum(
-        int((value.detach().float() + 0.0).contiguous().view(torch.int32).to(torch.int64).sum())
+        int((part.float() + 0.0).view(torch.int32).to(torch.int64).sum())
         for value in seen.values()
+        for part in torch.split(value.detach().flatten(), SUMMED)
     )
 
 

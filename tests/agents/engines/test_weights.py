@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from webdojo.agents.engines import weights
 from webdojo.agents.engines.adapters import Adapters, write_adapters
 from webdojo.agents.engines.kept_copies import KeptCopies
 from webdojo.agents.engines.unchanged import Unchanged
-from webdojo.agents.engines.weights import INDEX, read_safetensors, weight_files
+from webdojo.agents.engines.weights import INDEX, checksum, read_safetensors, weight_files
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 
@@ -122,3 +124,29 @@ def test_a_checkpoint_that_is_overwritten_while_it_is_read_is_not_taken(
     monkeypatch.setattr(weights, "Unchanged", Overwritten)
     with pytest.raises(ValueError, match="was changed while it was read"):
         read_safetensors(folder)
+
+
+class Made(TorchDispatchMode):
+    """The size of the largest tensor that was made and shares nothing with ``given``."""
+
+    def __init__(self, given: torch.Tensor) -> None:
+        super().__init__()
+        self.given = given.data_ptr()
+        self.most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and made.untyped_storage().data_ptr() != self.given:
+            self.most = max(self.most, made.nbytes)
+        return made
+
+
+def test_a_checksum_takes_little_memory_beside_large_weights() -> None:
+    """An engine takes it on a GPU that it has nearly filled."""
+    value = torch.randn(30_000, 1000).to(torch.bfloat16)
+    with Made(value) as made:
+        found = checksum([value])
+    assert made.most < value.nbytes
+    whole = (value.float() + 0.0).view(torch.int32).to(torch.int64)
+    assert found == int(whole.sum())
+    assert checksum([value[:, ::2], torch.tensor(-0.0)]) == int(whole[:, ::2].sum())
