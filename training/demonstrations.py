@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.agents.agent import Agent, Decision, OracleAgent, look
 from webdojo.agents.layouts.layout import THOUGHT_END, Layout, Shot
 from webdojo.envs.observation import Observation
+from webdojo.tasks.success import is_success
 from webdojo.tasks.task import Task
+from webdojo.training.rollouts.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -83,6 +87,47 @@ class _Demonstrator:
     def held(self) -> list[str]:
         """References of the screenshots that it holds, each as often as it does."""
         return [shot.picture.reference for shot in self._shots]
+
+
+@dataclass
+class Taught:
+    """What a policy can learn of each task from its demonstrations, tallied as they go by."""
+
+    _played: Counter[str] = field(default_factory=Counter)
+    _solved: Counter[str] = field(default_factory=Counter)
+    _verbs: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Of each task the verbs of its solutions, and how many steps of each have tokens."""
+
+    def through(self, demonstrations: Iterable[Trajectory]) -> Iterator[Trajectory]:
+        """The same demonstrations."""
+        for trajectory in demonstrations:
+            name = trajectory.task_id
+            self._played[name] += 1
+            if is_success(trajectory.reward):
+                self._solved[name] += 1
+                verbs = self._verbs[name]
+                for turn in trajectory.turns:
+                    verb = turn.action.partition("(")[0].strip()
+                    verbs[verb] = verbs.get(verb, 0) + bool(turn.response_ids)
+            yield trajectory
+
+    def gaps(self, layout: str) -> Iterator[str]:
+        """A sentence for each task of which something is never learned; ``layout`` is a name."""
+        for name, played in self._played.items():
+            # A response that holds no action does nothing: that needs no words.
+            never = [verb for verb, steps in self._verbs[name].items() if not steps]
+            never = [verb for verb in never if verb != "noop"]
+            if not self._solved[name]:
+                yield (
+                    f"{name}: not one of its {played} demonstrations succeeded, and only those that"
+                    " do are learned from: `webdojo tasks check` says why"
+                )
+            elif never:
+                yield (
+                    f"{name}: its demonstrations teach no {', '.join(never)}: such a step cannot be"
+                    f" said in the layout {layout!r}, or is longer than policy.max_response_tokens"
+                    " or policy.context_tokens allow; docs/engines.md tells what each layout says"
+                )
 
 
 def _without_end(tokenizer: PreTrainedTokenizerBase, response: str) -> str:

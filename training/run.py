@@ -231,13 +231,17 @@ class _Run:
         self.progress.end(f"{total} episodes of {len(config.tasks.demonstrated)} tasks")
 
     def _warm_start(self, target: Path) -> None:
+        from webdojo.training.demonstrations import Taught
         from webdojo.training.reinforcement import policy_of
         from webdojo.training.turn_rows import TurnRows
         from webdojo.training.warm_start import count_batches, rows_of, warm_start
 
         config = self.config.warm_start
         turns = TurnRows.of_checkpoint(self.base, self.folder.screenshots)
-        rows = rows_of(read_trajectories(self.folder.demonstrations), turns)
+        taught = Taught()
+        rows = rows_of(taught.through(read_trajectories(self.folder.demonstrations)), turns)
+        for gap in taught.gaps(self.base.layout.name):
+            self.progress.note(gap)
         if rows:
             steps = count_batches(rows, config.batch_tokens, config.epochs, self.config.seed)
             learner = self.team.learner(

@@ -121,6 +121,54 @@ def test_tasks_of_ones_own_are_evaluated(folder: Path) -> None:
     assert found["defined_by"] == str(folder / "mine.toml")
 
 
+ANSWER = """
+from webdojo.tasks import Outcome, Task
+from webdojo.tasks.calls import send_msg_to_user
+
+
+class Say(Task):
+    id = "my-shop.late"
+
+    async def setup(self, page, seed):
+        await page.set_content("<p>Mugs cost $25.</p>")
+        return "What do mugs cost?"
+
+    async def evaluate(self, page, answer):
+        return Outcome(float(answer == "$25"), done=answer is not None)
+
+    def oracle(self, view):
+        yield send_msg_to_user("$25")
+"""
+
+TAUGHT = f"""
+[policy]
+checkpoint = "{POLICY}"
+
+[tasks]
+files = ["late.py"]
+demonstrated = ["my-shop.late"]
+reinforced = ["my-shop.late"]
+
+[warm_start]
+episodes_per_task = 2
+
+[reinforce]
+updates = 0
+
+[evaluation]
+episodes_per_task = 0
+"""
+
+
+@pytest.mark.slow
+def test_what_the_policy_cannot_be_taught_is_said(folder: Path) -> None:
+    (folder / "late.py").write_text(ANSWER)
+    (folder / "late.toml").write_text(TAUGHT)
+    status, output, errors = webdojo(folder, "train", "late.toml")
+    assert (status, errors) == (0, ""), output
+    assert "my-shop.late: its demonstrations teach no send_msg_to_user: " in output
+
+
 BROKEN = """
 from webdojo.tasks import Outcome, Task
 

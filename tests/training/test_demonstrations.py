@@ -14,8 +14,9 @@ from webdojo.envs.pool import EnvPool
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.task import Oracle, Outcome, Task
 from webdojo.tasks.view import PageView
-from webdojo.training.demonstrations import Demonstrators
+from webdojo.training.demonstrations import Demonstrators, Taught
 from webdojo.training.episodes import EpisodeId, run_episode
+from webdojo.training.rollouts.trajectory import Trajectory, Turn
 
 FOUND = find_checkpoint("webdojo-nano")
 PLAIN = Demonstrators(FOUND.tokenizer(), FOUND.layout, 1024, 48)
@@ -120,3 +121,29 @@ async def test_a_real_demonstration_solves_its_task_and_is_told_whole() -> None:
     assert [FOUND.layout.action(text(turn.response_ids[:-1])) for turn in trajectory.turns] == [
         turn.action for turn in trajectory.turns
     ]
+
+
+async def demonstrated(task_id: str, *actions: str, reward: float = 1.0) -> Trajectory:
+    """An episode as it is recorded of these actions, all on one page."""
+    agent = PLAIN(task(*actions), 0)
+    decisions = [await agent.act(PAGE) for _ in actions]
+    turns = tuple(Turn(d.prompt_ids, d.token_ids, (), (), d.action) for d in decisions)
+    return Trajectory(task_id, task_id, 0, 0, 0, turns, reward, "success" if reward else "failure")
+
+
+async def test_what_demonstrations_cannot_teach_is_told_task_by_task() -> None:
+    recorded = [
+        await demonstrated("test.plain", 'click("1")', 'click("77")'),
+        await demonstrated("test.answer", 'send_msg_to_user("$25")'),
+        await demonstrated("test.keys", 'click("1")', 'press("1", "Enter")', 'press("1", "a")'),
+        await demonstrated("test.broken", 'click("1")', reward=0.0),
+        await demonstrated("test.now-and-then", 'click("1")', reward=0.0),
+        await demonstrated("test.now-and-then", 'click("1")'),
+    ]
+    taught = Taught()
+    assert list(taught.through(recorded)) == recorded
+    answer, keys, broken = taught.gaps(FOUND.layout.name)
+    assert answer.startswith("test.answer: its demonstrations teach no send_msg_to_user:")
+    assert "in the layout 'outline'" in answer
+    assert keys.startswith("test.keys: its demonstrations teach no press:")
+    assert broken.startswith("test.broken: not one of its 1 demonstrations succeeded")
