@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from typer.testing import CliRunner
 
+from webdojo.cli.app import app
 from webdojo.tasks.errors import UserError
-from webdojo.training.config_files import parse_config
+from webdojo.training.config_files import load_config, parse_config
 from webdojo.training.run import resume
 from webdojo.training.run_folder import RunFolder, check_room
 
@@ -91,3 +94,16 @@ def test_seconds_that_are_no_numbers_are_a_sentence(tmp_path: Path, seconds: str
     folder.state_file.write_text(f'{{"done": [], "seconds": {seconds}}}')
     with pytest.raises(UserError, match=r"state\.json is damaged"):
         folder.state()
+
+
+def test_a_dry_run_of_a_run_that_would_go_on_prints_its_plan_alone(tmp_path: Path) -> None:
+    folder = RunFolder.create(CONFIG, tmp_path)
+    files = {path: path.read_bytes() for path in folder.path.iterdir()}
+    with patch("webdojo.training.run.resume") as resumed:
+        result = CliRunner().invoke(app, ["train", "--resume", str(folder.path), "--dry-run"])
+    assert not resumed.called
+    assert result.exit_code == 0
+    assert result.output.startswith("# warm start: ")
+    (tmp_path / "printed.toml").write_text(result.output)
+    assert load_config(str(tmp_path / "printed.toml")) == load_config(str(folder.config_file))
+    assert {path: path.read_bytes() for path in folder.path.iterdir()} == files

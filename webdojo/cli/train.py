@@ -62,6 +62,10 @@ def train(
     if resume is not None:
         if config or settings or tasks:
             raise UserError("--resume takes the run's own configuration: give the run folder alone")
+        if dry_run:
+            folder = RunFolder.existing(resume)
+            typer.echo(_dry_run(folder.config(), str(folder.config_file)), nl=False)
+            return
         from webdojo.training.run import resume as go_on
 
         if resume.is_dir():
