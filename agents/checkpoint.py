@@ -116,6 +116,8 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open
         from transformers import AutoConfig
 
+        from webdojo.agents.engines.weights import weight_files
+
         try:
             with _silence():
                 config = AutoConfig.from_pretrained(self.path)
@@ -135,12 +137,15 @@ class Checkpoint:
                     " that sees, such as Qwen/Qwen3-VL-2B-Instruct"
                 )
             self.image_processor()
-        for file in sorted(Path(self.path).glob("*.safetensors")):
-            try:
+        folder = Path(self.path)
+        if not folder.is_dir() or any(folder.glob("pytorch_model*.bin")):
+            return
+        try:
+            for file in weight_files(folder):
                 with safe_open(file, "pt"):
                     pass
-            except (OSError, SafetensorError) as error:
-                raise _unreadable(self.path, "weights", error) from error
+        except (OSError, ValueError, SafetensorError) as error:
+            raise _unreadable(self.path, "weights", error) from error
 
     def write(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path

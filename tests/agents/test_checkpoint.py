@@ -128,11 +128,30 @@ def of_another_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(data))
 
 
+def in_parts(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    find_checkpoint("webdojo-nano").model().save_pretrained(folder, max_shard_size="1MB")
+    find_checkpoint(str(folder)).check(512)
+
+
+def without_a_part(folder: Path) -> None:
+    in_parts(folder)
+    next(folder.glob("model-00002-of-*")).unlink()
+
+
+def without_an_index(folder: Path) -> None:
+    in_parts(folder)
+    (folder / "model.safetensors.index.json").unlink()
+
+
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
         (cut, "weights"),
         (garbage("model.safetensors"), "weights"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "weights"),
+        (without_a_part, "model-00002"),
+        (without_an_index, "holds parts of a checkpoint"),
         (garbage("config.json"), "configuration"),
         (garbage("tokenizer.json"), "tokenizer"),
         (without_tokenizer, "tokenizer"),
