@@ -15,6 +15,7 @@ from webdojo.envs.certification.guard import AwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
     steps_that_may_matter,
+    typed_otherwise,
     with_changed_step,
     with_changed_value,
     with_stuffed_answers,
@@ -226,9 +227,15 @@ async def _play_wrong(
     kept = () if _reads_answer(task) else tuple(ANSWERS)
 
     async def play(wrong: Sequence[str], rewarded: list[Rewarded]) -> float:
-        reward = await play_script(env, task, seed, wrong)
+        seen: list[Observation] = []
+        reward = await play_script(env, task, seed, wrong, seen.append)
         pairs = enumerate(zip(actions, wrong, strict=True))
         place = next((place for place, (right, other) in pairs if right != other), 0)
+        other = None
+        if reward > 0 and len(seen) > place + 1:
+            other = typed_otherwise(wrong[place], actions[place], seen[place + 1].view())
+        if other is not None:
+            return await play([*wrong[:place], other, *wrong[place + 1 :]], rewarded)
         found.tried.add(place)
         if reward > 0:
             rewarded.append(Rewarded(seed, tuple(wrong), reward, place))

@@ -87,6 +87,22 @@ def with_changed_value(
     return None
 
 
+def typed_otherwise(action: str, right: str, after: PageView) -> str | None:
+    """Another wrong text for a field that has not taken a wrong one; None if it has.
+
+    A field of a bounded length cuts a letter that is added, and holds the ``right`` one's text:
+    then the letter stands in front. ``after`` is the page after the wrong ``action``.
+    """
+    wrong, meant = parse_action(action), parse_action(right)
+    if wrong.name != "fill" or meant.name != "fill":
+        return None
+    bid, text = wrong.arguments["bid"], meant.arguments["value"]
+    field = next(iter(after.all(bid=bid)), None)
+    other = Action("fill", {"bid": bid, "value": f"x{text}"})
+    cut = field is not None and field.get("value") == text and str(other) != action
+    return str(other) if cut else None
+
+
 @dataclass(frozen=True, slots=True)
 class ChangedStep:
     """A solution with one step changed."""

@@ -15,10 +15,24 @@ if TYPE_CHECKING:
     from webdojo.tasks.task import Task
 
 
-async def play_script(env: WebEnv, task: Task, seed: int, actions: Iterable[str]) -> float:
-    """The reward in the end of doing these actions, whatever the page says to them."""
+async def play_script(
+    env: WebEnv,
+    task: Task,
+    seed: int,
+    actions: Iterable[str],
+    watch: Callable[[Observation], None] = lambda seen: None,
+) -> float:
+    """The reward in the end of doing these actions, whatever the page says to them.
+
+    ``watch`` is told what is seen before each action, and after the last unless that ended it.
+    """
     remaining = iter(actions)
-    return await _play(env, task, seed, lambda observation: next(remaining, None))
+
+    def choose(seen: Observation) -> str | None:
+        watch(seen)
+        return next(remaining, None)
+
+    return await _play(env, task, seed, choose)
 
 
 async def play_random(env: WebEnv, task: Task, seed: int, chance: Random) -> float:

@@ -113,6 +113,41 @@ async def test_typed_values_are_changed() -> None:
     assert (await checked(Type)).mutated_success == 0.5
 
 
+async def test_what_a_field_does_not_take_is_no_wrong_solution() -> None:
+    class Code(Press):
+        id = "check.code"
+
+        async def setup(self, page, seed):
+            self.wanted = ["SFO", "JFK", "LAX"][seed % 3]
+            await page.set_content(
+                "<input maxlength=3><button onclick='window.sent = 1'>Go</button>"
+            )
+            return f"Send {self.wanted}"
+
+        async def evaluate(self, page, answer):
+            sent = await page.evaluate("window.sent && document.querySelector('input').value")
+            return Outcome(float(self.right(sent)), done=sent is not None)
+
+        def right(self, sent):
+            return sent == self.wanted
+
+        def oracle(self, view):
+            view = yield fill(view.bid("input"), view.goal.split()[1])
+            yield click(view.bid("button"))
+
+    class Any(Code):
+        id = "check.any-code"
+
+        def right(self, sent):
+            return bool(sent)
+
+    sound, unsound = [await checked(task) for task in (Code, Any)]
+    assert (sound.problems, sound.outcomes["changed"]) == ((), "00")
+    assert unsound.outcomes["changed"] == "11"
+    assert unsound.rewarded is not None
+    assert unsound.rewarded.actions[0].endswith(', "xJFK")')
+
+
 async def test_an_answer_that_nobody_reads_is_not_made_wrong() -> None:
     class Done(EvaluatedTask):
         id = "check.done"
