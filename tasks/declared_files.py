@@ -33,6 +33,7 @@ from webdojo.tasks.evaluators.evaluator import MOST_DEPTH, first_problem, too_de
 from webdojo.tasks.evaluators.normalise import shown
 from webdojo.tasks.sites.site import Site, shared_site
 from webdojo.tasks.task import Task
+from webdojo.tasks.toml_kinds import another_kind
 
 Row = tuple[str, dict[str, Any]]
 """Where a task stands in its file, for people, and what stands there."""
@@ -121,6 +122,8 @@ def _read_toml(file: Path, source: bytes) -> tuple[dict[str, Site], list[Row]]:
         raise UserError(f"{file}: tables or lists lie too deep inside one another") from None
     except ValueError as error:
         raise UserError(f"{file} is not valid TOML: {error}") from None
+    if other := another_kind(data, "tasks", file):
+        raise UserError(other)
     unknown = min(data.keys() - {*SECTIONS}, default=None)
     if unknown is not None:
         near = get_close_matches(unknown, SECTIONS, n=1)

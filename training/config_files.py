@@ -17,6 +17,7 @@ from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import DATA_FILES, PROGRAM, load_tasks_file
 from webdojo.tasks.task import Task
+from webdojo.tasks.toml_kinds import another_kind
 from webdojo.training.config import LONGEST_NAME, MANIFEST, TRAINED_ON, TrainConfig
 from webdojo.training.config_errors import Sources, explain
 from webdojo.training.lora_targets import check_named
@@ -50,8 +51,8 @@ def load_config(
     except (ValueError, RecursionError) as error:
         hint = f"; for tasks, {_with_tasks(path)}" if path.suffix in DATA_FILES - {MANIFEST} else ""
         raise UserError(f"{path} is not valid TOML: {error}{hint}") from None
-    if isinstance(data.get("tasks"), list):
-        raise UserError(f"{path} defines tasks: {_with_tasks(path)}")
+    if other := another_kind(data, "configuration", path):
+        raise UserError(other)
     data.setdefault("name", _name_of(path))
     _place_files(data, path.parent)
     change(data, settings)

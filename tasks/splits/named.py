@@ -27,6 +27,7 @@ from typing import Any, get_args
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits.split import New, Split
+from webdojo.tasks.toml_kinds import another_kind
 
 FOLDER = Path(__file__).parent
 _FIELDS: dict[str, tuple[type, str]] = {
@@ -76,6 +77,8 @@ def load_split(path: str | os.PathLike[str]) -> Split:
         raise UserError(f"{file} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not TOML: {error}") from None
+    if other := another_kind(fields, "split", file):
+        raise UserError(other)
     split = _split(file, fields)
     stated = fields.get("sha256", split.content_hash)
     if stated != split.content_hash:
