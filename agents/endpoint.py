@@ -219,9 +219,11 @@ def find_endpoint(name: str, **patience: Any) -> Endpoint:
         raise UserError(
             f"{name!r}: an address begins with http:// or https://; write {told}@{meant}"
         )
-    url = f"http{url}" if at else os.environ.get(BASE, OPENAI_URL)
+    url = f"http{url}" if at else os.environ.get(BASE) or OPENAI_URL
     url = url.rstrip("/").removesuffix("/chat/completions")
     parts = _parts(url)
+    if parts is None and not at:
+        raise UserError(f"{BASE} is no address: give it as http://localhost:8000/v1 is given")
     if not model or parts is None:
         raise UserError(
             f"{name!r} is no endpoint: write openai:MODEL@URL, such as"

@@ -453,6 +453,14 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
         find_endpoint("openai:gpt")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://host:2/v1/")
     assert find_endpoint("openai:gpt").url == "http://host:2/v1"
+    for address in ("host:2/v1", "http://", "me:word@host/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        with pytest.raises(UserError, match="OPENAI_BASE_URL is no address: give it as http") as no:
+            find_endpoint("openai:gpt")
+        assert "word" not in str(no.value)
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    assert find_endpoint("openai:gpt").url == "https://api.openai.com/v1"
     assert find_endpoint("openai:@cf/meta/llama-3.1").model == "@cf/meta/llama-3.1"
     for address in (
         *("localhost:8000/v1", "127.0.0.1:8000/v1", "127.0.0.1/v1", "HTTP://localhost:8000/v1"),
