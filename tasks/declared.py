@@ -149,12 +149,13 @@ class Declaration(BaseModel):
     @property
     def instances(self) -> int:
         """How many instances the seeds can choose: the product of the choices that are used."""
-        used = {
-            name.partition(".")[0]
-            for value in (self.url, self.goal, self.evaluators)
-            for name in placeholders(value)
-        }
-        return prod(len({repr(option) for option in self.choices[name]}) for name in used)
+        used: dict[str, set[str]] = {}
+        for field in placeholders([self.url, self.goal, *self.evaluators]):
+            used.setdefault(field.partition(".")[0], set()).add(f"{{{field}}}")
+        return prod(
+            len({repr(fill_in(sorted(fields), {name: one})) for one in self.choices[name]})
+            for name, fields in used.items()
+        )
 
     def checks(self, chosen: Mapping[str, Any]) -> Evaluator:
         """The evaluators of one instance."""

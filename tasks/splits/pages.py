@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from hashlib import sha256
+from types import CodeType
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,19 +23,24 @@ LABELS = frozenset(
 """What a class may say of a task, or judge it by, without making its pages other pages."""
 
 
+WHICH = frozenset({"__class__", "__dict__", "__name__", "getattr", "type", "vars"})
+"""Names by which code may ask what it is part of."""
+
+
 def pages_of(task_id: str) -> str:
     """What two tasks have in common if their pages are the same.
 
     It is the id of the task whose pages they are, be it named by ``same_pages_as`` or known by
     another id; of a task that is read from a file, where it begins, what it asks for and what it
-    chooses from. Raises UserError if ``same_pages_as`` names no task.
+    chooses from; of others the base that gives them their pages. Raises UserError if
+    ``same_pages_as`` names no task.
     """
     task = registry.entry(task_id).task
     if task.same_pages_as:
         registry.entry(task.same_pages_as)  # a name that is none would part what is one
         return task.same_pages_as
     known = _known_base(task)
-    return pages_of(known) if known else _read_from_a_file(task) or task_id
+    return pages_of(known) if known else _read_from_a_file(task) or _one_base(task) or task_id
 
 
 def instances_of(task_id: str) -> int | None:
@@ -66,6 +72,42 @@ def _known_base(task: type[Task]) -> str:
         if own <= LABELS:
             return known
     return ""
+
+
+def _one_base(task: type[Task]) -> str:
+    """A digest of the user's own base that alone makes a task's pages; empty if none does.
+
+    None does where the base may ask which task it is: by its id, say.
+    """
+    found: type | None = None
+    for base in task.__mro__[1:]:
+        if base.__module__.startswith("webdojo.") or not issubclass(base, Task):
+            continue
+        added = set(task.__mro__) - set(base.__mro__)
+        own = {name for part in added for name in vars(part) if not name.startswith("__")}
+        if own - {"_abc_impl"} <= LABELS:
+            found = base
+    if found is None or _asks_which(found):
+        return ""
+    return f"pages {sha256(f'{found.__qualname__} {id(found)}'.encode()).hexdigest()}"
+
+
+def _asks_which(base: type) -> bool:
+    """Whether a class reads of itself what its subclasses say of themselves."""
+    parts = (part for part in base.__mro__ if not part.__module__.startswith("webdojo."))
+    left = [
+        code
+        for part in parts
+        for value in vars(part).values()
+        for function in (getattr(value, "__func__", value), getattr(value, "fget", None))
+        if (code := getattr(function, "__code__", None))
+    ]
+    while left:
+        code = left.pop()
+        if {*code.co_names} & (LABELS | WHICH):
+            return True
+        left += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return False
 
 
 def _is_registered(task_id: str, task: type) -> bool:

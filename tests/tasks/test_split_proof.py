@@ -26,7 +26,7 @@ from webdojo.tasks.splits.split import New
 
 class Shop(Task):
     async def setup(self, page, seed):
-        return "Buy."
+        return f"Buy at {self.id}."
 
     async def evaluate(self, page, answer):
         return Outcome(0.0, done=False)
@@ -151,6 +151,40 @@ def test_what_judges_and_solves_a_page_makes_it_no_other_page() -> None:
         registry.forget(ids)
 
 
+class _Base(Task):
+    """A base that is no task itself."""
+
+    shelf = "mugs"
+
+    async def setup(self, page, seed):
+        return f"Buy {self.shelf}."
+
+    async def evaluate(self, page, answer):
+        return Outcome(0.0, done=False)
+
+
+def test_two_tasks_of_one_base_show_one_page_unless_it_asks_which_they_are() -> None:
+    named = type("Named", (_Base,), {"setup": Shop.setup})
+    made = {
+        "one": (_Base, {}),
+        "two": (_Base, {"evaluate": Shop.evaluate, "site": "new", "group": "other"}),
+        "cups": (_Base, {"shelf": "cups"}),
+        "inner": (_Base, {"_shelf": "cups"}),
+        "named-1": (named, {}),
+        "named-2": (named, {}),
+    }
+    ids = [f"shops.{name}" for name in made]
+    try:
+        for task_id, (base, fields) in zip(ids, made.values(), strict=True):
+            registry.register(type("Made", (base,), {"id": task_id, **fields}))
+        assert leaks("one", "two", "tasks") == ("task 'shops.one' (shops.two)",)
+        assert leaks("one", "two", "sites") == ("task 'shops.one' (shops.two)",)
+        for train, other in (("one", "cups"), ("one", "inner"), ("named-1", "named-2")):
+            assert leaks(train, other, "tasks") == ()
+    finally:
+        registry.forget(ids)
+
+
 def test_a_training_split_that_nobody_names_is_held_to_what_is_new() -> None:
     named = Split("named", 1, ("shops.pay-c",), TRAIN_SEEDS)
     mine = Split("mine", 1, ("shops.buy-a",), TRAIN_SEEDS)
@@ -165,14 +199,15 @@ def test_a_training_split_that_nobody_names_is_held_to_what_is_new() -> None:
 
 
 ROW = {
-    "url": "http://shop.test/", "goal": "Say {n}", "choices": {"n": ["1", "2"], "spare": [1, 2]},
-    "evaluators": [{"type": "exact", "value": "{n}"}],
+    "url": "http://shop.test/", "goal": "Say {n.of}",
+    "evaluators": [{"type": "exact", "value": "{n.of}"}],
+    "choices": {"n": [{"of": n, "spare": m} for n in "12" for m in (1, 2)], "spare": [1, 2]},
 }  # fmt: skip
 ROWS = {
     "twins.one": ROW,
     "twins.two": {**ROW, "difficulty": "hard", "group": "say"},
-    "twins.other": {**ROW, "goal": "Tell {n}", "allowed_origins": ["http://bank.test:80"]},
-    "twins.bank": {**ROW, "url": "http://bank.test/", "goal": "Pay {n}"},
+    "twins.other": {**ROW, "goal": "Tell {n.of}", "allowed_origins": ["http://bank.test:80"]},
+    "twins.bank": {**ROW, "url": "http://bank.test/", "goal": "Pay {n.of}"},
 }
 
 
