@@ -43,6 +43,12 @@ QUICKSTART = "quickstart"
 """The preset whose splits are played where neither a configuration nor a run tells of any."""
 UNSEEN_SEEDS, UNSEEN_TASKS = "unseen_seeds", "unseen_tasks"
 """Splits that a configuration defines."""
+EMPTY = {
+    UNSEEN_SEEDS: "its tasks.reinforced is empty",
+    "undemonstrated": "each of its tasks.reinforced is demonstrated as well",
+    UNSEEN_TASKS: "its tasks.unseen is empty",
+}
+"""Why a configuration may have no such split."""
 ENDPOINT_TOKENS = 1024
 """Tokens that a model behind an endpoint has at least, which may think before it answers."""
 _ADDRESS = re.compile(r"https?://|(?:localhost|[\w-]+(?:\.[\w-]+)+):\d+(?:/|$)")
@@ -80,7 +86,7 @@ def evaluate_agent(
     tasks = settings.tasks.model_copy(update={"held_out": ()})
     settings = with_whole_suites(settings.model_copy(update={"tasks": tasks}))
     own = splits_of(settings)
-    chosen = _find(own, split)
+    chosen = _find(own, split, source)
     registry.check_ready(chosen.task_ids)
     per_task = episodes or settings.evaluation.episodes_per_task
     scripted = agent in SCRIPTED
@@ -285,9 +291,12 @@ def _config(agent: str, named: str | None) -> tuple[TrainConfig, str]:
     return load_config(QUICKSTART), QUICKSTART
 
 
-def _find(own: Mapping[str, Split], name: str) -> Split:
+def _find(own: Mapping[str, Split], name: str, source: str) -> Split:
     if name in own:
         return own[name]
+    if name in EMPTY:
+        has = ", ".join(own) or "none"
+        raise UserError(f"{source} has no split {name!r}: {EMPTY[name]}; it has {has}")
     if instead := _no_split(name):
         raise UserError(f"{instead}; see docs/splits.md")
     known = (*own, *split_names())

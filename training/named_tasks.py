@@ -55,6 +55,7 @@ def with_whole_suites(config: TrainConfig, place: str = "") -> TrainConfig:
             if not split.trainable:
                 holder = f"split {split.name!r} under tasks.{field}"
                 _keep_apart(learnt, split, holder, place)
+    _check_unseen(named, splits["unseen"], place)
     tasks = config.tasks.model_dump() | named
     tasks |= {"held_out": config.tasks.held_out, "seeds": (seeds.start, seeds.stop)}
     whole = parse_config(config.model_dump() | {"tasks": tasks}, place)
@@ -62,6 +63,20 @@ def with_whole_suites(config: TrainConfig, place: str = "") -> TrainConfig:
         unseen = Split("unseen", 1, named["unseen"], HELD_OUT_SEEDS, "tasks")
         _keep_apart(learnt, unseen, "tasks.unseen", place)
     return whole
+
+
+def _check_unseen(named: Mapping[str, Sequence[str]], unseen: Sequence[Split], place: str) -> None:
+    """Raise UserError for a split that is new in its seeds alone, which is no split of tasks."""
+    learnt = {task_id for field in TRAINED_ON for task_id in named[field]}
+    for split in unseen:
+        both = sorted(learnt & set(split.task_ids))
+        if split.new == "seeds" and both:
+            raise UserError(
+                f"{place}: tasks.unseen: split {split.name!r} holds other seeds of what is trained"
+                f" on ({both[0]}), and unseen tasks are not trained on at all: name it under"
+                " tasks.held_out. A run plays held-out seeds of what it trains on by itself, as"
+                " unseen_seeds, and `webdojo eval --split` the split"
+            )
 
 
 def check_roles(config: TrainConfig) -> None:
@@ -96,7 +111,10 @@ def _spelled_out(names: Sequence[str]) -> tuple[tuple[str, ...], list[Split]]:
             known = [*registry.suites(), *split_names()]
             near = get_close_matches(bare, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise UserError(f"no suite or split {name!r}: {hint}")
+            raise UserError(
+                f"no suite or split {name!r}: {hint}; a manifest of your own is named by its file,"
+                f" which ends in {MANIFEST}"
+            )
     return registry.select(found), splits
 
 

@@ -422,3 +422,7 @@ def test_a_proof_of_one_side_alone_asks_for_the_other(tmp_path: Path) -> None:
     said = refused("splits", "check", "mine.toml", "new.toml", "--json", cwd=tmp_path)
     assert "new.toml is held out against 'other'" in said
     assert "check mine.toml new.toml other.toml`" in said
+    (tmp_path / "far.toml").write_text(manifest("other", 10**9 - 5, tasks))
+    said = refused("splits", "check", "far.toml", "new.toml", cwd=tmp_path)
+    assert "new.toml is held out against 'other', but far.toml is no training split: its" in said
+    assert "end them at 1,000,000,000" in said

@@ -100,3 +100,20 @@ def test_what_is_no_split_is_told_what_to_write(tmp_path: Path) -> None:
     for name, sentence in instead.items():
         with pytest.raises(UserError, match=sentence):
             evaluate_agent.evaluate_agent("random", name, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        ("undemonstrated", "each of its tasks.reinforced is demonstrated as well"),
+        ("unseen_tasks", "its tasks.unseen is empty"),
+    ],
+)
+def test_a_split_that_would_be_empty_is_told_as_such(tmp_path: Path, split: str, why: str) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text(
+        '[tasks]\nreinforced = ["miniwob.click-test"]\ndemonstrated = ["miniwob.click-test"]\n'
+    )
+    with pytest.raises(UserError) as caught:
+        evaluate_agent.evaluate_agent("random", split, config=str(config), quiet=True)
+    assert str(caught.value) == f"{config} has no split {split!r}: {why}; it has unseen_seeds"

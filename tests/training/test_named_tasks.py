@@ -166,3 +166,19 @@ def test_all_training_draws_on_the_same_seeds(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=said):
             whole(both, *wrong)
+
+
+def test_other_seeds_of_what_is_trained_on_are_no_unseen_tasks(tmp_path: Path) -> None:
+    held = manifest(tmp_path / "held.toml", "miniwob.login-user", new="seeds")
+    said = refused(reinforced=["miniwob.login-user"], unseen=[held])
+    assert "tasks.unseen: split 'mine' holds other seeds of what is trained on" in said
+    assert "name it under tasks.held_out" in said
+    apart = {"reinforced": ["miniwob.login-user"], "held_out": [held]}
+    with_whole_suites(parse_config({"tasks": apart}, "test"))
+    apart = {"reinforced": ["miniwob.click-test"], "unseen": [held]}
+    with_whole_suites(parse_config({"tasks": apart}, "test"))
+
+
+def test_a_manifest_without_its_ending_is_told_how_to_be_named() -> None:
+    assert "no suite or split 'shops': " in (said := refused(reinforced=["shops"]))
+    assert said.endswith("; a manifest of your own is named by its file, which ends in .toml")

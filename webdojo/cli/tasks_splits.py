@@ -110,7 +110,7 @@ def _check_names(splits: Mapping[str, Split]) -> None:
 def _check_sides(splits: Mapping[str, Split]) -> None:
     """Raise UserError if there is no pair to compare, or not the one that a split speaks of."""
     from webdojo.tasks.errors import UserError
-    from webdojo.tasks.splits import split_names
+    from webdojo.tasks.splits import TRAIN_SEEDS, split_names
 
     trained = {split.name for split in splits.values() if split.trainable}
     held_out = {name: split for name, split in splits.items() if not split.trainable}
@@ -118,6 +118,14 @@ def _check_sides(splits: Mapping[str, Split]) -> None:
     for name, split in held_out.items():
         missing = [other for other in split.against if other not in trained]
         if missing:
+            far = next((file for file, s in held_out.items() if s.name == missing[0]), None)
+            if far is not None:
+                seeds = held_out[far].seeds
+                raise UserError(
+                    f"{name} is held out against {missing[0]!r}, but {far} is no training split:"
+                    f" its seeds are {seeds.start:,} … {seeds.stop - 1:,}; end them at"
+                    f" {TRAIN_SEEDS.stop:,}, where those that are held out begin"
+                )
             other = missing[0] if missing[0] in split_names() else f"{missing[0]}.toml"
             raise UserError(
                 f"{name} is held out against {missing[0]!r}, which is no training split among those"
