@@ -19,7 +19,7 @@ from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
 from webdojo.tasks.splits import TRAIN_SEEDS, Split, get_split, split_names
 from webdojo.training.config import PolicyConfig, TrainConfig
-from webdojo.training.config_files import load_config, presets
+from webdojo.training.config_files import load_config, load_its_tasks, presets
 from webdojo.training.evaluation import (
     MODES,
     Mode,
@@ -81,7 +81,9 @@ def evaluate_agent(
     if mode not in (*MODES, "both"):
         raise UserError(f"unknown mode {mode!r}: choose greedy, sampled or both")
     settings, source = _config(agent, config)
-    load_files(str(path) for path in (*settings.tasks.files, *task_files))
+    run = run_of(agent)
+    load_its_tasks(settings, config or (str(run / "config.toml") if run is not None else source))
+    load_files(map(str, task_files))
     # What is held out is the business of whoever trains.
     tasks = settings.tasks.model_copy(update={"held_out": ()})
     settings = with_whole_suites(settings.model_copy(update={"tasks": tasks}))

@@ -22,6 +22,7 @@ from webdojo.tasks.splits import few_instances
 from webdojo.tasks.success import is_success
 from webdojo.training.checkpoints import replacing
 from webdojo.training.config import TrainConfig
+from webdojo.training.config_files import load_its_tasks
 from webdojo.training.episodes import EpisodeId
 from webdojo.training.evaluation import (
     MODES,
@@ -86,8 +87,8 @@ def resume(path: Path) -> Path:
         return path
     with folder.held():
         config = folder.config()
-        load_files(map(str, config.tasks.files))
         place = str(folder.config_file)
+        load_its_tasks(config, place)
         with_whole_suites(config, place)  # what is held out may have changed since, or the file
         return _go(config, lambda: folder, place)
 

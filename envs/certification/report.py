@@ -112,7 +112,7 @@ class TaskReport:
                 f"pruning keeps {_share(self.oracle_targets_kept)} of the oracle's targets"
             )
         if self.looks == 1:
-            found["goals"] = "whether seeds differ was not checked: that takes two instances"
+            found["goals"] = "whether seeds differ was not checked: that takes --seeds 2 or more"
         elif self.looks and self.instances == 1:
             found["goals"] = "every seed gives the same goal and the same text to read"
         return found

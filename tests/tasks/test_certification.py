@@ -223,7 +223,7 @@ ALIKE = "every seed gives the same goal and the same text to read" + WAY_OUT
 async def test_one_instance_does_not_tell_whether_seeds_differ() -> None:
     found = await checked(Press, Effort(seeds=1, trials=1, random=1, idle=1))
     assert found.problems == (
-        "whether seeds differ was not checked: that takes two instances" + WAY_OUT,
+        "whether seeds differ was not checked: that takes --seeds 2 or more" + WAY_OUT,
     )
 
 

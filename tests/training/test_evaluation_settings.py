@@ -10,6 +10,7 @@ import pytest
 from webdojo.tasks.errors import UserError
 from webdojo.training import evaluate_agent
 from webdojo.training.rollouts.players import WorkerSettings
+from webdojo.training.run import resume
 
 CONFIG = """
 [tasks]
@@ -117,3 +118,21 @@ def test_a_split_that_would_be_empty_is_told_as_such(tmp_path: Path, split: str,
     with pytest.raises(UserError) as caught:
         evaluate_agent.evaluate_agent("random", split, config=str(config), quiet=True)
     assert str(caught.value) == f"{config} has no split {split!r}: {why}; it has unseen_seeds"
+
+
+def test_a_missing_file_of_tasks_is_told_with_who_names_it(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    checkpoint = run / "checkpoints" / "final"
+    checkpoint.mkdir(parents=True)
+    (run / "state.json").write_text('{"done": [], "seconds": {}}')
+    gone = tmp_path / "gone.py"
+    for config, named in ((run / "config.toml", None), (tmp_path / "mine.toml", "given")):
+        config.write_text(f'[tasks]\nfiles = ["{gone}"]\n')
+        with pytest.raises(UserError) as caught:
+            evaluate_agent.evaluate_agent(
+                str(checkpoint), "unseen_seeds", config=named and str(config), quiet=True
+            )
+        assert str(caught.value).startswith(f"{config}: tasks.files: {gone}: no such file; ")
+    with pytest.raises(UserError) as caught:
+        resume(run)
+    assert str(caught.value).startswith(f"{run / 'config.toml'}: tasks.files: {gone}: no such")
