@@ -369,7 +369,7 @@
     }
   for (const [holder, names] of [
     [Element.prototype, ["animate", "getAnimations", "requestFullscreen"]],
-    [Document.prototype, ["getAnimations", "startViewTransition"]],
+    [Document.prototype, ["getAnimations"]],
   ])
     for (const name of names) {
       const method = holder[name];
@@ -378,6 +378,13 @@
   window.Animation = new Proxy(Animation, {
     construct: (target, what, self) => { framed = true; return construct(target, what, self); },
   });
+  // Nothing is drawn while one view turns into another, for as long as that takes: it is there at once.
+  const { startViewTransition } = Document.prototype, skipped = window.ViewTransition?.prototype.skipTransition;
+  if (startViewTransition) Document.prototype.startViewTransition = { startViewTransition(...how) {
+    const begun = apply(startViewTransition, this, how);
+    apply(skipped, begun, []);
+    return begun;
+  } }.startViewTransition;
   // Nobody but the page sees into a closed shadow tree, nor what changes there.
   const { attachShadow } = Element.prototype;
   Element.prototype.attachShadow = { attachShadow(how) {

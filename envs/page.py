@@ -52,8 +52,15 @@ SLOWER = 10.0
 """How many times longer than a plain answer of the page they may take."""
 NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 50) })"
 """Kept when the page is drawn, or is not for 50 ms of page time."""
-DRAWN = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 500) })"
-"""The same, of a page that may be held up: by more page time, which costs it nothing."""
+DRAWN = (
+    "new Promise((drawn) => {"
+    " requestAnimationFrame(() => drawn(true)); setTimeout(drawn, {within_ms}, false) })"
+)
+"""Whether the page is drawn within so much page time, which costs it nothing."""
+HELD_UP_MS = 500
+"""Page time in which a page is drawn that may be held up."""
+FIRST_FRAME_MS = 150
+"""The same of a page's first frame, for each of which more real time passes."""
 SENT_TURNS = 3
 """Turns of the event loop in which all that guards a page has been sent: one for each task within a
 task."""
@@ -296,8 +303,9 @@ class DrivenPage:
 
     async def _look(self, besides: str = "") -> tuple[Snapshot, Any]:
         if not self._shown:
-            # Before a page's first frame Chromium drops what mouse and keys do.
-            await self._patiently(self.worlds.evaluate(self.frame_id, DRAWN))
+            # Before a page's first frame Chromium drops what mouse and keys do. There is none where
+            # a style does not come.
+            await self._is_drawn(FIRST_FRAME_MS, PATIENCE_S)
             self._shown = True
         mouse = self.input.at if not self.input.pressed else None
         seen, asked, *frames = await self._see(besides, mouse)
@@ -310,12 +318,16 @@ class DrivenPage:
             if not snapshot.framed:
                 break
             # What the page hears of when it is drawn it may have heard of already, by chance.
-            await self._draw()
+            drawn = await self._draw()
+            if self.requests.loading:  # what was asked for when it was drawn
+                await self.clock.fetch()
             if await self._changes() == snapshot.changes:
                 asked = await self.evaluate(besides) if besides else asked
                 break
             seen, asked, *frames = await self._see(besides, None)
             snapshot = parse_snapshot(seen, frames)
+            if not drawn:
+                break
         return snapshot, asked
 
     async def _changes(self) -> int:
@@ -329,12 +341,21 @@ class DrivenPage:
         except (PageScriptError, TimeoutError):
             return 0  # a frame that goes away
 
-    async def _draw(self) -> None:
+    async def _draw(self) -> bool:
         """Have the page drawn, and hear of it: in one frame, or in the next what began in it."""
         for _ in range(2):
-            frame = self.worlds.evaluate(self.frame_id, DRAWN)
-            await self._patiently(frame, within_s=DRAWN_S)
+            drawn = await self._is_drawn(HELD_UP_MS, DRAWN_S)
             await self.clock.lend(FRAME_MS)
+            if not drawn:
+                return False
+        return True
+
+    async def _is_drawn(self, within_ms: int, within_s: float) -> bool:
+        frame = DRAWN.replace("{within_ms}", str(within_ms))
+        (drawn,) = await self._patiently(
+            self.worlds.evaluate(self.frame_id, frame), within_s=within_s
+        )
+        return bool(drawn)
 
     async def _see(self, besides: str, mouse: tuple[float, float] | None) -> list[Any]:
         others = self.worlds.others(self.frame_id)

@@ -62,7 +62,10 @@ function start(name) {
   requestIdleCallback(() => tell(name + " idle"));
   let again = 0;
   setTimeout(function anew() { tell(name + " anew"); if (++again < 12) setTimeout(anew) });
-  const often = setInterval(() => { tell(name + " often"); if (++again > 30) clearInterval(often) });
+  const often = setInterval(() => {
+    tell(name + " often");
+    if (++again > 30) clearInterval(often);
+  });
   setTimeout(`tell("${name} as text")`, 8);
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => tell(name + " posted");

@@ -137,8 +137,19 @@ async def test_pages_that_play_on_by_themselves_are_not_waited_for(open_page) ->
             "Close",
             "closed",
         ),
+        (
+            """<button>Turn</button><p id=o>open</p><script>
+            document.querySelector("button").onclick = async () => {
+              const turn = document.startViewTransition(() => { o.textContent = "closed" });
+              await turn.finished;
+              o.textContent += " at " + turn.updateCallbackDone.constructor.name;
+            };
+            </script>""",
+            "Turn",
+            "closed at Promise",
+        ),
     ],
-    ids=["in view", "faded", "idle", "scrolled", "attribute", "animated", "promised"],
+    ids=["in view", "faded", "idle", "scrolled", "attribute", "animated", "promised", "turned"],
 )
 async def test_what_a_page_hears_of_when_it_is_drawn_has_been_heard_of(
     open_page, page, action, seen
@@ -147,6 +158,13 @@ async def test_what_a_page_hears_of_when_it_is_drawn_has_been_heard_of(
     done = action if action.startswith("noop") else call("click", opened.bid(action))
     observation = (await opened.env.step(done)).observation
     assert seen in observation.pruned_html
+
+
+async def test_what_is_asked_for_when_it_is_drawn_is_waited_for(open_page, site) -> None:
+    site.pages["/late"] = "<p>late"
+    for _ in range(5):
+        page = await open_page("<p>top</p><iframe loading=lazy src=/late></iframe>")
+        assert "late" in page.first.pruned_html
 
 
 FRAMES = {
@@ -206,6 +224,19 @@ async def test_timers_without_end_are_waited_for_up_to_the_cap(open_page) -> Non
     step = await page.env.step("noop(1)")
     assert step.unsettled == "timers"
     assert step.observation.page_time_ms == 1501
+
+
+@pytest.mark.parametrize("hears", ["", "<script>addEventListener('scroll', () => 1)</script>"])
+async def test_a_page_that_is_not_drawn_is_seen_and_used(open_page, site, hears: str) -> None:
+    """Nothing is drawn before a style that is on its way, and this one never comes."""
+    site.pages["/"] = (
+        "<!doctype html><head><link rel=stylesheet href=/stall.css>"
+        f"<button onclick='this.append(1)'>Go</button>{hears}"
+    )
+    page = await open_page("")
+    step = await page.env.step(call("click", page.bid("Go")))
+    assert "Go1" in step.observation.pruned_html
+    assert step.unsettled == "loading"
 
 
 async def test_a_page_at_rest_is_seen_at_once(open_page) -> None:
