@@ -7,7 +7,8 @@
 
   // What the page may replace later is taken now.
   const { apply, construct, getOwnPropertyDescriptor: described } = Reflect;
-  const evaluate = window.eval, soon = queueMicrotask;
+  const nativeSetTimeout = window.setTimeout, nativeClearTimeout = window.clearTimeout;
+  const nativeSetInterval = window.setInterval;
   const addEventListener = EventTarget.prototype.addEventListener;
   const dispatchEvent = EventTarget.prototype.dispatchEvent;
   const NativeMap = Map, NativeDate = Date, NativeInputEvent = InputEvent, NativeMouseEvent = MouseEvent, NativeRange = StaticRange;
@@ -38,7 +39,7 @@
     }
     return episode;
   };
-  const { floor, max, min } = Math;
+  const { floor, max } = Math;
   let heldAt = null; // where the page's clock stands while the browser's is ahead of it
   const clock = () => heldAt ?? nativeNow();
   // A clock that stands while a script runs would keep one that waits for it for ever: after so many
@@ -98,45 +99,32 @@
   }
 
   // A frame that is wanted now may cost browser time, which the page must not notice: what falls due
-  // while its clock is held comes later, each at its own time. Held or not, timers come in the order in
-  // which they fall due, and then in that in which they were set.
+  // while its clock is held comes later, in its order, each at its own time.
   let goal = null; // how far the page's clock may follow the browser's
-  const pending = [];
-  // Each in a task of its own, behind all that is to be done at once. The browser's own timers would come
-  // 4 ms apart where one has set another, whosever they are.
-  const { scheduler } = window, { postTask } = scheduler, report = reportError;
-  const post = (run, delay) => apply(postTask, scheduler, [run, { __proto__: null, priority: "background", delay }]);
-  let turning = false;
-  const nextTurn = () => {
-    if (!turning) post(catchUp, 0);
-    turning = true;
+  const late = [];
+  const come = (id, due, run) => {
+    if (heldAt === null) return run();
+    let place = late.length;
+    for (; place > 0 && late[place - 1].due > due; place--) late[place] = late[place - 1];
+    late[place] = { id, due, run };
+    if (goal !== null) apply(nativeSetTimeout, window, [catchUp]);
   };
-  const keepPending = (wanted) => {
+  const keepLate = (wanted) => {
     let left = 0;
-    for (let place = 0; place < pending.length; place++) if (wanted(place)) pending[left++] = pending[place];
-    pending.length = left;
-  };
-  const isDue = (time) => pending.length > 0 && pending[0].due <= time;
-  const runFirst = () => {
-    const { run } = pending[0];
-    keepPending((place) => place > 0);
-    try { run(); } catch (error) { report(error); }
-  };
-  const wake = () => {
-    if (heldAt !== null) { if (goal !== null) nextTurn(); }
-    else if (isDue(nativeNow())) runFirst();
+    for (let place = 0; place < late.length; place++) if (wanted(place)) late[left++] = late[place];
+    late.length = left;
   };
   const catchUp = () => {
-    turning = false;
     if (goal === null) return;
-    if (!isDue(min(goal, nativeNow()))) {
+    if (!late.length || late[0].due > goal) {
       heldAt = goal === Infinity ? null : goal;
       goal = null;
       return;
     }
-    heldAt = max(heldAt, pending[0].due);
-    nextTurn();
-    runFirst();
+    const { due, run } = late[0];
+    keepLate((place) => place > 0);
+    heldAt = max(heldAt, due);
+    run();
   };
   const hold = (milliseconds) => {
     if (milliseconds === "") {
@@ -145,72 +133,62 @@
     } else if (heldAt !== null) {
       goal = heldAt + +milliseconds;
       if (goal + 1 >= nativeNow()) goal = Infinity; // a part of a millisecond is no lead
-      nextTurn();
+      // Each in a task of its own, and one more in which the page's clock gets there.
+      for (let i = 0; i <= late.length; i++) apply(nativeSetTimeout, window, [catchUp]);
     }
   };
-  let lastId = 0;
+  const overdue = (due) => heldAt !== null && due <= nativeNow();
   const at = (due, run) => {
-    post(wake, max(0, due - nativeNow()));
-    let place = pending.length;
-    for (; place > 0 && pending[place - 1].due > due; place--) pending[place] = pending[place - 1];
-    pending[place] = { id: ++lastId, due, run };
-    return lastId;
+    if (!overdue(due)) {
+      const id = apply(nativeSetTimeout, window, [() => come(id, due, run), due - nativeNow()]);
+      return id;
+    }
+    const id = apply(nativeSetTimeout, window, [() => {}]); // for its number
+    come(id, due, run);
+    return id;
   };
-  // Timers within timers are kept apart from the sixth on, as by the browser, whether the clock is held
-  // or not: it goes on past one that sets itself anew at once.
-  const NESTED = 5, APART_MS = 4, AWAITED = 8;
-  let nested = 0;
-  const within = (depth, run) => () => {
-    nested = depth;
-    let left = AWAITED; // what awaited the timer goes on first
-    const forget = () => { if (--left) soon(forget); else nested = 0; };
-    try { return run(); } finally { soon(forget); }
-  };
-  const apart = (wait, depth) => (depth > NESTED ? max(wait, APART_MS) : wait);
-  const after = (wait, run) => {
-    const depth = nested + 1;
-    return at(clock() + apart(wait, depth), within(depth, run));
-  };
+  const after = (wait, run) => at(clock() + wait, run);
   const cancel = (id) => {
-    id |= 0;
-    keepPending((place) => pending[place].id !== id);
-  };
-  const bodyOf = (callback, values) => {
-    if (typeof callback === "function") return () => apply(callback, window, values);
-    const text = toText(callback);
-    return () => evaluate(text);
+    keepLate((place) => late[place].id !== id);
+    return apply(nativeClearTimeout, window, [id]);
   };
 
   // One-shot timers that are due soon: with any of them pending the page is not at rest. A timer set
   // by a timer set by a timer … is a ticking page, which never rests.
   const SOON_MS = 1000, LATE_MS = 50, CHAIN = 3;
   const timers = new NativeMap();
+  const soon = queueMicrotask; // what awaited the timer goes on first
   let chained = 0;
   window.setTimeout = function setTimeout(callback, delay, ...values) {
-    const wait = max(0, delay | 0), depth = chained + 1, run = bodyOf(callback, values);
+    if (typeof callback !== "function") return apply(nativeSetTimeout, window, [callback, delay, ...values]);
+    const wait = max(0, delay | 0), depth = chained + 1;
     const id = after(wait, () => {
       apply(mapDelete, timers, [id]);
       chained = depth;
-      try { return run(); } finally { soon(() => { chained = 0; }); }
+      try { return apply(callback, window, values); } finally { soon(() => { chained = 0; }); }
     });
     if (wait <= SOON_MS && depth <= CHAIN) apply(mapSet, timers, [id, clock() + wait]);
     return id;
   };
-  const again = new NativeMap(); // the timer that an interval waits for
+  const again = new NativeMap(); // the timer that an interval begun while the clock is held waits for
   window.setInterval = function setInterval(callback, delay, ...values) {
-    const wait = max(1, delay | 0), run = bodyOf(callback, values);
-    let due = clock(), depth = nested;
-    const next = () => at((due += apart(wait, ++depth)), within(depth, tick));
+    if (typeof callback !== "function") return apply(nativeSetInterval, window, [callback, delay, ...values]);
+    const run = () => apply(callback, window, values);
+    if (heldAt === null) {
+      const id = apply(nativeSetInterval, window, [() => come(id, nativeNow(), run), delay]);
+      return id;
+    }
+    const wait = max(1, delay | 0);
+    let due = clock() + wait;
     const tick = () => {
-      apply(mapSet, again, [id, next()]);
-      return run();
+      apply(mapSet, again, [id, at((due += wait), tick)]);
+      run();
     };
-    const id = next();
+    const id = at(due, tick);
     apply(mapSet, again, [id, id]);
     return id;
   };
   const clear = (id) => {
-    id |= 0;
     apply(mapDelete, timers, [id]);
     const next = apply(mapGet, again, [id]) ?? id;
     apply(mapDelete, again, [id]);
