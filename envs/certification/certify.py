@@ -18,6 +18,7 @@ from webdojo.envs.certification.mutations import (
     typed_otherwise,
     with_changed_step,
     with_changed_value,
+    with_choices_too_many,
     with_stuffed_answers,
     without_last,
 )
@@ -93,7 +94,8 @@ class Findings:
     shortened: float | None = None
     changed: float | None = None
     chosen: float | None = None
-    """What a solution earned in which one choice or value, by turns, was another."""
+    """What a solution earned in which one choice or value, by turns, was another, or with one
+    choice more, whichever is more."""
     wrong: list[Rewarded] = field(default_factory=list)
     """Wrong solutions that were rewarded."""
     needless: list[Rewarded] = field(default_factory=list)
@@ -229,7 +231,8 @@ async def _play_wrong(
     async def play(wrong: Sequence[str], rewarded: list[Rewarded]) -> float:
         seen: list[Observation] = []
         reward = await play_script(env, task, seed, wrong, seen.append)
-        pairs = enumerate(zip(actions, wrong, strict=True))
+        # A choice too many makes a solution longer.
+        pairs = enumerate(zip(actions, wrong, strict=False))
         place = next((place for place, (right, other) in pairs if right != other), 0)
         other = None
         if reward > 0 and len(seen) > place + 1:
@@ -254,6 +257,10 @@ async def _play_wrong(
         reward = await play(step.actions, found.wrong if step.wrong else found.needless)
         if step.wrong:
             found.chosen = reward
+    too_many = with_choices_too_many(actions, views)
+    if too_many:
+        reward = await play(too_many[number % len(too_many)], found.wrong)
+        found.chosen = max(found.chosen or 0.0, reward)
 
 
 def _reads_answer(task: Task) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bs4 import Tag
 
 from webdojo.envs.actions import Action
+from webdojo.tasks.view import text_of
 
 if TYPE_CHECKING:
     from webdojo.tasks.view import PageView
@@ -39,12 +40,9 @@ def another_choice(
     """
     if action.name not in VERBS:
         return None
-    here = next(iter(view.all(bid=str(action.arguments["bid"]))), None)
-    control = _control(view, here)
-    kind = _kind(control)
-    if here is None or control is None or not kind:
+    kind, group = _kind_and_group(view, action)
+    if not kind:
         return None
-    group = _group(view, here, control, kind)
     if kind in ONE_OF:
         if any(bid in later for bid in group):
             return None  # what is chosen later decides
@@ -57,6 +55,44 @@ def another_choice(
         return None
     opposite = OPPOSITE.get(action.name)
     return Action(opposite, dict(action.arguments)) if opposite else NOTHING
+
+
+def one_more_choice(view: PageView, action: Action, others: Collection[str]) -> Action | None:
+    """A tick of a box of the same group that the solution leaves alone; None if there is none.
+
+    It is done besides ``action``, so it tells of an evaluator that looks only at what is wanted
+    and would take all boxes for the right one. Where options are chosen as a list, another of them
+    as well.
+    """
+    if action.name == "select_option":
+        return _one_more_option(view, action)
+    if action.name not in VERBS:
+        return None
+    kind, group = _kind_and_group(view, action)
+    free = [bid for bid in group if bid not in others]
+    return Action("click", {"bid": free[0]}) if kind in EACH and free else None
+
+
+def _one_more_option(view: PageView, action: Action) -> Action | None:
+    named = action.arguments["options"]
+    found = view.soup.find("select", bid=str(action.arguments["bid"]))
+    if not isinstance(found, Tag) or isinstance(named, str):
+        return None  # no list, or one that takes one option, for all that is known
+    texts = [(text_of(tag), str(tag.get("value", ""))) for tag in found.find_all("option")]
+    others = [text for text, value in texts if text and text not in named and value not in named]
+    if not others:
+        return None
+    return Action("select_option", {**action.arguments, "options": [*named, others[0]]})
+
+
+def _kind_and_group(view: PageView, action: Action) -> tuple[str, list[str]]:
+    """The kind of choice that an action makes, empty if none, and the others of its group."""
+    here = next(iter(view.all(bid=str(action.arguments["bid"]))), None)
+    control = _control(view, here)
+    kind = _kind(control)
+    if here is None or control is None or not kind:
+        return "", []
+    return kind, _group(view, here, control, kind)
 
 
 def _control(view: PageView, tag: Tag | None) -> Tag | None:

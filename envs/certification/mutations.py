@@ -1,4 +1,4 @@
-"""Wrong solutions made of a right one: a step left out, a value changed, an answer stuffed."""
+"""Wrong solutions made of a right one: a step left out, a value changed, a choice too many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from bs4 import Tag
 
 from webdojo.envs.actions import Action, parse_action
-from webdojo.envs.certification.choices import another_choice
+from webdojo.envs.certification.choices import another_choice, one_more_choice
 from webdojo.envs.certification.reading import readable_text
 from webdojo.tasks.calls import say
 from webdojo.tasks.view import text_of
@@ -147,6 +147,20 @@ def with_changed_step(
             if action.name in verbs and action.name not in kept and place not in chosen:
                 change(place, _changed(action, views[place], size, chance), wrong=wrong)
     return made[number % len(made)] if made else None
+
+
+def with_choices_too_many(actions: Sequence[str], views: Sequence[PageView]) -> list[list[str]]:
+    """The solution with a choice besides those that it makes, once for each group of choices."""
+    parsed = [parse_action(text) for text in actions]
+    acted_on = _acted_on(parsed)
+    made: dict[str, list[str]] = {}
+    for place, action in enumerate(parsed):
+        more = one_more_choice(views[place], action, acted_on)
+        if more is not None:
+            here = [str(more)] if more.name == "select_option" else [str(more), actions[place]]
+            whole = [*actions[:place], *here, *actions[place + 1 :]]
+            made.setdefault(str(more.arguments["bid"]), whole)
+    return list(made.values())
 
 
 def steps_that_may_matter(actions: Sequence[str], views: Sequence[PageView]) -> list[int]:
