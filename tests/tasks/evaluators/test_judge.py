@@ -69,15 +69,25 @@ async def test_every_image_tells_one_question_from_another(endpoint: ScriptedEnd
     assert (len(endpoint.requests), judge.counters.cached) == (4, 0)
 
 
-async def test_the_pause_before_another_try_doubles(
-    endpoint: ScriptedEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses that this thread asks for, and does not make; a server in another goes on as usual."""
+    asked_for: list[float] = []
+    sleep, here = asyncio.sleep, threading.get_ident()
 
     async def pause(seconds: float) -> None:
-        pauses.append(seconds)
+        if threading.get_ident() == here:
+            asked_for.append(seconds)
+        else:
+            await sleep(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", pause)
+    return asked_for
+
+
+async def test_the_pause_before_another_try_doubles(
+    endpoint: ScriptedEndpoint, pauses: list[float]
+) -> None:
     endpoint.script = lambda key, request: 503
     judge = Judge(JudgeSettings(url=endpoint.url, model="m", tries=4, backoff_s=1.5))
     with pytest.raises(JudgeFailedError, match="4 tries"):
@@ -123,14 +133,8 @@ class Particular(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize(("wait", "pause_s"), [("6", 6.0), ("3600", 60.0), ("0", 1.0)])
 async def test_an_endpoint_gets_the_pause_and_the_name_that_it_asks_for(
-    wait: str, pause_s: float, monkeypatch: pytest.MonkeyPatch
+    wait: str, pause_s: float, pauses: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[float] = []
-
-    async def pause(seconds: float) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", pause)
     monkeypatch.setattr(Particular, "asked", [])
     monkeypatch.setattr(Particular, "wait", wait)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Particular)
