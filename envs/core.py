@@ -274,7 +274,7 @@ class WebEnv:
             self._deadline.reschedule(ends_s + task.evaluation_s)
         try:
             async with page.clock.running(after_s=SAFETY_NET_S):
-                task.shown = tabs.active.page
+                task.shown = tabs.active
                 return await task.evaluate(page.page, self._answer)
         except Error as error:
             if self._lost or not tabs.alive():

@@ -390,6 +390,11 @@ class DrivenPage:
         metrics = (await self._cdp.send("Performance.getMetrics"))["metrics"]
         return " ".join(str(one["value"]) for one in metrics if one["name"] in STYLED)
 
+    @property
+    def url(self) -> str:
+        """The address of the document."""
+        return self.page.url
+
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""
         if self.requests.loading:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -42,6 +42,20 @@ class Outcome:
     message: str = ""
     blocked: bool = False
     undecided: bool = False
+
+
+class ShownTab(Protocol):
+    """A tab as the agent is shown it."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    async def screenshot(self, image_format: Literal["jpeg", "webp", "png"], quality: int) -> bytes:
+        """Its viewport, one pixel a CSS pixel.
+
+        Playwright's own screenshot waits for frames that a page whose clock stands never has.
+        """
 
 
 class Task(ABC):
@@ -89,7 +103,7 @@ class Task(ABC):
     """Checks of the certification that this task cannot pass in full, each with the reason."""
     evaluation_s: float = 0.0
     """Real time that ``evaluate`` may take beyond a step's own, where it asks another machine."""
-    shown: Page | None = None
+    shown: ShownTab | None = None
     """The tab that the agent is shown while ``evaluate`` runs, which is given the first one."""
     settles: bool = True
     """Whether a look waits until the page stops changing, within bounds; False for pages that play

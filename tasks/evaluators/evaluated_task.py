@@ -90,8 +90,8 @@ class EvaluatedTask(Task):
 
     async def evaluate(self, page: Page, answer: str | None) -> Outcome:
         """Put the evidence before the checks."""
-        if self._looks:
-            await self._recorder.shoot(self.shown or page)
+        if self._looks and self.shown is not None:
+            await self._recorder.shoot(self.shown)
         waits = self.checks.reads_answer if self.at_answer is None else self.at_answer
         if waits and answer is None:
             return Outcome(0.0, done=False, message="no answer yet")

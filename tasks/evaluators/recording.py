@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,12 +14,15 @@ from webdojo.tasks.evaluators.bodies import BODILESS, LONGEST_BODY, Bodies
 from webdojo.tasks.sites.forms import Form, read_form
 
 if TYPE_CHECKING:
-    from playwright.async_api import CDPSession, Page, Request, Response
+    from playwright.async_api import Page, Request, Response
+
+    from webdojo.tasks.task import ShownTab
 
 MOST_REQUESTS = 10_000
 MORE_REQUESTS = f"more than {MOST_REQUESTS:,} requests were made: not all are known"
 UNKNOWN_BODY = "its body is not known"
 MOST_SCREENSHOTS = 100
+JPEG_QUALITY = 80
 ANSWER_S = 1.0
 """Real time that an answer under way is waited for."""
 
@@ -93,7 +95,6 @@ class Recorder:
         self.screenshots: list[Screenshot] = []
         """One for each look that differed from the last, oldest first; the newest are kept."""
         self._known: dict[Request, SentRequest] = {}
-        self._cdp: dict[Page, CDPSession] = {}
 
     def attach(self, page: Page) -> None:
         """Record what ``page`` and every other page of its context ask for."""
@@ -119,15 +120,9 @@ class Recorder:
         if self._bodies is not None:
             self._bodies.tell()
 
-    async def shoot(self, page: Page) -> None:
-        """Keep what ``page`` looks like now, if it looks otherwise than before."""
-        if page not in self._cdp:
-            # Playwright's own screenshot waits for frames that a page whose clock stands never has.
-            self._cdp[page] = await page.context.new_cdp_session(page)
-        answer = await self._cdp[page].send(
-            "Page.captureScreenshot", {"format": "jpeg", "quality": 80, "optimizeForSpeed": True}
-        )
-        taken = Screenshot(base64.b64decode(answer["data"]), page.url)
+    async def shoot(self, tab: ShownTab) -> None:
+        """Keep what ``tab`` looks like now, if it looks otherwise than before."""
+        taken = Screenshot(await tab.screenshot("jpeg", JPEG_QUALITY), tab.url)
         if not self.screenshots or self.screenshots[-1].content != taken.content:
             self.screenshots = [*self.screenshots, taken][-MOST_SCREENSHOTS:]
 

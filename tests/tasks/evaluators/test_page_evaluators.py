@@ -360,13 +360,3 @@ async def test_what_a_condition_raises_goes_on_its_way(evidence: Evidence) -> No
 
     with pytest.raises(ZeroDivisionError):
         await parse_evaluator({"type": "python", "function": "tests.broken"}).judge(evidence)
-
-
-async def test_screenshots_are_kept_once_each(evidence: Evidence) -> None:
-    recorder = Recorder()
-    for _ in range(2):
-        await recorder.shoot(evidence.page)
-    await evidence.page.evaluate("document.body.style.background = 'navy'")
-    await recorder.shoot(evidence.page)
-    assert len(recorder.screenshots) == 2
-    assert len({shot.key for shot in recorder.screenshots}) == 2

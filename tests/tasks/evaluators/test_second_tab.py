@@ -63,3 +63,17 @@ async def test_the_judge_sees_the_tab_that_the_agent_is_shown(
     picture = Image.open(BytesIO(base64.b64decode(seen_by_judge.partition(",")[2])))
     red, _, blue = picture.convert("RGB").getpixel((600, 600))  # type: ignore[misc]
     assert red < 50 < blue  # the second tab's background
+
+
+async def test_screenshots_are_kept_once_each(
+    chromium: Chromium, endpoint: ScriptedEndpoint
+) -> None:
+    with served(lambda request: (200, PAGES.get(request.path, ""), {})) as web:
+        async with WebEnv(chromium, EnvSpec(step_timeout_s=60)) as env:
+            task = Price(f"{web}/")
+            seen = await env.reset(task, 1)
+            for action in ("noop()", "noop()", f'click("{seen.view().bid("a")}")', "noop()"):
+                await env.step(action)
+    kept = task._recorder.screenshots
+    assert [shot.url for shot in kept] == [f"{web}/", f"{web}/mug"]
+    assert len({shot.key for shot in kept}) == 2
