@@ -7,6 +7,7 @@
 
   // What the page may replace later is taken now.
   const { apply, construct, getOwnPropertyDescriptor: described } = Reflect;
+  const evaluate = window.eval, soon = queueMicrotask;
   const nativeSetTimeout = window.setTimeout, nativeClearTimeout = window.clearTimeout;
   const nativeSetInterval = window.setInterval;
   const addEventListener = EventTarget.prototype.addEventListener;
@@ -101,6 +102,8 @@
   // A frame that is wanted now may cost browser time, which the page must not notice: what falls due
   // while its clock is held comes later, in its order, each at its own time.
   let goal = null; // how far the page's clock may follow the browser's
+  const MANY_TIMERS = 256; // at one time, after which each takes a little: the clock gets past any
+  let stood = 0;
   const late = [];
   const come = (id, due, run) => {
     if (heldAt === null) return run();
@@ -123,7 +126,8 @@
     }
     const { due, run } = late[0];
     keepLate((place) => place > 0);
-    heldAt = max(heldAt, due);
+    stood = due > heldAt ? 0 : stood + 1;
+    heldAt = max(heldAt, due) + (stood > MANY_TIMERS ? 1 : 0);
     run();
   };
   const hold = (milliseconds) => {
@@ -147,7 +151,26 @@
     come(id, due, run);
     return id;
   };
-  const after = (wait, run) => at(clock() + wait, run);
+  // Timers within timers are kept apart from the sixth on, as by the browser, held or not: the clock
+  // gets past one that sets itself anew at once.
+  const NESTED = 5, APART_MS = 4, AWAITED = 8;
+  let nested = 0;
+  const within = (depth, run) => {
+    nested = depth;
+    let left = AWAITED; // what awaited the timer goes on first
+    const forget = () => { if (--left) soon(forget); else nested = 0; };
+    try { return run(); } finally { soon(forget); }
+  };
+  const apart = (wait, depth) => (depth > NESTED ? max(wait, APART_MS) : wait);
+  const after = (wait, run) => {
+    const depth = nested + 1;
+    return at(clock() + apart(wait, depth), () => within(depth, run));
+  };
+  const bodyOf = (callback, values) => {
+    if (typeof callback === "function") return () => apply(callback, window, values);
+    const text = toText(callback);
+    return () => evaluate(text);
+  };
   const cancel = (id) => {
     keepLate((place) => late[place].id !== id);
     return apply(nativeClearTimeout, window, [id]);
@@ -157,38 +180,38 @@
   // by a timer set by a timer … is a ticking page, which never rests.
   const SOON_MS = 1000, LATE_MS = 50, CHAIN = 3;
   const timers = new NativeMap();
-  const soon = queueMicrotask; // what awaited the timer goes on first
   let chained = 0;
   window.setTimeout = function setTimeout(callback, delay, ...values) {
-    if (typeof callback !== "function") return apply(nativeSetTimeout, window, [callback, delay, ...values]);
-    const wait = max(0, delay | 0), depth = chained + 1;
+    const wait = max(0, delay | 0), depth = chained + 1, run = bodyOf(callback, values);
     const id = after(wait, () => {
       apply(mapDelete, timers, [id]);
       chained = depth;
-      try { return apply(callback, window, values); } finally { soon(() => { chained = 0; }); }
+      try { return run(); } finally { soon(() => { chained = 0; }); }
     });
     if (wait <= SOON_MS && depth <= CHAIN) apply(mapSet, timers, [id, clock() + wait]);
     return id;
   };
   const again = new NativeMap(); // the timer that an interval begun while the clock is held waits for
   window.setInterval = function setInterval(callback, delay, ...values) {
-    if (typeof callback !== "function") return apply(nativeSetInterval, window, [callback, delay, ...values]);
-    const run = () => apply(callback, window, values);
+    const run = bodyOf(callback, values);
+    let depth = nested;
     if (heldAt === null) {
-      const id = apply(nativeSetInterval, window, [() => come(id, nativeNow(), run), delay]);
+      const id = apply(nativeSetInterval, window, [() => come(id, nativeNow(), () => within(++depth, run)), delay]);
       return id;
     }
     const wait = max(1, delay | 0);
-    let due = clock() + wait;
+    let due = clock();
+    const next = () => at((due += apart(wait, ++depth)), tick);
     const tick = () => {
-      apply(mapSet, again, [id, at((due += wait), tick)]);
-      run();
+      apply(mapSet, again, [id, next()]);
+      within(depth, run);
     };
-    const id = at(due, tick);
+    const id = next();
     apply(mapSet, again, [id, id]);
     return id;
   };
   const clear = (id) => {
+    id |= 0;
     apply(mapDelete, timers, [id]);
     const next = apply(mapGet, again, [id]) ?? id;
     apply(mapDelete, again, [id]);

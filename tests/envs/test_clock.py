@@ -60,6 +60,9 @@ function start(name) {
   after(40, "40");
   requestAnimationFrame(() => tell(name + " frame"));
   requestIdleCallback(() => tell(name + " idle"));
+  setTimeout(`tell("${name} as text")`, 8);
+  const kept = document.createElement("i");
+  kept.dataset.id = setInterval(() => { tell(name + " once"); clearInterval(kept.dataset.id) }, 4);
   ids[name] = [setInterval(tell, 7, name + " every 7"), after(11, 11), after(60, 60)];
   let count = 0;
   const five = setInterval(() => {
@@ -96,6 +99,29 @@ async def test_what_is_lent_is_not_noticed(open_page, frame: bool) -> None:
     assert len(told[0]) > 60
     for other in told[1:]:
         assert other == told[0]
+
+
+@pytest.mark.parametrize(
+    "tick",
+    [
+        "setTimeout(tick)",
+        "setTimeout(tick, 1)",
+        "sleep().then(tick)",
+    ],
+)
+async def test_timers_that_begin_anew_at_once_hold_no_clock_up(open_page, tick: str) -> None:
+    page = await open_page(
+        f"""<p id=p>0</p><script>
+        const sleep = async () => {{ await new Promise((over) => setTimeout(over)) }};
+        (function tick() {{ {tick} }})();
+        setInterval(() => {{ p.textContent = +p.textContent + 1 }}, 10)</script>"""
+    )
+    clock = page.env.page.clock
+    begun, ticks = await page.js("[Date.now(), +p.textContent]")
+    for _ in range(3):
+        await clock.lend(17)
+        await clock.run(200)
+    assert await page.js("[Date.now(), +p.textContent]") == [begun + 600, ticks + 60]
 
 
 async def test_code_that_waits_on_a_standing_page_gets_its_time(open_page) -> None:
