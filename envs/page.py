@@ -195,6 +195,12 @@ class DrivenPage:
             # A page that changes under a mouse just moved is drawn a frame late, in real time.
             await self.clock.run(FRAME_MS)
 
+    async def forget_state(self) -> None:
+        """Forget what the page has put into its history, which is there when it is loaded anew."""
+        await self.worlds.evaluate(
+            self.frame_id, "history.state === null || history.replaceState(null, '')"
+        )
+
     async def forget_way(self) -> None:
         """Let nothing lead back to before the document that is shown."""
         from playwright.async_api import Error

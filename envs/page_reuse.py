@@ -36,6 +36,7 @@ class PageReuse:
         reusable = task.reuse_page and self._task_id == task.id and len(tabs.pages) == 1
         if not (reusable and tabs.alive() and self._reuses < MAX_REUSES):
             return False
+        await tabs.active.forget_state()
         if self.cut_short:
             # Before the page left can be there anew and read it.
             kept, _ = await asyncio.gather(tabs.keep_anything(), tabs.forget_fetched())

@@ -115,6 +115,22 @@ async def test_what_an_episode_fetched_is_fetched_anew(open_page, site) -> None:
         assert (again.outline, again.title) == (opened.first.outline, "fetched")
 
 
+@pytest.mark.parametrize("goes_again", [True, False])
+async def test_what_a_page_puts_into_its_history_goes_with_its_episode(
+    open_page, goes_again
+) -> None:
+    page = await open_page("<button onclick=\"history.replaceState('a', '')\">Put</button>")
+    page.task.reuse_page = True
+    if not goes_again:
+        page.task.setup = staying(page.task)
+    first = page.env.page
+    await page.look(call("click", page.bid("Put")))
+    assert await page.js("history.state") == "a"
+    await page.env.reset(page.task, 1)
+    assert page.env.page is first
+    assert await page.js("history.state") is None
+
+
 async def test_other_episodes_keep_what_they_fetched(open_page, site) -> None:
     site.pages["/mark"] = "text"
     site.headers["/mark"] = {"Content-Type": "text/plain", "Cache-Control": "max-age=99999"}
