@@ -155,7 +155,7 @@ class RestartingEngine(Generic[E]):
             newest = self._newest
             # Before it is started: that may take long, and there may be nothing for it to serve.
             source = None if newest is None else newest.source
-            fresh = self._start(0 if newest is None else newest.version)
+            fresh = await self._started(0 if newest is None else newest.version)
             try:
                 if newest is not None and source is not None:
                     await fresh.update_weights(source, newest.version)
@@ -170,6 +170,18 @@ class RestartingEngine(Generic[E]):
             self.engine = fresh
             self.restarts += 1
             return
+
+    async def _started(self, version: int) -> E:
+        """The next engine: a model takes long to load, and episodes on their way need the loop."""
+        starting = asyncio.create_task(asyncio.to_thread(self._start, version))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped, and what it makes must not be left running.
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await starting.result().close()
+            raise
 
     def _keep(self, newest: KeptWeights | None) -> None:
         if self._newest is not None:

@@ -89,6 +89,33 @@ async def test_one_that_dies_of_its_weights_is_followed_by_another() -> None:
     assert start.alive == 0
 
 
+@pytest.mark.parametrize("closed", [False, True])
+async def test_all_else_goes_on_while_another_is_started(closed: bool) -> None:
+    starting, may_end = threading.Event(), threading.Event()
+    made = Starts()
+
+    def start(version: int) -> TransformersEngine:
+        if made.made:
+            starting.set()
+            assert may_end.wait(30), "nothing went on"
+        return made(version)
+
+    engine = RestartingEngine(start)
+    break_at(engine.engine, "admit")
+    drawing = asyncio.create_task(engine.generate([5, 6], Sampling(max_tokens=7)))
+    await asyncio.to_thread(starting.wait, 30)
+    closing = asyncio.create_task(engine.close() if closed else asyncio.sleep(0))
+    await asyncio.sleep(0.05)
+    may_end.set()
+    await closing
+    if closed:
+        assert isinstance((await asyncio.gather(drawing, return_exceptions=True))[0], BaseException)
+    else:
+        assert len((await drawing).token_ids) == 7
+        await engine.close()
+    assert (len(made.made), made.alive) == (2, 0)
+
+
 async def test_patience_ends_and_nothing_is_left_running() -> None:
     start = Starts(1, 2, 3, 4)
     engine = RestartingEngine(start, deaths=3)
