@@ -10,10 +10,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from webdojo.envs.browser import BrowserDiedError, Chromium
+from webdojo.envs.certification.choices import chosen
 from webdojo.envs.certification.elsewhere import Elsewhere
 from webdojo.envs.certification.guard import AwayError, guarded
 from webdojo.envs.certification.mutations import (
     ANSWERS,
+    TooMany,
     steps_that_may_matter,
     typed_otherwise,
     with_changed_step,
@@ -231,8 +233,7 @@ async def _play_wrong(
     async def play(wrong: Sequence[str], rewarded: list[Rewarded]) -> float:
         seen: list[Observation] = []
         reward = await play_script(env, task, seed, wrong, seen.append)
-        # A choice too many makes a solution longer.
-        pairs = enumerate(zip(actions, wrong, strict=False))
+        pairs = enumerate(zip(actions, wrong, strict=True))
         place = next((place for place, (right, other) in pairs if right != other), 0)
         other = None
         if reward > 0 and len(seen) > place + 1:
@@ -259,8 +260,31 @@ async def _play_wrong(
             found.chosen = reward
     too_many = with_choices_too_many(actions, views)
     if too_many:
-        reward = await play(too_many[number % len(too_many)], found.wrong)
-        found.chosen = max(found.chosen or 0.0, reward)
+        more = too_many[number % len(too_many)]
+        earned = await _play_too_many(env, task, seed, actions, more)
+        found.chosen = max(found.chosen or 0.0, earned)
+        if earned > 0:
+            found.wrong.append(Rewarded(seed, tuple(more.actions), earned, more.place))
+
+
+async def _play_too_many(
+    env: WebEnv, task: Task, seed: int, actions: Sequence[str], more: TooMany
+) -> float:
+    """What a solution with a choice too many earns; nothing if it chooses what the right one does.
+
+    That may be where a box cannot be ticked, or where the right step takes the other one back or
+    makes it too: a list that takes one option, a box that ticks all.
+    """
+    seen: list[Observation] = []
+    right: list[Observation] = []
+    reward = await play_script(env, task, seed, more.actions, seen.append)
+    if reward > 0:
+        after = more.place + 1
+        await play_script(env, task, seed, actions[:after], right.append)
+        ended = seen[: after + more.longer + 1][-1]  # or before, where the one too many will do
+        if chosen(ended.view()) == chosen(right[-1].view()):
+            return 0.0
+    return reward
 
 
 def _reads_answer(task: Task) -> bool:

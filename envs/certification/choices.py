@@ -1,8 +1,8 @@
 """What can be chosen on a page, and how a choice is made wrong.
 
-A choice is a radio button, a checkbox or what a page says is one (``role``, ``aria-checked``,
-``aria-pressed``). Another one taken in its place is another solution, whatever else is done, so it
-tells of an evaluator that does not look; another link or button may lead to the same end.
+A choice is a radio button, a checkbox, a label that is drawn in the place of one, or what a page
+says is one (``role``). Another one taken in its place is another solution, whatever else is done,
+so it tells of an evaluator that does not look; another link or button may lead to the same end.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 VERBS = ("click", "check", "uncheck")
 ONE_OF = ("radio", "option", "menuitemradio")
 """Kinds of which a group holds one at a time."""
-EACH = ("checkbox", "switch", "menuitemcheckbox", "pressed")
+EACH = ("checkbox", "switch", "menuitemcheckbox")
 """Kinds that are on or off, each by itself."""
 GROUPS = ("form", "fieldset", "ul", "ol", "table")
 GROUP_ROLES = ("group", "radiogroup", "listbox", "menu", "list")
 OPPOSITE = {"check": "uncheck", "uncheck": "check"}
 NOTHING = Action("noop", {})
+STATES = ("checked", "selected", "value")
+"""Attributes of an observed element that tell what is chosen."""
 
 
 def another_choice(
@@ -78,11 +80,22 @@ def _one_more_option(view: PageView, action: Action) -> Action | None:
     found = view.soup.find("select", bid=str(action.arguments["bid"]))
     if not isinstance(found, Tag) or isinstance(named, str):
         return None  # no list, or one that takes one option, for all that is known
-    texts = [(text_of(tag), str(tag.get("value", ""))) for tag in found.find_all("option")]
+    open_ones = found.find_all("option", disabled=False)
+    texts = [(text_of(tag), str(tag.get("value", ""))) for tag in open_ones]
     others = [text for text, value in texts if text and text not in named and value not in named]
     if not others:
         return None
     return Action("select_option", {**action.arguments, "options": [*named, others[0]]})
+
+
+def chosen(view: PageView) -> list[tuple[object, ...]]:
+    """What is chosen and filled in on a page, element by element."""
+    found: list[tuple[object, ...]] = []
+    for tag in view.soup.find_all(True):
+        states = [tag.get(name) for name in STATES]
+        if any(state is not None for state in states):
+            found.append((tag.get("bid") or text_of(tag), *states))
+    return found
 
 
 def _kind_and_group(view: PageView, action: Action) -> tuple[str, list[str]]:
@@ -96,31 +109,30 @@ def _kind_and_group(view: PageView, action: Action) -> tuple[str, list[str]]:
 
 
 def _control(view: PageView, tag: Tag | None) -> Tag | None:
-    """What a click on an element sets: of a label its field."""
+    """What a click on an element sets: of a label its field, or itself if that is not seen."""
     if tag is None or tag.name != "label":
         return tag
     named = view.soup.find(id=str(tag["for"])) if tag.get("for") else tag.find("input")
-    return named if isinstance(named, Tag) else None
+    return named if isinstance(named, Tag) else tag
 
 
 def _kind(control: Tag | None) -> str:
     """The kind of choice that a control is; empty if none."""
     if control is None:
         return ""
-    kind = str(control.get("type" if control.name == "input" else "role", ""))
-    if kind in (*ONE_OF, *EACH):
-        return kind
-    if control.get("aria-checked") is not None:
-        return "checkbox"
-    return "pressed" if control.get("aria-pressed") is not None else ""
+    kind = str(control.get("type" if control.name in ("input", "label") else "role", ""))
+    return kind if kind in (*ONE_OF, *EACH) else ""
 
 
 def _group(view: PageView, here: Tag, control: Tag, kind: str) -> list[str]:
-    """Elements that make other choices of the same group, those like ``here`` first."""
+    """Elements that make other choices of the same group, those like ``here`` first.
+
+    What is turned off makes none.
+    """
     found = []
     for tag in view.all():
         other = _control(view, tag)
-        if other is None or other is control or _kind(other) != kind:
+        if other is None or other is control or _kind(other) != kind or other.has_attr("disabled"):
             continue
         if _name(control) == _name(other) and _place(view, control) is _place(view, other):
             found.append(tag)

@@ -149,17 +149,28 @@ def with_changed_step(
     return made[number % len(made)] if made else None
 
 
-def with_choices_too_many(actions: Sequence[str], views: Sequence[PageView]) -> list[list[str]]:
-    """The solution with a choice besides those that it makes, once for each group of choices."""
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """A solution with a choice besides those that it makes."""
+
+    actions: list[str]
+    place: int
+    """Where it begins to be another, from 0."""
+    longer: int
+    """Steps that it has more."""
+
+
+def with_choices_too_many(actions: Sequence[str], views: Sequence[PageView]) -> list[TooMany]:
+    """The solution with a choice too many, once for each group of choices."""
     parsed = [parse_action(text) for text in actions]
     acted_on = _acted_on(parsed)
-    made: dict[str, list[str]] = {}
+    made: dict[str, TooMany] = {}
     for place, action in enumerate(parsed):
         more = one_more_choice(views[place], action, acted_on)
         if more is not None:
             here = [str(more)] if more.name == "select_option" else [str(more), actions[place]]
             whole = [*actions[:place], *here, *actions[place + 1 :]]
-            made.setdefault(str(more.arguments["bid"]), whole)
+            made.setdefault(str(more.arguments["bid"]), TooMany(whole, place, len(here) - 1))
     return list(made.values())
 
 

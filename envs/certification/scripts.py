@@ -24,15 +24,10 @@ async def play_script(
 ) -> float:
     """The reward in the end of doing these actions, whatever the page says to them.
 
-    ``watch`` is told what is seen before each action, and after the last unless that ended it.
+    ``watch`` is told what is seen before each action and after the last.
     """
     remaining = iter(actions)
-
-    def choose(seen: Observation) -> str | None:
-        watch(seen)
-        return next(remaining, None)
-
-    return await _play(env, task, seed, choose)
+    return await _play(env, task, seed, lambda seen: next(remaining, None), watch)
 
 
 async def play_random(env: WebEnv, task: Task, seed: int, chance: Random) -> float:
@@ -62,13 +57,19 @@ async def trace(env: WebEnv, task: Task, seed: int, actions: Iterable[str]) -> l
 
 
 async def _play(
-    env: WebEnv, task: Task, seed: int, choose: Callable[[Observation], str | None]
+    env: WebEnv,
+    task: Task,
+    seed: int,
+    choose: Callable[[Observation], str | None],
+    watch: Callable[[Observation], None] = lambda seen: None,
 ) -> float:
     observation = await env.reset(task, seed)
+    watch(observation)
     reward = 0.0
     while (text := choose(observation)) is not None:
         step = await env.step(text)
         observation, reward = step.observation, step.reward
+        watch(observation)
         if step.terminated or step.truncated:
             break
     return reward

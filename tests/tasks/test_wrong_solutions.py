@@ -277,65 +277,6 @@ async def test_a_choice_that_the_evaluator_ignores_is_found_and_told() -> None:
         assert str(told["seed"]) in note
 
 
-class Toppings(Press):
-    """Boxes to tick, and a list that takes several."""
-
-    id = "check.toppings"
-    strict = ("boxes", "list")
-    """Where more than was asked for is wrong."""
-
-    async def setup(self, page, seed):
-        names = ["Olives", "Capers", "Onions"]
-        self.wanted = names[seed % 3]
-        boxes = "".join(
-            f"<label><input type=checkbox name={n} value={n}>{n}</label>" for n in names
-        )
-        options = "".join(f"<option>{name}</option>" for name in names)
-        await page.set_content(
-            f"<fieldset>{boxes}</fieldset><select multiple>{options}</select>"
-            "<button onclick='order()'>Order</button><script>const all = (chosen) =>"
-            " [...document.querySelectorAll(chosen)].map((one) => one.value); const order = () =>"
-            " window.ordered = {boxes: all('input:checked'), list: all('option:checked')}</script>"
-        )
-        return f"Order {self.wanted} in the boxes and in the list"
-
-    async def evaluate(self, page, answer):
-        ordered = await page.evaluate("window.ordered")
-        right = ordered is not None and all(
-            chosen == [self.wanted] if name in self.strict else self.wanted in chosen
-            for name, chosen in ordered.items()
-        )
-        return Outcome(float(right), done=ordered is not None)
-
-    def oracle(self, view):
-        wanted = view.goal.split()[1]
-        view = yield click(view.bid("input", name=wanted))
-        view = yield call("select_option", view.bid("select"), [wanted])
-        yield click(view.bid("button"))
-
-
-async def test_an_evaluator_that_takes_more_choices_than_were_asked_for_is_found() -> None:
-    class AnyBoxes(Toppings):
-        id = "check.any-boxes"
-        strict = ("list",)
-
-    class AnyOptions(Toppings):
-        id = "check.any-options"
-        strict = ("boxes",)
-
-    effort = Effort(seeds=2, trials=2, random=0, idle=0, twice=0)
-    entries = [Entry(task, "here") for task in (Toppings, AnyBoxes, AnyOptions)]
-    sound, boxes, options = await certify(entries, effort, contexts=2)
-    assert (sound.problems, sound.outcomes["chosen"], sound.rewarded) == ((), "00", None)
-    assert (boxes.outcomes["chosen"], options.outcomes["chosen"]) == ("10", "01")
-    for found, place in ((boxes, 0), (options, 1)):
-        assert found.rewarded is not None
-        assert found.rewarded.place == place
-        assert len(found.rewarded.actions) == 3 + (found is boxes)
-        (note,) = found.notes
-        assert f"[{found.rewarded.actions[place]}]" in note
-
-
 @pytest.mark.slow
 async def test_a_click_that_may_not_be_needed_is_told_and_no_fault() -> None:
     class Welcomed(Order):
