@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from abc import ABC
 from collections.abc import Iterable
+from dis import get_instructions
 from hashlib import sha256
+from inspect import getattr_static, unwrap
+from itertools import pairwise
 from types import CodeType
 from typing import Any
 
@@ -23,8 +28,12 @@ LABELS = frozenset(
 """What a class may say of a task, or judge it by, without making its pages other pages."""
 
 
-WHICH = frozenset({"__class__", "__dict__", "__name__", "getattr", "type", "vars"})
+WHICH = frozenset({"__class__", "__dict__", "getattr", "type", "vars"})
 """Names by which code may ask what it is part of."""
+READS = ("LOAD_ATTR", "LOAD_METHOD")
+"""Python's instructions, from 3.11 on, by which something is read of what was loaded last."""
+MAKERS = frozenset({"setup", "start"})
+"""What makes a task's pages."""
 
 
 def pages_of(task_id: str) -> str:
@@ -32,15 +41,15 @@ def pages_of(task_id: str) -> str:
 
     It is the id of the task whose pages they are, be it named by ``same_pages_as`` or known by
     another id; of a task that is read from a file, where it begins, what it asks for and what it
-    chooses from; of others the base that gives them their pages. Raises UserError if
-    ``same_pages_as`` names no task.
+    chooses from; of others the functions that make their pages, and what these may use. Raises
+    UserError if ``same_pages_as`` names no task.
     """
     task = registry.entry(task_id).task
     if task.same_pages_as:
         registry.entry(task.same_pages_as)  # a name that is none would part what is one
         return task.same_pages_as
     known = _known_base(task)
-    return pages_of(known) if known else _read_from_a_file(task) or _one_base(task) or task_id
+    return pages_of(known) if known else _read_from_a_file(task) or _made_by(task) or task_id
 
 
 def instances_of(task_id: str) -> int | None:
@@ -69,43 +78,61 @@ def _known_base(task: type[Task]) -> str:
             continue
         added = set(task.__mro__) - set(base.__mro__)
         own = {name for part in added for name in vars(part) if not name.startswith("_")}
-        if own <= LABELS:
+        # What a base's own __init_subclass__ has set anew is mostly what it was.
+        if all(getattr_static(base, n, own) == getattr_static(task, n) for n in own - LABELS):
             return known
     return ""
 
 
-def _one_base(task: type[Task]) -> str:
-    """A digest of the user's own base that alone makes a task's pages; empty if none does.
+def _made_by(task: type[Task]) -> str:
+    """A digest of what a user's own classes make a task's pages of; empty if that does not tell.
 
-    None does where the base may ask which task it is: by its id, say.
+    It does not where they may ask which task it is: by its id, say.
     """
-    found: type | None = None
-    for base in task.__mro__[1:]:
-        if base.__module__.startswith("webdojo.") or not issubclass(base, Task):
-            continue
-        added = set(task.__mro__) - set(base.__mro__)
-        own = {name for part in added for name in vars(part) if not name.startswith("__")}
-        if own - {"_abc_impl"} <= LABELS:
-            found = base
-    if found is None or _asks_which(found):
+    own = {name: value for name, value in _own_of(task).items() if name not in LABELS}
+    if not MAKERS & own.keys() or any(map(_asks_which, own.values())):
         return ""
-    return f"pages {sha256(f'{found.__qualname__} {id(found)}'.encode()).hexdigest()}"
+    plain = (str, int, float, bool, tuple, frozenset, range, type(None))
+    made = [(n, repr(v) if isinstance(v, plain) else id(v)) for n, v in sorted(own.items())]
+    return f"pages {sha256(repr(made).encode()).hexdigest()}"
 
 
-def _asks_which(base: type) -> bool:
-    """Whether a class reads of itself what its subclasses say of themselves."""
-    parts = (part for part in base.__mro__ if not part.__module__.startswith("webdojo."))
-    left = [
-        code
-        for part in parts
-        for value in vars(part).values()
-        for function in (getattr(value, "__func__", value), getattr(value, "fget", None))
-        if (code := getattr(function, "__code__", None))
-    ]
+def _own_of(task: type) -> dict[str, Any]:
+    """What a class has of its own or from bases that are not WebDojo's."""
+    found: dict[str, Any] = {}
+    for part in reversed(task.__mro__):
+        if not part.__module__.startswith("webdojo.") and part not in (object, ABC):
+            found |= vars(part)
+    # Of the names that Python gives itself those of functions count: __init__, say.
+    return {
+        name: value
+        for name, value in found.items()
+        if name != "_abc_impl" and (not name.startswith("__") or _code_of(value) is not None)
+    }
+
+
+def _code_of(value: Any) -> CodeType | None:
+    function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+    return getattr(unwrap(function), "__code__", None) if callable(function) else None
+
+
+def _asks_which(value: Any) -> bool:
+    """Whether a function reads of its first argument, ``self``, what tasks say of themselves."""
+    whole = _code_of(value)
+    if whole is None:
+        return False
+    left = [whole]
     while left:
         code = left.pop()
-        if {*code.co_names} & (LABELS | WHICH):
-            return True
+        for before, here in pairwise(get_instructions(code)):
+            if here.opname == "LOAD_GLOBAL" and here.argval in WHICH:
+                return True
+            loaded = before.argval if isinstance(before.argval, tuple) else (before.argval,)
+            # From 3.13 on one instruction may store or load another variable before.
+            variable = re.search("LOAD_(FAST|DEREF)", before.opname)
+            of_self = variable and loaded[-1] in whole.co_varnames[:1]
+            if of_self and here.opname in READS and here.argval in LABELS | WHICH:
+                return True
         left += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
     return False
 

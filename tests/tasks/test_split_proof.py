@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import get_args
 
 import pytest
 
 from webdojo.tasks import Outcome, Task, registry
 from webdojo.tasks.errors import UserError
+from webdojo.tasks.evaluators import EvaluatedTask
 from webdojo.tasks.files import load_tasks_file
 from webdojo.tasks.miniwob.catalogue import pages
+from webdojo.tasks.sites import Site
 from webdojo.tasks.splits import (
     HELD_OUT_SEEDS,
     TRAIN_SEEDS,
@@ -151,35 +154,72 @@ def test_what_judges_and_solves_a_page_makes_it_no_other_page() -> None:
         registry.forget(ids)
 
 
-class _Base(Task):
-    """A base that is no task itself."""
+class _Pages:
+    """What makes pages, and is no task itself."""
 
     shelf = "mugs"
 
     async def setup(self, page, seed):
-        return f"Buy {self.shelf}."
+        await page.evaluate("0")
+        return f"Buy {self.shelf} {re.match('.', 'a').group()}."
 
+
+class _Base(_Pages, Task):
     async def evaluate(self, page, answer):
-        return Outcome(0.0, done=False)
+        return Outcome(0.0, done=False, message=self.id)
+
+
+class _Served(EvaluatedTask):
+    serves = Site("served-pages", application=lambda folder: None)
+
+    async def start(self, page, seed):
+        return "Buy."
+
+
+async def _asks_inside(self, page, seed):
+    return " ".join(self.id for _ in range(seed))
+
+
+async def _asks_its_class(self, page, seed):
+    return type(self).id
 
 
 def test_two_tasks_of_one_base_show_one_page_unless_it_asks_which_they_are() -> None:
     named = type("Named", (_Base,), {"setup": Shop.setup})
+    inner = type("Inner", (_Base,), {"setup": _asks_inside})
+    typed = type("Typed", (_Base,), {"setup": _asks_its_class})
     made = {
         "one": (_Base, {}),
         "two": (_Base, {"evaluate": Shop.evaluate, "site": "new", "group": "other"}),
+        "mixed": (type("Mixed", (_Pages, Task), {"evaluate": Shop.evaluate}), {}),
+        "given": (Task, {"setup": _Pages.setup, "evaluate": Shop.evaluate, "shelf": "mugs"}),
         "cups": (_Base, {"shelf": "cups"}),
         "inner": (_Base, {"_shelf": "cups"}),
+        "begun": (_Base, {"__init__": lambda self: setattr(self, "shelf", "cups")}),
         "named-1": (named, {}),
         "named-2": (named, {}),
+        "inner-1": (inner, {}),
+        "inner-2": (inner, {}),
+        "typed-1": (typed, {}),
+        "typed-2": (typed, {}),
+        "served-1": (_Served, {}),
+        "served-2": (_Served, {"group": "other"}),
     }
     ids = [f"shops.{name}" for name in made]
     try:
+        tasks = {}
         for task_id, (base, fields) in zip(ids, made.values(), strict=True):
-            registry.register(type("Made", (base,), {"id": task_id, **fields}))
-        assert leaks("one", "two", "tasks") == ("task 'shops.one' (shops.two)",)
+            tasks[task_id] = type("Made", (base,), {"id": task_id, **fields})
+            registry.register(tasks[task_id])
+        ids.append("shops.served-3")
+        registry.register(type("Made", (tasks["shops.served-1"],), {"id": ids[-1]}))
+        for name in ("two", "mixed", "given"):
+            assert leaks("one", name, "tasks") == (f"task 'shops.one' (shops.{name})",)
         assert leaks("one", "two", "sites") == ("task 'shops.one' (shops.two)",)
-        for train, other in (("one", "cups"), ("one", "inner"), ("named-1", "named-2")):
+        for name in ("served-2", "served-3"):
+            assert leaks("served-1", name, "tasks") == (f"task 'shops.served-1' (shops.{name})",)
+        pairs = [(f"{name}-1", f"{name}-2") for name in ("named", "inner", "typed")]
+        for train, other in (("one", "cups"), ("one", "inner"), ("one", "begun"), *pairs):
             assert leaks(train, other, "tasks") == ()
     finally:
         registry.forget(ids)
