@@ -140,7 +140,13 @@ DRAWN = frozenset(
 )
 """Pages whose goal and text are always the same."""
 CAVEATS: dict[str, dict[Check, str]] = {
-    "chase-circle": {"mutated": "a tenth of the time may be spent outside the circle"},
+    "chase-circle": {
+        "mutated": "a tenth of the time may be spent outside the circle",
+        "deterministic": (
+            "that the circle leaves a mouse which stands still is noticed when it is drawn, in real"
+            " time: what an agent earns that does not follow it is chance"
+        ),
+    },
     "click-pie-nodelay": {
         "oracle": (
             "the slice that the page selects at the start is taken out of the document and put back"

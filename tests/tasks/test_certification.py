@@ -82,11 +82,12 @@ def test_runs_that_a_task_says_differ_by_chance_may_differ_otherwise() -> None:
 
     for task, told in ((Press, 1), (Moving, 0)):
         before, after = (
-            report(task(), [Findings(1, oracle=ran(1.0), deterministic=same)])
+            report(task(), [Findings(1, oracle=ran(1.0), deterministic=same, random=float(same))])
             for same in (True, False)
         )
         found = differences(json.loads(json.dumps(entry(before))), after)
-        assert sum("same is 0, certified 1" in line for line in found) == told
+        for way in ("same", "random"):
+            assert sum(f"{way} is 0, certified 1" in line for line in found) == told
 
 
 def test_targets_that_are_seen_no_more_differ_from_the_certificate() -> None:
