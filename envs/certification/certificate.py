@@ -66,8 +66,8 @@ def differences(certified: Mapping[str, Any], found: TaskReport) -> list[str]:
     """Where a check does not find what a task's certificate says, for people; empty if nowhere.
 
     Instance by instance, for those that both played: an episode that the same seed decides has no
-    chance in it, and so none is allowed for. Where a task says of itself that there is, by a caveat,
-    what its oracle solves must be the same all the same.
+    chance in it, and so none is allowed for. Where a task says of itself that there is, by a
+    caveat, what its oracle solves must still be the same.
     """
     now = entry(found)
     by_chance = "deterministic" in dict(found.caveats)
