@@ -23,6 +23,8 @@ ONE_OF = ("radio", "option", "menuitemradio")
 """Kinds of which a group holds one at a time."""
 EACH = ("checkbox", "switch", "menuitemcheckbox")
 """Kinds that are on or off, each by itself."""
+SEVERAL = (*EACH, "option")
+"""Kinds of which a group may hold several."""
 GROUPS = ("form", "fieldset", "ul", "ol", "table")
 GROUP_ROLES = ("group", "radiogroup", "listbox", "menu", "list")
 OPPOSITE = {"check": "uncheck", "uncheck": "check"}
@@ -60,11 +62,11 @@ def another_choice(
 
 
 def one_more_choice(view: PageView, action: Action, others: Collection[str]) -> Action | None:
-    """A tick of a box of the same group that the solution leaves alone; None if there is none.
+    """A choice of the same group that the solution leaves alone; None if there is none.
 
-    It is done besides ``action``, so it tells of an evaluator that looks only at what is wanted
-    and would take all boxes for the right one. Where options are chosen as a list, another of them
-    as well.
+    It is made besides ``action``, so it tells of an evaluator that looks only at what is wanted
+    and would take all boxes for the right one. Of options in a select another one is chosen too.
+    Where one is chosen at a time nothing comes of it (see ``chosen``).
     """
     if action.name == "select_option":
         return _one_more_option(view, action)
@@ -72,20 +74,20 @@ def one_more_choice(view: PageView, action: Action, others: Collection[str]) -> 
         return None
     kind, group = _kind_and_group(view, action)
     free = [bid for bid in group if bid not in others]
-    return Action("click", {"bid": free[0]}) if kind in EACH and free else None
+    return Action("click", {"bid": free[0]}) if kind in SEVERAL and free else None
 
 
 def _one_more_option(view: PageView, action: Action) -> Action | None:
     named = action.arguments["options"]
     found = view.soup.find("select", bid=str(action.arguments["bid"]))
-    if not isinstance(found, Tag) or isinstance(named, str):
-        return None  # no list, or one that takes one option, for all that is known
-    open_ones = found.find_all("option", disabled=False)
-    texts = [(text_of(tag), str(tag.get("value", ""))) for tag in open_ones]
-    others = [text for text, value in texts if text and text not in named and value not in named]
+    if not isinstance(found, Tag):
+        return None
+    named = [named] if isinstance(named, str) else named
+    texts = map(text_of, found.find_all("option", disabled=False))
+    others = [text for text in texts if text and text not in named]
     if not others:
         return None
-    return Action("select_option", {**action.arguments, "options": [*named, others[0]]})
+    return Action("select_option", {**action.arguments, "options": [*named, others[-1]]})
 
 
 def chosen(view: PageView) -> list[tuple[object, ...]]:

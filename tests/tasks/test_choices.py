@@ -18,6 +18,8 @@ class Toppings(Press):
     id = "check.toppings"
     strict = ("boxes", "list")
     """Where more than was asked for is wrong."""
+    as_list = True
+    """Whether the option is given as a list of one."""
 
     async def setup(self, page, seed):
         names = ["Olives", "Capers", "Onions"]
@@ -45,7 +47,7 @@ class Toppings(Press):
     def oracle(self, view):
         wanted = view.goal.split()[1]
         view = yield click(view.bid("input", name=wanted))
-        view = yield call("select_option", view.bid("select"), [wanted])
+        view = yield call("select_option", view.bid("select"), [wanted] if self.as_list else wanted)
         yield click(view.bid("button"))
 
 
@@ -57,6 +59,7 @@ async def test_an_evaluator_that_takes_more_choices_than_were_asked_for_is_found
     class AnyOptions(Toppings):
         id = "check.any-options"
         strict = ("boxes",)
+        as_list = False
 
     effort = Effort(seeds=2, trials=2, random=0, idle=0, twice=0)
     entries = [Entry(task, "here") for task in (Toppings, AnyBoxes, AnyOptions)]
@@ -117,6 +120,45 @@ class OneOption(Pizza):
         yield click(view.bid("button"))
 
 
+class OneText(OneOption):
+    id = "check.one-text"
+
+    def oracle(self, view):
+        view = yield call("select_option", view.bid("select"), view.goal.split()[1])
+        yield click(view.bid("button"))
+
+
+LISTED = """<ul role=listbox>…</ul><script>const all = [...document.querySelectorAll('li')]
+const choose = (one) => all.forEach((each) => { if (each === one || ONE) each.ariaSelected =
+String(each === one) })</script>"""
+
+
+class OneListed(Pizza):
+    """A list of a page's own, of which one is chosen at a time."""
+
+    id = "check.one-listed"
+    box = "<li role=option aria-selected=false onclick='choose(this)'>{0}"
+    around = LISTED.replace("ONE", "true")
+    chosen = "[aria-selected=true]"
+
+    async def evaluate(self, page, answer):
+        ordered = await page.evaluate("window.ordered")
+        find = "(chosen) => [...document.querySelectorAll(chosen)].map((one) => one.innerText)"
+        found = await page.evaluate(find, self.chosen)
+        return Outcome(float(bool(ordered) and self.wanted[0] in found), done=bool(ordered))
+
+    def oracle(self, view):
+        view = yield click(view.bid("li", view.goal.split()[1]))
+        yield click(view.bid("button"))
+
+
+class AnyListed(OneListed):
+    """Several may be chosen of it, and the evaluator asks for the wanted one alone."""
+
+    id = "check.any-listed"
+    around = LISTED.replace("ONE", "false")
+
+
 class Everything(Pizza):
     id = "check.everything"
     box = "<input type=checkbox class=one value={0}>{0}"
@@ -144,7 +186,7 @@ class EverythingAtOnce(Everything):
 
 
 async def test_a_choice_that_comes_to_nothing_is_no_wrong_solution() -> None:
-    tasks = (SoldOut, OneOption, Everything, EverythingAtOnce)
+    tasks = (SoldOut, OneOption, OneText, OneListed, Everything, EverythingAtOnce)
     for found in await certify([Entry(task, "here") for task in tasks], EFFORT, contexts=2):
         assert (found.problems, found.outcomes["chosen"]) == ((), "000"), found.id
 
@@ -169,3 +211,8 @@ async def test_a_label_that_is_drawn_in_the_place_of_a_box_is_a_choice() -> None
     assert (sound.problems, sound.outcomes["chosen"]) == ((), "000")
     assert unsound.outcomes["chosen"] == "111"
     assert unsound.problems
+
+
+async def test_a_list_of_a_pages_own_that_takes_several_is_tried_too() -> None:
+    (found,) = await certify([Entry(AnyListed, "here")], EFFORT)
+    assert found.outcomes["chosen"] == "111"
