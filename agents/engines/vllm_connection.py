@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 from webdojo.agents.engines.decoder import Counters
@@ -28,6 +29,8 @@ STOP_S = 10.0
 """Seconds the process may take to end before it is killed."""
 START_S = 3600.0
 """Seconds the process may take to load its checkpoint, which it may have to download first."""
+WATCH_S = 1.0
+"""Seconds between two looks at whether it lives."""
 CPU_CACHE_GIB = 1
 """Room for keys and values where there is no GPU."""
 
@@ -55,6 +58,7 @@ class VllmConnection:
         self._failure = ""
         self._closed = False
         self._started = False
+        self._buried = threading.Event()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._folder = process_folder("vllm")
         self._log = Path(self._folder.name) / "log"
@@ -81,7 +85,7 @@ class VllmConnection:
             )
         theirs.close()
         self._outbox.put(settings)
-        for target in (self._write, self._read):
+        for target in (self._write, self._read, self._watch):
             threading.Thread(target=target, name="webdojo-vllm", daemon=True).start()
 
     @property
@@ -135,17 +139,27 @@ class VllmConnection:
     def _read(self) -> None:
         with suppress(EOFError, OSError):
             while True:
-                # Looked at first: what it has said before it died is still to be read.
-                dead = self._process.poll() is not None
-                if self._connection.poll(1.0):
-                    self._handle(*self._connection.recv())
-                    with self._lock:
-                        self._owing_since = time.monotonic() if self._replies else None
-                elif dead:
-                    break  # and another process, a child of its own perhaps, has the pipe open
-                elif self._silent_s() >= (self._hang_s if self._started else START_S):
-                    self._process.kill()
+                self._handle(*self._connection.recv())
+                with self._lock:
+                    self._owing_since = time.monotonic() if self._replies else None
         self._bury()
+
+    def _watch(self) -> None:
+        """Kill a process that hangs, and have the pipe end when the process does.
+
+        Whoever reads cannot see to it: a process may stop within an answer, and another one, a
+        child of its own perhaps, may have the pipe open. What it has said is still read.
+        """
+        silent = False
+        while self._process.poll() is None:
+            was_silent = silent
+            silent = self._silent_s() >= (self._hang_s if self._started else START_S)
+            if silent and was_silent:  # not once only: all of us may have been held up
+                self._process.kill()
+            self._buried.wait(WATCH_S)
+        if not self._buried.is_set():
+            with suppress(OSError), socket(fileno=os.dup(self._connection.fileno())) as pipe:
+                pipe.shutdown(SHUT_RDWR)
 
     def _silent_s(self) -> float:
         """Seconds for which the process has owed a word. It has one for what was cancelled too."""
@@ -177,6 +191,7 @@ class VllmConnection:
     def _bury(self) -> None:
         """Release every caller: cancelled if the engine was closed, an error if it died."""
         code = self._process.wait()
+        self._buried.set()
         with self._lock:
             if not self._closed:
                 self._failure = (

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,26 @@ for _ in range(3):
     what, number, *_ = connection.recv()
     connection.send(("answer", number, 5) if what == "checksum" else ("counters", (0, 0, 0, 0, 0)))
 """
+HALF_AN_ANSWER = """
+import os
+connection.send(("ready",))
+connection.recv()
+os.write(connection.fileno(), (1000).to_bytes(4, "big") + 500 * b"x")
+"""
+ANSWERS_AT_LENGTH = """
+connection.send(("ready",))
+number = connection.recv()[1]
+for _ in range(1000):
+    connection.send(("counters", (0, 0, 0, 0, 0)))
+connection.send(("answer", number, 5))
+"""
+KILL = "os.kill(os.getpid(), 9)"
+LEAVES_A_CHILD = """
+import os
+if os.fork() == 0:
+    open({ends!r}).read()
+    os._exit(0)
+"""
 
 
 def without_vllm() -> str:
@@ -50,6 +71,15 @@ def connected(folder: Path, does: str, hang_s: float) -> VllmConnection:
     return VllmConnection(str(python), {}, 1, hang_s)
 
 
+@pytest.fixture
+def leaves_a_child(tmp_path: Path) -> Iterator[str]:
+    """What makes a process leave a child that has its pipe open until the test ends."""
+    ends = tmp_path / "ends"
+    os.mkfifo(ends)
+    yield LEAVES_A_CHILD.format(ends=str(ends))
+    os.close(os.open(ends, os.O_RDWR))
+
+
 async def until_dead(connection: VllmConnection) -> None:
     """Ask for something, and wait no longer for it, until the process is known to be dead."""
     async with asyncio.timeout(60):
@@ -65,28 +95,36 @@ async def test_a_hang_is_noticed_though_nobody_waits_for_long(tmp_path: Path) ->
     await connection.close()
 
 
-async def test_one_that_dies_is_noticed_though_its_child_has_the_pipe_open(tmp_path: Path) -> None:
-    ends = tmp_path / "ends"
-    os.mkfifo(ends)
-    child = f"""
-import os
-if os.fork() == 0:
-    open({str(ends)!r}).read()
-    os._exit(0)
-connection.send(("ready",))
-"""
-    connection = connected(tmp_path, child, hang_s=600.0)
-    try:
-        async with asyncio.timeout(60):
-            while not connection._started:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-            _, reply = connection.ask("checksum")
-            os.kill(connection.process_id, signal.SIGKILL)
-            with pytest.raises(EngineDeadError, match="ended with status -9"):
-                await reply.future
-        await connection.close()
-    finally:
-        os.close(os.open(ends, os.O_RDWR))  # the child goes
+async def test_one_that_dies_is_noticed_though_its_child_has_the_pipe_open(
+    tmp_path: Path, leaves_a_child: str
+) -> None:
+    does = leaves_a_child + 'connection.send(("ready",))'
+    connection = connected(tmp_path, does, hang_s=600.0)
+    async with asyncio.timeout(60):
+        while not connection._started:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        _, reply = connection.ask("checksum")
+        os.kill(connection.process_id, signal.SIGKILL)
+        with pytest.raises(EngineDeadError, match="ended with status -9"):
+            await reply.future
+    await connection.close()
+
+
+@pytest.mark.parametrize(("then", "hang_s"), [("time.sleep(1000)", 2.0), (KILL, 600.0)])
+async def test_one_that_stops_within_an_answer_is_noticed(
+    tmp_path: Path, leaves_a_child: str, then: str, hang_s: float
+) -> None:
+    connection = connected(tmp_path, leaves_a_child + HALF_AN_ANSWER + then, hang_s)
+    _, reply = connection.ask("checksum")
+    with pytest.raises(EngineDeadError, match="ended with status -9"):
+        await asyncio.wait_for(reply.future, 60)
+    await connection.close()
+
+
+async def test_what_one_said_before_it_died_is_heard(tmp_path: Path, leaves_a_child: str) -> None:
+    connection = connected(tmp_path, leaves_a_child + ANSWERS_AT_LENGTH + KILL, hang_s=600.0)
+    assert await asyncio.wait_for(connection.ask("checksum")[1].future, 60) == 5
+    await connection.close()
 
 
 async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
