@@ -90,12 +90,16 @@ class RestartingEngine(Generic[E]):
     async def update_weights(self, source: Mapping[str, Tensor] | Path, version: int) -> None:
         """Swap weights between two decode steps, and keep them for the engine after this one."""
         kept = await asyncio.to_thread(KeptWeights, source, version)
+        met = 0
         try:
             while True:
                 engine = self.engine
                 try:
                     await engine.update_weights(source, version)
                 except EngineDeadError as error:
+                    met += 1
+                    if met > self._most:
+                        raise  # it may be these weights that every engine dies of
                     await self._revive(engine, error)
                 else:
                     if self.engine is engine and not self._reviving:

@@ -160,6 +160,37 @@ async def test_a_prompt_that_every_engine_dies_of_is_given_up_and_others_are_dra
     assert not any(each._thread.is_alive() for each in made)
 
 
+async def test_weights_that_every_engine_dies_of_are_given_up_though_others_are_drawn() -> None:
+    start = Starts()
+
+    class DiesOfVersionFive(TransformersEngine):
+        async def update_weights(
+            self, source: Mapping[str, torch.Tensor] | Path, version: int
+        ) -> None:
+            if version == 5:
+                assert len(start.made) < 20, "it is started for ever"
+                # Another response between two deaths: they are not in a row.
+                await engine.generate([5], Sampling(max_tokens=1))
+                break_at(self, "swap")
+            await super().update_weights(source, version)
+
+    def dies(version: int) -> TransformersEngine:
+        made = start(version)
+        made.__class__ = DiesOfVersionFive
+        return made
+
+    engine = RestartingEngine(dies, deaths=3)
+    new = tiny_model(seed=1)
+    await engine.update_weights(new.state_dict(), 4)
+    with pytest.raises(EngineDeadError, match="out of memory"):
+        await engine.update_weights(tiny_model(seed=2).state_dict(), 5)
+    assert len(start.made) == 4
+    assert (await engine.generate([5], Sampling(max_tokens=1))).versions == (4,)
+    assert await engine.checksum() == checksum(new.parameters())
+    await engine.close()
+    assert start.alive == 0
+
+
 async def test_a_dead_one_leaves_its_memory_to_the_next() -> None:
     engine = Starts()(0)
     weights = weakref.ref(engine._decoder.model.get_input_embeddings().weight)  # type: ignore[operator]
