@@ -31,6 +31,11 @@ SETTLE_STEP_MS = 250
 """Page time between two looks at a page that is not at rest."""
 CLOSE_TIMEOUT_S = 2.0
 """Real time in which a lost page must have closed."""
+EVALUATE_WAITS_S = 5.0
+"""Real time that an evaluator's look waits for an element unless its task says otherwise. It is
+less than a step has: an element that is gone is no success, and no page that hangs."""
+PLAYWRIGHT_WAITS_S = 30.0
+"""What Playwright's own looks and navigations wait."""
 
 
 class NoEpisodeError(RuntimeError):
@@ -269,6 +274,9 @@ class WebEnv:
         from playwright.async_api import Error
 
         page = tabs.pages[0]
+        context = page.page.context
+        context.set_default_navigation_timeout(PLAYWRIGHT_WAITS_S * 1000)
+        context.set_default_timeout((EVALUATE_WAITS_S + task.evaluation_s) * 1000)
         if task.evaluation_s and self._deadline is not None and not self._lost:
             ends_s = self._deadline.when() or asyncio.get_running_loop().time()
             self._deadline.reschedule(ends_s + task.evaluation_s)
@@ -282,6 +290,8 @@ class WebEnv:
             # The agent has taken the page to where its evaluator finds nothing to read.
             first = error.message.splitlines()[0]
             return Outcome(0.0, done=False, message=f"evaluate failed: {first}")
+        finally:
+            context.set_default_timeout(PLAYWRIGHT_WAITS_S * 1000)
 
     async def _perform(self, action: Action) -> None:
         spec = ACTIONS[action.name]

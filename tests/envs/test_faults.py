@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page
 
 from webdojo.envs.browser import BrowserDiedError, BrowserOptions, Chromium
-from webdojo.envs.core import WebEnv
+from webdojo.envs.core import EVALUATE_WAITS_S, WebEnv
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.calls import call
 from webdojo.tasks.task import Outcome, Task
@@ -316,6 +316,39 @@ async def test_a_mistake_of_the_task_is_its_author_s_to_see(chromium, site) -> N
         step = await env.step("noop(1)")
         assert (step.reward, step.terminated) == (0.0, False)
         assert "evaluate failed: " in step.message
+
+
+class Awaiting(Task):
+    """Judged by an element that only the first page has."""
+
+    id = "test.awaiting"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def setup(self, page: Page, seed: int) -> str:
+        await page.goto(self.url)
+        if seed == 1:
+            page.set_default_timeout(100)
+        return "goal"
+
+    async def evaluate(self, page: Page, answer: str | None) -> Outcome:
+        return Outcome(float(await page.locator("output").text_content() == "done"), done=True)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+async def test_an_agent_that_leaves_what_is_judged_has_not_lost_its_page(
+    chromium, site, seed
+) -> None:
+    site.pages["/"] = "<a href=/away>away</a><output></output>"
+    site.pages["/away"] = "<p>nothing to judge"
+    async with WebEnv(chromium, OUTLINE) as env:
+        await env.reset(Awaiting(site.origin + "/"), seed)
+        step = await env.step('click("1")')
+        assert (step.reward, step.terminated, step.truncated) == (0.0, False, False)
+        waited_ms = 100 if seed == 1 else EVALUATE_WAITS_S * 1000
+        assert f"evaluate failed: Locator.text_content: Timeout {waited_ms:g}ms" in step.message
+        assert not (await env.step("go_back()")).truncated
 
 
 async def test_nothing_is_left_behind(site, page_task) -> None:
