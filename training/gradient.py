@@ -268,11 +268,17 @@ class GradientStepper:
         return whole_optimizer_state(self.optimizer, keep=self._keeps_whole)
 
     def load_optimizer_state(self, state: dict[str, Any]) -> None:
-        """Take what ``optimizer_state`` gave."""
+        """Take what ``optimizer_state`` gave; settings stay what they are configured to be now."""
+        settings = [
+            {name: group[name] for name in ("betas", "weight_decay")}
+            for group in self.optimizer.param_groups
+        ]
         if self.sharded:
             load_whole_optimizer_state(self.optimizer, state)
         else:
             self.optimizer.load_state_dict(state)
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)
 
     def load_trained_weights(self, weights: dict[str, Tensor]) -> None:
         """Replace what is trained; ValueError, changing nothing, if it does not fit."""

@@ -121,3 +121,23 @@ def test_a_learner_goes_on_with_the_random_numbers_that_it_left() -> None:
     assert not torch.equal(torch.rand(4), drawn)
     learner.load_state_dict(state)
     assert torch.equal(torch.rand(4), drawn)
+
+
+def test_a_run_that_goes_on_takes_the_settings_that_its_configuration_has_now() -> None:
+    groups = groups_drawn_by(tiny_model())
+    changed = {"betas": (0.5, 0.6), "weight_decay": 0.3, "lr": 1e-2}
+    first = learner_with()
+    first.update(groups, version=0)
+    resumed = learner_with(**changed)
+    resumed.load_state_dict(first.state_dict())
+    seen: list[dict[str, Any]] = []
+    optimizer = resumed._stepper.optimizer.optimizer
+    optimizer.register_step_pre_hook(
+        lambda taken, *_: seen.extend(dict(group) for group in taken.param_groups)
+    )
+    resumed.update(groups, version=1)
+    assert [(g["betas"], g["weight_decay"], g["lr"]) for g in seen] == [
+        ((0.5, 0.6), 0.3, 1e-2),
+        ((0.5, 0.6), 0.0, 1e-2),
+    ]
+    assert {int(state["step"]) for state in optimizer.state.values()} == {2}
