@@ -151,7 +151,7 @@ class WarmStartConfig(Section):
     """Tokens of one optimiser step."""
     lr: float = Field(1e-3, gt=0, le=MOST_LR)
     """Peak learning rate of these steps; it falls to 0 as a cosine, and ``learner.lr`` is that of
-    reinforcement."""
+    reinforcement. AdamW's ``betas`` are 0.9 and 0.95 here."""
     action_noise: float = Field(0.0, ge=0, lt=1)
     """Share of recorded answers that are about a random element instead: keeps the policy
     exploring."""

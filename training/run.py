@@ -235,7 +235,12 @@ class _Run:
         from webdojo.training.demonstrations import Taught
         from webdojo.training.reinforcement import policy_of
         from webdojo.training.turn_rows import TurnRows
-        from webdojo.training.warm_start import count_batches, rows_of, warm_start
+        from webdojo.training.warm_start import (
+            count_batches,
+            learner_config,
+            rows_of,
+            warm_start,
+        )
 
         config = self.config.warm_start
         turns = TurnRows.of_checkpoint(self.base, self.folder.screenshots)
@@ -248,14 +253,7 @@ class _Run:
             learner = self.team.learner(
                 LearnerPlan(
                     self.base,
-                    self.config.learner.whole(
-                        lr=config.lr,
-                        betas=(0.9, 0.95),
-                        schedule="cosine",
-                        warmup_steps=max(1, min(20, steps // 10)),
-                        total_steps=steps + 1,
-                        seed=self.config.seed,
-                    ),
+                    learner_config(self.config, steps),
                     seed=self.config.seed,
                     threads=self.config.reinforce.learner_threads,
                     screenshots=self.folder.screenshots,

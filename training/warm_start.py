@@ -8,10 +8,15 @@ from random import Random
 
 from webdojo.agents.pictures import MissingPictureError
 from webdojo.tasks.success import is_success
+from webdojo.training.config import TrainConfig
 from webdojo.training.learner import Learner
+from webdojo.training.learner_config import LearnerConfig
 from webdojo.training.packing import Row
 from webdojo.training.rollouts.trajectory import Trajectory
 from webdojo.training.turn_rows import TEXT, TurnRows
+
+BETAS = (0.9, 0.95)
+"""Of AdamW: steps are few, and 0.999 would look back over more than there are."""
 
 
 def rows_of(trajectories: Iterable[Trajectory], turns: TurnRows = TEXT) -> list[Row]:
@@ -48,6 +53,19 @@ def batches(rows: Sequence[Row], batch_tokens: int, epochs: int, seed: int) -> I
 def count_batches(rows: Sequence[Row], batch_tokens: int, epochs: int, seed: int) -> int:
     """How many batches ``batches`` gives."""
     return sum(1 for _ in batches(rows, batch_tokens, epochs, seed))
+
+
+def learner_config(config: TrainConfig, steps: int) -> LearnerConfig:
+    """How the learner takes so many steps: on a schedule that is not reinforcement's."""
+    return config.learner.whole(
+        lr=config.warm_start.lr,
+        betas=BETAS,
+        schedule="cosine",
+        warmup_steps=max(1, min(20, steps // 10)),
+        total_steps=steps + 1,
+        final_lr_ratio=0.0,
+        seed=config.seed,
+    )
 
 
 def warm_start(

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webdojo.training.config_files import parse_config
 from webdojo.training.packing import Row
 from webdojo.training.rollouts.trajectory import Trajectory, Turn
-from webdojo.training.warm_start import batches, count_batches, rows_of, warm_start
+from webdojo.training.warm_start import (
+    batches,
+    count_batches,
+    learner_config,
+    rows_of,
+    warm_start,
+)
 
 
 def turn(prompt: tuple[int, ...], response: tuple[int, ...]) -> Turn:
@@ -79,3 +86,18 @@ def test_no_rows_make_no_batches() -> None:
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_a_row_longer_than_a_batch_is_a_batch(epochs: int) -> None:
     assert count_batches([Row.of((1,) * 50, (2,))], 10, epochs, 0) == epochs
+
+
+@pytest.mark.parametrize("steps", [1, 40, 1000])
+def test_its_rate_falls_to_nothing_whatever_that_of_reinforcement_does(steps: int) -> None:
+    """``learner.schedule``, its warm-up and where it ends are reinforcement's."""
+    learner = {"lr": 3e-4, "schedule": "cosine", "warmup_steps": 9, "final_lr_ratio": 0.5}
+    given = {"name": "mine", "learner": learner, "warm_start": {"lr": 1e-3}, "seed": 5}
+    config = learner_config(parse_config(given, "test"), steps)
+    rates = [config.lr_at(step) for step in range(steps + 2)]
+    assert max(rates) == 1e-3
+    peak = rates.index(1e-3)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] == 0
+    assert config.seed == 5
