@@ -107,3 +107,13 @@ def test_a_dry_run_of_a_run_that_would_go_on_prints_its_plan_alone(tmp_path: Pat
     (tmp_path / "printed.toml").write_text(result.output)
     assert load_config(str(tmp_path / "printed.toml")) == load_config(str(folder.config_file))
     assert {path: path.read_bytes() for path in folder.path.iterdir()} == files
+
+
+def test_a_dry_run_of_a_run_tells_of_the_file_that_names_tasks_that_are_gone(
+    tmp_path: Path,
+) -> None:
+    tasks = CONFIG.tasks.model_copy(update={"files": (tmp_path / "gone.py",)})
+    folder = RunFolder.create(CONFIG.model_copy(update={"tasks": tasks}), tmp_path)
+    result = CliRunner().invoke(app, ["train", "--resume", str(folder.path), "--dry-run"])
+    said = str(result.exception)
+    assert said.startswith(f"{folder.config_file}: tasks.files: {tmp_path / 'gone.py'}: no such")

@@ -49,7 +49,7 @@ def train(
     from webdojo.cli.boundary import run_folder
     from webdojo.cli.named_run import named_run
     from webdojo.tasks.errors import UserError
-    from webdojo.training.config_files import load_config, quickstart_on
+    from webdojo.training.config_files import load_config, load_its_tasks, quickstart_on
     from webdojo.training.run_folder import RunFolder
     from webdojo.training.team import follow, follows
 
@@ -64,7 +64,9 @@ def train(
             raise UserError("--resume takes the run's own configuration: give the run folder alone")
         if dry_run:
             folder = RunFolder.existing(resume)
-            typer.echo(_dry_run(folder.config(), str(folder.config_file)), nl=False)
+            kept, place = folder.config(), str(folder.config_file)
+            load_its_tasks(kept, place)
+            typer.echo(_dry_run(kept, place), nl=False)
             return
         from webdojo.training.run import resume as go_on
 
