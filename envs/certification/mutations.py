@@ -206,7 +206,8 @@ def with_stuffed_answers(
     """The solution with answers that hold the right one among many; none if it answers nothing.
 
     All that can be read on the page and the answer; and the answer in a short list of candidates:
-    as a choice (``A or B or C``), as it stands (``A, B, C``), and without marks (``A B C``).
+    first of a choice (``A or B or C``), not first where they stand (``B, A, C``) and without marks
+    (``B A C``). So who reads the first or the last of them alone is found out.
     """
     places = [i for i, a in enumerate(actions) if parse_action(a).name == "send_msg_to_user"]
     if not places:
@@ -216,9 +217,9 @@ def with_stuffed_answers(
     text = readable_text(views[place])
     words = (word.strip(".,:;!?()\"'")[:LONGEST_CANDIDATE] for word in text.split())
     others = [word for word in dict.fromkeys(words) if word and word not in answer]
-    listed = [another_text(answer, chance), answer, *others[:CANDIDATES]]
-    stuffed = [f"{text[:LONGEST_STUFFED]} {answer}"]
-    stuffed += [parting.join(listed) for parting in (" or ", ", ", " ")]
+    near, rest = another_text(answer, chance), others[:CANDIDATES]
+    stuffed = [f"{text[:LONGEST_STUFFED]} {answer}", " or ".join([answer, near, *rest])]
+    stuffed += [parting.join([near, answer, *rest]) for parting in (", ", " ")]
     return [[*actions[:place], say(told), *actions[place + 1 :]] for told in stuffed]
 
 
@@ -268,7 +269,8 @@ def another_text(text: str, chance: Random) -> str:
         return text + "x"
     place = chance.choice(places)
     digit = int(text[place])
-    return f"{text[:place]}{digit - 1 if digit >= 2 else digit + 1}{text[place + 1 :]}"
+    up = digit < 2 or (digit < 9 and chance.random() < 0.5)
+    return f"{text[:place]}{digit + 1 if up else digit - 1}{text[place + 1 :]}"
 
 
 def _another_address(url: str, chance: Random) -> str:

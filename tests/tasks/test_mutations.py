@@ -48,7 +48,7 @@ def test_another_text_is_of_the_same_kind(text: str, other: str) -> None:
 
 def test_any_digit_may_be_the_one_that_counts() -> None:
     found = {another_text("$579", Random(seed)) for seed in range(30)}
-    assert found == {"$479", "$569", "$578"}
+    assert found == {"$479", "$679", "$569", "$589", "$578"}
 
 
 def test_values_are_changed_before_points_and_elements() -> None:
@@ -88,11 +88,11 @@ def test_another_option_is_never_the_one_that_was_chosen() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ('keyboard_press("7")', {'keyboard_press("6")'}),
+        ('keyboard_press("7")', {'keyboard_press("6")', 'keyboard_press("8")'}),
         ('press("1", "Control+a")', {'press("1", "Control+b")', 'press("1", "Control+i")'}),
         ('goto("http://a.test:81/")', {'goto("http://a.test:81/x")'}),
         ('goto("http://a.test:81")', {'goto("http://a.test:81/x")'}),
-        ('goto("http://a.test/b?page=5#c")', {'goto("http://a.test/b?page=4#c")'}),
+        ('goto("http://a.test/b?page=9#c")', {'goto("http://a.test/b?page=8#c")'}),
         ('hover("3")', {'hover("4")'}),
         ('uncheck("4")', {'uncheck("3")'}),
         ('report_infeasible("no mug")', {'report_infeasible("no mugx")'}),
@@ -208,7 +208,7 @@ def test_answers_are_stuffed_with_what_the_page_says() -> None:
         [actions[0], f'send_msg_to_user("{told}")', actions[2]]
         for told in (
             "Red mug: $12 or no $12",
-            "$22 or $12 or Red or mug or or",
+            "$12 or $22 or Red or mug or or",
             "$22, $12, Red, mug, or",
             "$22 $12 Red mug or",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -183,6 +184,40 @@ class Say(Press):
 
     def oracle(self, view):
         yield call("send_msg_to_user", view.soup.h1.get_text())
+
+
+async def test_an_answer_that_is_read_in_part_or_need_not_be_exact_is_found() -> None:
+    class Later(Say):
+        async def setup(self, page, seed):
+            self.wanted = str(seed % 4 + 55)
+            await page.set_content(f"<p>7 dollars</p><h1>{self.wanted}</h1><p>8 cents</p>")
+            return "Say the large number on the page."
+
+    class First(Later):
+        id = "check.first"
+
+        def right(self, answer):
+            return re.findall(r"\d+", answer)[:1] == [self.wanted]
+
+    class AtLeast(Later):
+        id = "check.at-least"
+
+        def right(self, answer):
+            return answer.isdigit() and int(answer) >= int(self.wanted)
+
+    class AtMost(Later):
+        id = "check.at-most"
+
+        def right(self, answer):
+            return answer.isdigit() and 0 < int(answer) <= int(self.wanted)
+
+    effort = Effort(seeds=4, trials=4, random=0, idle=0, twice=0)
+    entries = [Entry(task, "here") for task in (First, AtLeast, AtMost)]
+    first, *others = await certify(entries, effort, contexts=2)
+    assert first.outcomes["stuffed"] == "1111"
+    for found in others:
+        assert "1" in found.outcomes["changed"]
+        assert found.problems
 
 
 @pytest.mark.slow
