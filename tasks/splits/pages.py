@@ -39,17 +39,26 @@ MAKERS = frozenset({"setup", "start"})
 def pages_of(task_id: str) -> str:
     """What two tasks have in common if their pages are the same.
 
-    It is the id of the task whose pages they are, be it named by ``same_pages_as`` or known by
-    another id; of a task that is read from a file, where it begins, what it asks for and what it
-    chooses from; of others the functions that make their pages, and what these may use. Raises
-    UserError if ``same_pages_as`` names no task.
+    It is the id of the task whose pages they are (see ``owner_of``); of a task that is read from a
+    file, where it begins, what it asks for and what it chooses from; of others the functions that
+    make their pages, and what these may use. Raises UserError if ``same_pages_as`` names no task.
+    """
+    owner = owner_of(task_id)
+    task = registry.entry(owner).task
+    return _read_from_a_file(task) or _made_by(task) or owner
+
+
+def owner_of(task_id: str) -> str:
+    """The task whose pages a task shows, by ``same_pages_as`` or as another name of it; or itself.
+
+    Raises UserError if ``same_pages_as`` names no task.
     """
     task = registry.entry(task_id).task
     if task.same_pages_as:
         registry.entry(task.same_pages_as)  # a name that is none would part what is one
         return task.same_pages_as
     known = _known_base(task)
-    return pages_of(known) if known else _read_from_a_file(task) or _made_by(task) or task_id
+    return owner_of(known) if known else task_id
 
 
 def instances_of(task_id: str) -> int | None:

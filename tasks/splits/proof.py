@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.splits.pages import instances_of, pages_of
+from webdojo.tasks.splits.pages import instances_of, owner_of, pages_of
 from webdojo.tasks.splits.split import New, Split, leaks
 
 
@@ -171,8 +171,7 @@ def _task(task_id: str) -> set[str]:
 
 def _groups(task_id: str) -> set[str]:
     """Its group, and that of the task whose pages it shows; none if it stands alone."""
-    ids = {task_id, pages_of(task_id)}
-    return {registry.entry(i).task.group for i in ids if "." in i} - {""}  # a digest has no dot
+    return {registry.entry(i).task.group for i in (task_id, owner_of(task_id))} - {""}
 
 
 def _sites(task_id: str) -> set[str]:

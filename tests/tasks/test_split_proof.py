@@ -207,17 +207,24 @@ def test_two_tasks_of_one_base_show_one_page_unless_it_asks_which_they_are() -> 
     }
     ids = [f"shops.{name}" for name in made]
     try:
-        tasks = {}
         for task_id, (base, fields) in zip(ids, made.values(), strict=True):
-            tasks[task_id] = type("Made", (base,), {"id": task_id, **fields})
-            registry.register(tasks[task_id])
-        ids.append("shops.served-3")
-        registry.register(type("Made", (tasks["shops.served-1"],), {"id": ids[-1]}))
-        for name in ("two", "mixed", "given"):
+            registry.register(type("Made", (base,), {"id": task_id, **fields}))
+        served = registry.get("shops.served-2").__class__
+        more = {
+            "served-3": (served, {"group": ""}),
+            "mirror": (Shop, {"same_pages_as": "shops.one"}),
+            "kin": (Shop, {"group": "other"}),
+        }
+        for name, (base, fields) in more.items():
+            registry.register(type("More", (base,), {"id": f"shops.{name}", **fields}))
+            ids.append(f"shops.{name}")
+        for name in ("two", "mixed", "given", "mirror"):
             assert leaks("one", name, "tasks") == (f"task 'shops.one' (shops.{name})",)
         assert leaks("one", "two", "sites") == ("task 'shops.one' (shops.two)",)
         for name in ("served-2", "served-3"):
             assert leaks("served-1", name, "tasks") == (f"task 'shops.served-1' (shops.{name})",)
+        # The group of the task that it is another name of is held back as well.
+        assert "similarity group 'other' (shops.kin)" in leaks("served-3", "kin", "groups")
         pairs = [(f"{name}-1", f"{name}-2") for name in ("named", "inner", "typed")]
         for train, other in (("one", "cups"), ("one", "inner"), ("one", "begun"), *pairs):
             assert leaks(train, other, "tasks") == ()
