@@ -154,11 +154,15 @@ class TensorBoardLogger:
 
 
 class TrackioLogger:
-    """A trackio run named after the run folder."""
+    """A trackio run named after the run folder, or as trackio has it where that name is taken."""
 
     def __init__(self, folder: Path) -> None:
         self._trackio = _load("trackio")
-        self._trackio.init(project="webdojo", name=folder.resolve().name)
+        name, kept = folder.resolve().name, _known_by(folder, "trackio")
+        # Without resume a name that is taken, and be it by this very run, gives a run of another.
+        again = {"resume": "allow"} if (before := _read(kept)) else {}
+        run = self._trackio.init(project="webdojo", name=before or name, **again)
+        kept.write_text(run.name, encoding="utf-8")
 
     def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
         """Log one row; steps begin again in each phase, so the step travels as a figure."""
@@ -173,9 +177,12 @@ class WandbLogger:
     """A Weights & Biases run named after the run folder; where it goes is wandb's own setting."""
 
     def __init__(self, folder: Path) -> None:
+        kept = _known_by(folder, "wandb")
+        again = {"id": before, "resume": "allow"} if (before := _read(kept)) else {}
         self._run = _load("wandb").init(
-            project="webdojo", name=folder.resolve().name, dir=str(folder), resume="allow"
+            project="webdojo", name=folder.resolve().name, dir=str(folder), **again
         )
+        kept.write_text(self._run.id, encoding="utf-8")
 
     def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
         """Log one row; steps begin again in each phase, so the step travels as a figure."""
@@ -192,6 +199,15 @@ LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "wandb": WandbLogger,
 }
 """Loggers by name. One's own is a class with Logger's methods, made from the run folder."""
+
+
+def _known_by(folder: Path, service: str) -> Path:
+    """File with what a service knows the folder's run by, so that it goes on as the same there."""
+    return folder / f"{service}-run.txt"
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _finite(value: float) -> float | None:

@@ -171,9 +171,13 @@ class StandInService:
         self.rows: list[Mapping[str, float]] = []
         self.started: dict[str, Any] = {}
         self.finished = 0
+        self.name = self.id = ""
 
     def init(self, **settings: Any) -> StandInService:
+        """As both do: trackio finds a run by its name, wandb by its id."""
         self.started = settings
+        self.name = settings["name"] if settings.get("resume") else f"{settings['name']} (2)"
+        self.id = settings.get("id") or f"id of {self.name}"
         return self
 
     def log(self, row: Mapping[str, float]) -> None:
@@ -195,3 +199,21 @@ def test_services_get_the_same_figures_under_their_phase(
     assert (service.started["project"], service.started["name"]) == ("webdojo", "quickstart-1")
     assert service.rows == [{"warm_start/step": 7, "warm_start/loss": 0.5}]
     assert service.finished == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "known_by"),
+    [("trackio", {"name": "mine (2)"}), ("wandb", {"name": "mine", "id": "id of mine (2)"})],
+)
+def test_a_run_that_goes_on_is_the_same_at_a_service(
+    tmp_path: Path, name: str, known_by: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of its folder may be another run's there: of another checkout, say."""
+    service = StandInService()
+    monkeypatch.setitem(sys.modules, name, service)
+    MetricsLog(tmp_path / "mine", loggers=(name,)).close()
+    assert "resume" not in service.started
+    MetricsLog(tmp_path / "mine", loggers=(name,)).close()
+    assert service.started.items() >= {"resume": "allow", **known_by}.items()
+    MetricsLog(tmp_path / "yours", loggers=(name,)).close()
+    assert "resume" not in service.started
