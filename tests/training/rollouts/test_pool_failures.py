@@ -57,6 +57,22 @@ def test_what_holds_up_every_episode_counts_against_no_deadline(back_s: float) -
     run_in_virtual_time(main())
 
 
+def test_a_deadline_is_put_off_by_no_more_than_the_hold_up() -> None:
+    async def hangs(request: EpisodeRequest) -> Trajectory:
+        await (asyncio.Event().wait() if request.episode_id == "000000-0-1" else asyncio.sleep(10))
+        return mixed(request)
+
+    async def main() -> None:
+        away_s = 7
+        until = {"deadline_s": 20, "held_up_s": lambda: min(max(0.0, now() - 5), away_s)}
+        async with make_pool(hangs, **until) as pool:
+            (group,) = await pool.next_batch(0)
+            assert [each.attempts for each in group.trajectories] == [2, 1]
+            assert now() == pytest.approx(20 + away_s + 10)
+
+    run_in_virtual_time(main())
+
+
 def test_a_hanging_clean_up_is_cancelled_again_and_an_unstoppable_episode_left_behind() -> None:
     async def unstoppable(request: EpisodeRequest) -> Trajectory:
         cancels = {"000000-0-1": 2, "000000-1-1": 100}.get(request.episode_id, 0)
