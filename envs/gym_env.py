@@ -87,9 +87,12 @@ class WebDojoEnv(gymnasium.Env[dict[str, Any], str]):
         and ``rules`` change the page before it is pruned. With ``url`` the task is that of the
         environment server there, files of tasks are the server's own, rules there are none, and
         ``tree`` says whether ``last_observation`` holds the page's tree, as it always does without.
-        Raises UserError for an unknown task, mode or verb, and RemoteError for a server that does
-        not answer.
+        Raises UserError for an unknown task or verb, ValueError for another option that cannot be,
+        and RemoteError for a server that does not answer.
         """
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            known = " or ".join(map(repr, self.metadata["render_modes"]))
+            raise ValueError(f"render_mode={render_mode!r}: give {known}")
         self.render_mode = render_mode
         spec = EnvSpec(
             modes=tuple(_several(modes)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 from webdojo.envs import vocabulary  # noqa: F401 - fills the action registry
@@ -59,11 +60,16 @@ class EnvSpec:
             "screenshot": not isinstance(self.screenshot, ScreenshotSpec | None),
             "actions": not (self.actions is None or set(self.actions) <= ACTIONS.keys()),
             "coordinates": self.coordinates not in get_args(Coordinates),
-            "max_characters": self.max_characters is not None and self.max_characters < FEWEST,
+            "max_characters": self.max_characters is not None
+            and not _at_least(FEWEST, self.max_characters),
             "rules": not all(callable(rule) for rule in self.rules),
-            "settle_ms": self.settle_ms < 0,
-            "settle_cap_ms": self.settle_cap_ms < 0,
-            "step_timeout_s": not self.step_timeout_s > 0,
+            "settle_ms": not _at_least(0, self.settle_ms),
+            "settle_cap_ms": not _at_least(0, self.settle_cap_ms),
+            "step_timeout_s": not (_at_least(0, self.step_timeout_s) and self.step_timeout_s),
         }
         for name in (name for name, is_wrong in wrong.items() if is_wrong):
             raise ValueError(f"{name}={getattr(self, name)!r}: give {WANTED[name]}")
+
+
+def _at_least(bound: float, value: object) -> bool:
+    return isinstance(value, Real) and float(value) >= bound

@@ -171,6 +171,14 @@ def test_it_says_why_it_cannot_step_and_can_be_reset_after_close() -> None:
     env.close()
 
 
+def test_an_episode_follows_a_first_reset_that_failed() -> None:
+    with gymnasium.make("webdojo/miniwob.click-button-v0") as env:
+        with pytest.raises(gymnasium.error.Error, match="Seed must be"):
+            env.reset(seed=-1)
+        env.reset(seed=1)
+        assert env.step("noop(1)")[0]["last_action"] == "noop(1)"
+
+
 def no_links(page: BeautifulSoup) -> None:
     for tag in page.select("button"):
         tag.decompose()
@@ -199,6 +207,8 @@ def test_rules_of_ones_own_and_a_bound_hold_at_every_look() -> None:
         ("rules", [3]),
         ("settle_ms", -1),
         ("step_timeout_s", 0.0),
+        ("max_characters", "8000"),
+        ("render_mode", "rgb"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_refused(option: str, value: object) -> None:
