@@ -7,7 +7,7 @@ Both take whole updates on one batch: forward, backward and an optimiser step, w
 (one token ratio a token, mean over each row, no KL), float32, on the CPU. Nothing is generated in
 the time that is measured. TRL runs in .venv-trl (scripts/setup-trl.sh) with several micro-batch
 sizes, of which the fastest counts; its rows come group by group, so that equal prompts lie in one
-micro-batch. The sides take turns, and each one's fastest update counts.
+micro-batch. TRL comes first, size by size, and then ours; each one's fastest update counts.
 
 Rows are those of a run's recorded rollouts, or made up: groups of 8 responses to one prompt, or
 with --distinct to prompts that share nothing.

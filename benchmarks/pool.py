@@ -12,10 +12,11 @@ The real pool is driven with scripted latencies in simulated time, batch = slots
   say how successes cluster in tasks.
 
 Measured are 20 updates after a warm-up, mean over the seeds, against two synchronous baselines on
-the same slots with the same scripts: the full barrier (the same pool with η = 0), and a barrier
-that cuts off the last 5 % of the episodes. The bound on seconds an update is
-max(mean episode, update): every slot always busy and nothing thrown away. How much of it any pool
-could reach at a bound η on staleness is told beside it (``share_possible``, see its function).
+the same slots: the full barrier (the same pool with η = 0, and the same scripts), and a barrier
+that cuts off the last 5 % of the episodes (other scripts, drawn alike). The bound on seconds an
+update is max(mean episode, update): every slot always busy and nothing thrown away. How much of it
+any pool could reach at a bound η on staleness is told beside it (``share_possible``, see its
+function).
 
     python benchmarks/pool.py --json
     python benchmarks/pool.py --slots 64 --staleness 2 --staleness 5
