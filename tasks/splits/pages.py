@@ -88,7 +88,10 @@ def _known_base(task: type[Task]) -> str:
         added = set(task.__mro__) - set(base.__mro__)
         own = {name for part in added for name in vars(part) if not name.startswith("_")}
         # What a base's own __init_subclass__ has set anew is mostly what it was.
-        if all(getattr_static(base, n, own) == getattr_static(task, n) for n in own - LABELS):
+        ours, theirs = (
+            [_told(getattr_static(c, n, own)) for n in own - LABELS] for c in (task, base)
+        )
+        if ours == theirs:
             return known
     return ""
 
@@ -101,9 +104,14 @@ def _made_by(task: type[Task]) -> str:
     own = {name: value for name, value in _own_of(task).items() if name not in LABELS}
     if not MAKERS & own.keys() or any(map(_asks_which, own.values())):
         return ""
-    plain = (str, int, float, bool, tuple, frozenset, range, type(None))
-    made = [(n, repr(v) if isinstance(v, plain) else id(v)) for n, v in sorted(own.items())]
+    made = sorted((name, _told(value)) for name, value in own.items())
     return f"pages {sha256(repr(made).encode()).hexdigest()}"
+
+
+def _told(value: object) -> str:
+    """What tells a value from others: itself if it is plain, else which it is."""
+    plain = (str, int, float, bool, tuple, frozenset, range, type(None))
+    return repr(value) if isinstance(value, plain) else f"object {id(value)}"
 
 
 def _own_of(task: type) -> dict[str, Any]:
