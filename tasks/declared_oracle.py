@@ -15,7 +15,7 @@ from bs4 import Tag
 from webdojo.tasks.calls import VERBS
 from webdojo.tasks.evaluators.normalise import plain, shown
 from webdojo.tasks.task import Oracle
-from webdojo.tasks.view import OracleError, PageView, text_of
+from webdojo.tasks.view import OracleError, PageView, caption_of, text_of
 
 WAYS = ("css", "text", "label")
 """Ways to name an element: ``css=SELECTOR``, ``text=ITS TEXT``, ``label=ITS LABEL``."""
@@ -126,7 +126,7 @@ def _element(named: str, view: PageView) -> str:
     elif how == "text":
         found = view.all(text=what)
     else:
-        labels = [label for label in view.soup.find_all("label") if _caption(label) == what]
+        labels = [label for label in view.soup.find_all("label") if caption_of(label) == what]
         inside = [label.find(True, attrs={"bid": True}) for label in labels]
         outside = [view.soup.find(id=label["for"]) for label in labels if label.has_attr("for")]
         found = [t for t in (*inside, *outside) if isinstance(t, Tag) and t.has_attr("bid")]
@@ -138,10 +138,3 @@ def _element(named: str, view: PageView) -> str:
             f"no element {named!r} that can be acted on, for goal {view.goal!r}; {hint}"
         )
     return str(found[0]["bid"])
-
-
-def _caption(label: Tag) -> str:
-    """The text of a label without that of the control inside it."""
-    controls = ("select", "textarea", "button")
-    texts = (part for part in label.find_all(string=True) if not part.find_parent(controls))
-    return " ".join("".join(texts).split())

@@ -81,10 +81,17 @@ class PageView:
 
     def told(self) -> str:
         """The first elements that can be acted on, for people."""
-        tags = [f"<{tag.name}{_marks(tag)}> {text_of(tag)!r}" for tag in self.all()]
-        tags = [tag.removesuffix(" ''") for tag in tags]
+        tags = self.all()
         more = f" and {len(tags) - SHOWN} more" if len(tags) > SHOWN else ""
-        return ", ".join(tags[:SHOWN]) + more or "nothing to act on"
+        return ", ".join(map(self._told, tags[:SHOWN])) + more or "nothing to act on"
+
+    def _told(self, tag: Tag) -> str:
+        told = f"<{tag.name}{_marks(tag)}> {text_of(tag)!r}".removesuffix(" ''")
+        label = tag.find_parent("label")
+        if label is None and tag.has_attr("id"):
+            label = self.soup.find("label", attrs={"for": tag["id"]})
+        caption = caption_of(label) if isinstance(label, Tag) else ""
+        return f"{told} labelled {caption!r}" if caption else told
 
 
 def _marks(tag: Tag) -> str:
@@ -96,3 +103,10 @@ def _marks(tag: Tag) -> str:
 def text_of(tag: Tag) -> str:
     """All text inside an element, spaces collapsed."""
     return re.sub(r"\s+", " ", tag.get_text()).strip()
+
+
+def caption_of(label: Tag) -> str:
+    """The text of a label without that of the control inside it."""
+    controls = ("select", "textarea", "button")
+    texts = (part for part in label.find_all(string=True) if not part.find_parent(controls))
+    return " ".join("".join(texts).split())

@@ -30,6 +30,20 @@ def test_what_is_not_there_is_told_with_what_is() -> None:
         PageView("Go.", "<p>Nothing here</p>", {}).find("button")
 
 
+def test_fields_are_told_with_their_labels() -> None:
+    page = (
+        "<label><input bid=1 name=on type=checkbox> ham</label>"
+        "<label>Size <select bid=2><option>small<option>large</select></label>"
+        "<label for=who>Your <b>name</b></label><input bid=3 id=who>"
+    )
+    with pytest.raises(OracleError) as missing:
+        PageView("Order ham.", page, {}).find("input", "ham")
+    assert str(missing.value).endswith(
+        "the page has <input name='on'> labelled 'ham',"
+        " <select> 'smalllarge' labelled 'Size', <input id='who'> labelled 'Your name'"
+    )
+
+
 def test_a_long_page_is_not_told_whole() -> None:
     page = "".join(f"<button bid={n}>{n}</button>" for n in range(100))
     with pytest.raises(OracleError, match="and 88 more"):
