@@ -31,8 +31,6 @@ START_S = 3600.0
 """Seconds the process may take to load its checkpoint, which it may have to download first."""
 WATCH_S = 1.0
 """Seconds between two looks at whether it lives."""
-CPU_CACHE_GIB = 1
-"""Room for keys and values where there is no GPU."""
 
 
 class VllmConnection:
@@ -65,7 +63,7 @@ class VllmConnection:
         self._connection, theirs = Pipe()
         script = Path(__file__).resolve().with_name("vllm_process.py")
         environment = {
-            "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
+            "VLLM_CPU_KVCACHE_SPACE": str(settings["cache_gib"]),
             "VLLM_LOGGING_LEVEL": "WARNING",
             "VLLM_NO_USAGE_STATS": "1",
             **os.environ,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from webdojo.agents.pictures import Pictures
 
+GIB = 1 << 30
 Transfer = Literal["file", "nccl"]
 """How weights come: from files, or also over NCCL from the learner's GPU."""
 
@@ -105,6 +106,7 @@ class VllmEngine:
             "screenshots": "" if pictures is None else str(pictures.store.folder.resolve()),
             "transfer": transfer,
             "gpu_share": gpu_share(),
+            "cache_gib": cache_gib(text, self._context),
         }
         self._process = VllmConnection(python or find_python(), settings, threads, hang_s)
 
@@ -237,6 +239,16 @@ def gpu_share() -> float:
     import torch
 
     return SHARED_GPU if torch.cuda.device_count() < 2 else OWN_GPU
+
+
+def cache_gib(text: PretrainedConfig, context: int) -> int:
+    """GiB for keys and values where there is no GPU: more than the longest sequence takes.
+
+    vLLM does not start with less.
+    """
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return int(2 * 4 * text.num_hidden_layers * heads * width * context // GIB) + 1
 
 
 def _skeleton(checkpoint: str) -> PreTrainedModel:

@@ -68,7 +68,7 @@ def connected(folder: Path, does: str, hang_s: float) -> VllmConnection:
     python = folder / "python"
     python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=does))
     python.chmod(0o700)
-    return VllmConnection(str(python), {}, 1, hang_s)
+    return VllmConnection(str(python), {"cache_gib": 1}, 1, hang_s)
 
 
 @pytest.fixture
@@ -136,6 +136,31 @@ async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
     with pytest.raises(EngineDeadError, match="ended with status -9"):
         await asyncio.wait_for(reply.future, 60)
     await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("context", "own", "gib"), [(4096, None, "1"), (131_072, None, "4"), (131_072, "9", "9")]
+)
+async def test_without_a_gpu_the_cache_has_room_for_a_sequence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: int, own: str | None, gib: str
+) -> None:
+    """Of the longest there may be: with less vLLM does not start."""
+    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
+    if own is not None:
+        monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", own)
+    Qwen2Config(
+        hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14,
+        num_key_value_heads=2, max_position_embeddings=131_072, architectures=["Qwen2ForCausalLM"],
+    ).save_pretrained(tmp_path)  # fmt: skip
+    python = tmp_path / "python"
+    does = 'import os; connection.send(("failed", 0, os.environ["VLLM_CPU_KVCACHE_SPACE"]))'
+    python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=does))
+    python.chmod(0o700)
+    engine = VllmEngine(tmp_path, context_tokens=context, python=str(python))
+    with pytest.raises(ValueError, match=f": {gib}$"):
+        await asyncio.wait_for(engine.generate([5], Sampling()), 60)
+    os.kill(engine.process_id, signal.SIGKILL)
+    await engine.close()
 
 
 @pytest.mark.slow
