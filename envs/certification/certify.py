@@ -237,7 +237,8 @@ async def _play_wrong(
         place = next((place for place, (right, other) in pairs if right != other), 0)
         other = None
         if reward > 0 and len(seen) > place + 1:
-            other = typed_otherwise(wrong[place], actions[place], seen[place + 1].view())
+            after = views[place + 1] if len(views) > place + 1 else None
+            other = typed_otherwise(wrong[place], actions[place], seen[place + 1].view(), after)
         if other is not None:
             return await play([*wrong[:place], other, *wrong[place + 1 :]], rewarded)
         found.tried.add(place)

@@ -87,20 +87,25 @@ def with_changed_value(
     return None
 
 
-def typed_otherwise(action: str, right: str, after: PageView) -> str | None:
+def typed_otherwise(
+    action: str, right: str, after: PageView, right_after: PageView | None
+) -> str | None:
     """Another wrong text for a field that has not taken a wrong one; None if it has.
 
-    A field of a bounded length cuts a letter that is added, and holds the ``right`` one's text:
-    then the letter stands in front. ``after`` is the page after the wrong ``action``.
+    A field of a bounded length cuts a letter that is added, and holds what the ``right`` text
+    leaves there: then the letter stands in front. ``after`` is the page after the wrong
+    ``action``, ``right_after`` that after the right one, unless that ended the episode.
     """
     wrong, meant = parse_action(action), parse_action(right)
     if wrong.name != "fill" or meant.name != "fill":
         return None
     bid, text = wrong.arguments["bid"], meant.arguments["value"]
-    field = next(iter(after.all(bid=bid)), None)
-    other = Action("fill", {"bid": bid, "value": f"x{text}"})
-    cut = field is not None and field.get("value") == text and str(other) != action
-    return str(other) if cut else None
+    held, kept = (
+        next((tag.get("value") for tag in view.all(bid=bid)), None) if view else text
+        for view in (after, right_after)
+    )
+    other = str(Action("fill", {"bid": bid, "value": f"x{text}"}))
+    return other if held is not None and held == kept and other != action else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,11 +117,13 @@ async def test_typed_values_are_changed() -> None:
 async def test_what_a_field_does_not_take_is_no_wrong_solution() -> None:
     class Code(Press):
         id = "check.code"
+        typed = staticmethod(str)
 
         async def setup(self, page, seed):
             self.wanted = ["SFO", "JFK", "LAX"][seed % 3]
             await page.set_content(
-                "<input maxlength=3><button onclick='window.sent = 1'>Go</button>"
+                "<input maxlength=3 oninput='this.value = this.value.toUpperCase()'>"
+                "<button onclick='window.sent = 1'>Go</button>"
             )
             return f"Send {self.wanted}"
 
@@ -133,7 +135,7 @@ async def test_what_a_field_does_not_take_is_no_wrong_solution() -> None:
             return sent == self.wanted
 
         def oracle(self, view):
-            view = yield fill(view.bid("input"), view.goal.split()[1])
+            view = yield fill(view.bid("input"), self.typed(view.goal.split()[1]))
             yield click(view.bid("button"))
 
     class Any(Code):
@@ -142,8 +144,13 @@ async def test_what_a_field_does_not_take_is_no_wrong_solution() -> None:
         def right(self, sent):
             return bool(sent)
 
-    sound, unsound = [await checked(task) for task in (Code, Any)]
-    assert (sound.problems, sound.outcomes["changed"]) == ((), "00")
+    class Small(Code):
+        id = "check.small-code"
+        typed = staticmethod(str.lower)
+
+    sound, small, unsound = [await checked(task) for task in (Code, Small, Any)]
+    for found in (sound, small):
+        assert (found.problems, found.outcomes["changed"]) == ((), "00")
     assert unsound.outcomes["changed"] == "11"
     assert unsound.rewarded is not None
     assert unsound.rewarded.actions[0].endswith(', "xJFK")')
