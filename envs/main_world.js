@@ -102,15 +102,31 @@
   // A frame that is wanted now may cost browser time, which the page must not notice: what falls due
   // while its clock is held comes later, in its order, each at its own time.
   let goal = null; // how far the page's clock may follow the browser's
-  const MANY_TIMERS = 256; // at one time, after which each takes a little: the clock gets past any
-  let stood = 0;
   const late = [];
+  // Each in a task of its own, and the clock goes on behind all that is to be done at once. In a timer of
+  // the browser's those that are set anew would come 4 ms apart, whosever they are.
+  const { scheduler } = window, { postTask } = scheduler, report = reportError;
+  const post = (run, priority) => apply(postTask, scheduler, [run, { __proto__: null, priority }]);
+  let going = false;
+  const goOn = () => {
+    if (!going) post(catchUp, "background");
+    going = true;
+  };
+  const isDue = (place, time) => place < late.length && late[place].due <= time;
+  const runFirst = () => {
+    if (goal === null || !isDue(0, heldAt)) return;
+    const { run } = late[0];
+    keepLate((place) => place > 0);
+    try { run(); } catch (error) { report(error); }
+  };
   const come = (id, due, run) => {
     if (heldAt === null) return run();
     let place = late.length;
     for (; place > 0 && late[place - 1].due > due; place--) late[place] = late[place - 1];
     late[place] = { id, due, run };
-    if (goal !== null) apply(nativeSetTimeout, window, [catchUp]);
+    if (goal === null) return;
+    if (due <= heldAt) post(runFirst, "user-visible");
+    goOn();
   };
   const keepLate = (wanted) => {
     let left = 0;
@@ -118,17 +134,16 @@
     late.length = left;
   };
   const catchUp = () => {
+    going = false;
     if (goal === null) return;
-    if (!late.length || late[0].due > goal) {
+    if (!isDue(0, goal)) {
       heldAt = goal === Infinity ? null : goal;
       goal = null;
       return;
     }
-    const { due, run } = late[0];
-    keepLate((place) => place > 0);
-    stood = due > heldAt ? 0 : stood + 1;
-    heldAt = max(heldAt, due) + (stood > MANY_TIMERS ? 1 : 0);
-    run();
+    heldAt = max(heldAt, late[0].due);
+    for (let place = 0; isDue(place, heldAt); place++) post(runFirst, "user-visible");
+    goOn();
   };
   const hold = (milliseconds) => {
     if (milliseconds === "") {
@@ -137,8 +152,7 @@
     } else if (heldAt !== null) {
       goal = heldAt + +milliseconds;
       if (goal + 1 >= nativeNow()) goal = Infinity; // a part of a millisecond is no lead
-      // Each in a task of its own, and one more in which the page's clock gets there.
-      for (let i = 0; i <= late.length; i++) apply(nativeSetTimeout, window, [catchUp]);
+      goOn();
     }
   };
   const overdue = (due) => heldAt !== null && due <= nativeNow();
@@ -153,7 +167,7 @@
   };
   // Timers within timers are kept apart from the sixth on, as by the browser, held or not: the clock
   // gets past one that sets itself anew at once.
-  const NESTED = 5, APART_MS = 4, AWAITED = 8;
+  const NESTED = 5, APART_MS = 4, AWAITED = 100;
   let nested = 0;
   const within = (depth, run) => {
     nested = depth;
@@ -162,9 +176,20 @@
     try { return run(); } finally { soon(forget); }
   };
   const apart = (wait, depth) => (depth > NESTED ? max(wait, APART_MS) : wait);
+  // Nor are those that messages keep apart without end: after so many in a row at one time each takes a
+  // little.
+  const MANY_TURNS = 256;
+  let stoodAt = 0, turns = 0;
   const after = (wait, run) => {
-    const depth = nested + 1;
-    return at(clock() + apart(wait, depth), () => within(depth, run));
+    const depth = nested + 1, time = clock(), turn = stoodAt === time ? turns + 1 : 1;
+    wait = apart(wait, depth);
+    if (wait) return at(time + wait, () => within(depth, run));
+    const due = turn > MANY_TURNS ? time + 1 : time;
+    return at(due, () => {
+      turns = stoodAt === due ? max(turns, turn) : turn;
+      stoodAt = due;
+      within(depth, run);
+    });
   };
   const bodyOf = (callback, values) => {
     if (typeof callback === "function") return () => apply(callback, window, values);
@@ -199,14 +224,14 @@
       const id = apply(nativeSetInterval, window, [() => come(id, nativeNow(), () => within(++depth, run)), delay]);
       return id;
     }
-    const wait = max(1, delay | 0);
-    let due = clock();
-    const next = () => at((due += apart(wait, ++depth)), tick);
+    const wait = max(0, delay | 0);
+    let due = clock() + apart(wait, depth);
     const tick = () => {
-      apply(mapSet, again, [id, next()]);
+      due += apart(wait, ++depth);
+      apply(mapSet, again, [id, at(due, tick)]);
       within(depth, run);
     };
-    const id = next();
+    const id = at(due, tick);
     apply(mapSet, again, [id, id]);
     return id;
   };

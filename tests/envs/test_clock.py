@@ -101,19 +101,68 @@ async def test_what_is_lent_is_not_noticed(open_page, frame: bool) -> None:
         assert other == told[0]
 
 
+MANY = {
+    "at one time": "for (let i = 0; i < 600; i++) setTimeout(tell, 10, i)",
+    "that await much": """(async () => { for (let i = 0; i < 12; i++) {
+        await new Promise((over) => setTimeout(over));
+        for (let j = 0; j < 20; j++) await j;
+        tell(i) } })()""",
+    "by messages": """const { port1, port2 } = new MessageChannel(); let i = 0;
+        port1.onmessage = () => { tell(i); if (++i < 12) setTimeout(() => port2.postMessage(0)) };
+        port2.postMessage(0)""",
+    "within timers": """let i = 0;
+        (function tick() { tell(i); if (++i < 12) setTimeout(tick) })()""",
+    **{
+        f"in an interval of {wait} ms": f"""let i = 0;
+        const every = setInterval(tick, {wait});
+        function tick() {{ tell(i); if (++i > 12) clearInterval(every) }}"""
+        for wait in (0, 2)
+    },
+    "in an interval within timers": """(function tick(depth) {
+        if (depth < 8) return setTimeout(tick, 0, depth + 1);
+        let i = 0;
+        const every = setInterval(() => { tell(i); if (++i > 12) clearInterval(every) }, 1);
+        })(0)""",
+}
+
+
+@pytest.mark.parametrize("which", MANY)
+async def test_many_timers_come_as_they_do_where_nothing_is_lent(open_page, which: str) -> None:
+    told = []
+    for lends in ((0, 0), (17, 0), (17, 34)):
+        page = await open_page(
+            f"""<script>const told = [], begun = Date.now();
+            const tell = (what) => told.push([what, Date.now() - begun]);
+            function start() {{ {MANY[which]} }}</script>"""
+        )
+        for milliseconds in lends:
+            if milliseconds:
+                await page.env.page.clock.lend(milliseconds)
+            await page.js("start()")
+            await page.env.page.clock.run(53)
+        await page.env.page.clock.run(53)
+        told.append(await page.js("told"))
+    assert len(told[0]) >= 24
+    assert told[1:] == [told[0]] * 2
+
+
 @pytest.mark.parametrize(
     "tick",
     [
         "setTimeout(tick)",
         "setTimeout(tick, 1)",
         "sleep().then(tick)",
+        "setTimeout(() => port2.postMessage(0))",
     ],
 )
 async def test_timers_that_begin_anew_at_once_hold_no_clock_up(open_page, tick: str) -> None:
     page = await open_page(
         f"""<p id=p>0</p><script>
         const sleep = async () => {{ await new Promise((over) => setTimeout(over)) }};
-        (function tick() {{ {tick} }})();
+        const {{ port1, port2 }} = new MessageChannel();
+        port1.onmessage = tick;
+        function tick() {{ {tick} }}
+        tick();
         setInterval(() => {{ p.textContent = +p.textContent + 1 }}, 10)</script>"""
     )
     clock = page.env.page.clock
