@@ -198,7 +198,9 @@ class DrivenPage:
     async def forget_state(self) -> None:
         """Forget what the page has put into its history, which is there when it is loaded anew."""
         await self.worlds.evaluate(
-            self.frame_id, "history.state === null || history.replaceState(null, '')"
+            self.frame_id,
+            "history.scrollRestoration = 'auto';"
+            " history.state === null || history.replaceState(null, '')",
         )
 
     async def forget_way(self) -> None:

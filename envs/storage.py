@@ -37,14 +37,16 @@ class Storage:
         for event in STORED:
             cdp.on(event, self._was_stored)
         cdp.on("Storage.storageBucketCreatedOrUpdated", self._bucket_was_made)
+        cdp.on("Network.requestWillBeSent", self._asked)
         cdp.on("Page.frameNavigated", lambda event: self._navigated(cdp, event))
         await cdp.send("DOMStorage.enable")
 
     async def holds_anything(self, target: str) -> bool:
         """Whether anything is kept: cookies, local and session storage, databases, files, caches.
 
-        What was put into local or session storage and taken away again counts as well. ``target``
-        is the protocol id of any page; raises Playwright's Error if it is gone.
+        What was put into local or session storage and taken away again counts as well, and so does
+        a name given in an address, by which Chromium stays signed in. ``target`` is the protocol id
+        of any page; raises Playwright's Error if it is gone.
         """
         cdp = self._pages[target]
         cookies, *used = await asyncio.gather(
@@ -63,6 +65,11 @@ class Storage:
 
     def _was_stored(self, _: dict[str, Any]) -> None:
         self._stored = True
+
+    def _asked(self, event: dict[str, Any]) -> None:
+        url = event["request"]["url"]
+        if url.startswith(WITH_STORAGE) and "@" in url.split("/", 3)[2]:
+            self._stored = True
 
     def _bucket_was_made(self, event: dict[str, Any]) -> None:
         if "name" in event["bucketInfo"]["bucket"]:  # every origin has one without

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,6 +29,8 @@ class Site:
     pages: dict[str, str] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict)
+    """Name and password, as "me:secret", without which a path answers 401."""
     asked: list[str] = field(default_factory=list)
     stalling: threading.Event = field(default_factory=threading.Event)
 
@@ -55,6 +58,13 @@ def site() -> Iterator[Site]:
                 return
             if path.startswith("/broken"):
                 self.send_error(500)
+                return
+            if path in served.passwords:
+                known = base64.b64encode(served.passwords[path].encode()).decode()
+                signed_in = self.headers.get("Authorization") == f"Basic {known}"
+                self.send_response(200 if signed_in else 401)
+                self.send_header("WWW-Authenticate", 'Basic realm="site"')
+                self.end_headers()
                 return
             content = served.pages.get(path)
             if content is None:

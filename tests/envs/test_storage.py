@@ -115,20 +115,49 @@ async def test_what_an_episode_fetched_is_fetched_anew(open_page, site) -> None:
         assert (again.outline, again.title) == (opened.first.outline, "fetched")
 
 
+@pytest.mark.parametrize("state", ["'a'", "null"])
 @pytest.mark.parametrize("goes_again", [True, False])
 async def test_what_a_page_puts_into_its_history_goes_with_its_episode(
-    open_page, goes_again
+    open_page, goes_again, state
 ) -> None:
-    page = await open_page("<button onclick=\"history.replaceState('a', '')\">Put</button>")
+    page = await open_page(
+        f"""<button>Put</button><script>
+        document.querySelector('button').onclick = () => {{
+          history.replaceState({state}, '');
+          history.scrollRestoration = 'manual';
+        }}</script>"""
+    )
+    kept = "[history.state, history.scrollRestoration]"
     page.task.reuse_page = True
     if not goes_again:
         page.task.setup = staying(page.task)
     first = page.env.page
     await page.look(call("click", page.bid("Put")))
-    assert await page.js("history.state") == "a"
+    assert await page.js(kept) == [await page.js(state), "manual"]
     await page.env.reset(page.task, 1)
     assert page.env.page is first
-    assert await page.js("history.state") is None
+    assert await page.js(kept) == [None, "auto"]
+
+
+async def test_who_has_signed_in_is_not_signed_in_to_the_next_episode(open_page, site) -> None:
+    site.passwords["/private"] = "me:secret"
+    opened = await open_page(
+        """<button>Sign in</button><button>Ask</button><p id=p></p><script>
+        const [signs, asks] = document.querySelectorAll('button');
+        const ask = (...who) => () => {
+          const request = new XMLHttpRequest();
+          request.open('GET', '/private', true, ...who);
+          request.onload = () => { p.textContent = request.status };
+          request.send();
+        };
+        signs.onclick = ask('me', 'secret');
+        asks.onclick = ask();</script>"""
+    )
+    opened.task.reuse_page = True
+    assert '"200"' in (await opened.look(call("click", opened.bid("Sign in")))).outline
+    assert '"200"' in (await opened.look(call("click", opened.bid("Ask")))).outline
+    await opened.env.reset(opened.task, 1)
+    assert '"401"' in (await opened.look(call("click", opened.bid("Ask")))).outline
 
 
 async def test_other_episodes_keep_what_they_fetched(open_page, site) -> None:
