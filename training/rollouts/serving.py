@@ -108,10 +108,10 @@ def _told(error: Exception) -> tuple[str, Any]:
     from webdojo.training.rollouts.pool import EpisodesFailError
 
     cause = error.__cause__ if isinstance(error, EpisodesFailError) else None
-    if isinstance(cause, UserError):
+    if isinstance(cause, UserError | EngineDeadError):
         error = cause
-    if isinstance(cause, EngineDeadError):
-        return "user_error", f"the engine died, and with it every episode: {cause}"
+    if isinstance(error, EngineDeadError):
+        return "user_error", f"the engine died, and with it every episode: {error}"
     if isinstance(error, UserError | EpisodesFailError):
         return "user_error", str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

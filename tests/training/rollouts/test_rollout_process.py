@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import HELD_OUT_SEEDS
 from webdojo.training.episodes import EpisodeId
@@ -91,6 +92,26 @@ def test_a_defect_travels_with_its_traceback(rollouts: RolloutProcess) -> None:
         rollouts.call("no_such_method")
     assert "In the rollout process:\nTraceback" in "".join(caught.value.__notes__)
     assert not isinstance(caught.value, RolloutsKilledError)
+
+
+@pytest.mark.parametrize("method", ["publish", "play"])
+def test_an_engine_that_cannot_be_started_is_told_of_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'ValueError: no room for one sequence'\nexit 1\n")
+    python.chmod(0o700)
+    monkeypatch.setenv("WEBDOJO_VLLM_PYTHON", str(python))
+    settings = WorkerSettings(slots=2, checkpoint="webdojo-nano", engine="vllm")
+    with (
+        RolloutProcess(settings) as process,
+        pytest.raises(UserError, match=r"the engine died.*: no room for one sequence$"),
+    ):
+        if method == "publish":
+            process.call("publish", weights=SHIPPED["webdojo-nano"], version=0)
+        else:
+            played = {"player": "policy", "episodes": episodes(1), "temperature": 0.0, "seed": 0}
+            next(process.stream("play", **played))
 
 
 def test_a_killed_process_is_told_from_a_defect(rollouts: RolloutProcess) -> None:
