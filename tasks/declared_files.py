@@ -81,7 +81,7 @@ def _task(file: Path, place: str, data: dict[str, Any], sites: Mapping[str, Site
     site = None
     if declared.site:
         try:
-            site = sites.get(declared.site) or shared_site(declared.site)
+            site = sites.get(declared.site) or shared_site(declared.site, beside=sites)
         except UserError as error:
             raise UserError(f"{file}, {place}: site: {error}") from None
         try:

@@ -22,6 +22,7 @@ MENDS = {
     " (sites outside this machine are reached with WEBDOJO_NETWORK=open alone)",
     "ERR_NAME_NOT_RESOLVED": "there is no such host; correct the address",
     "ERR_INVALID_URL": "write an absolute address",
+    "invalid URL": "write a whole address, such as file:///folder/page.html",
     "Download is starting": "the address gives a file to be kept; give that of a page",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -130,12 +130,12 @@ def shared_sites() -> tuple[Site, ...]:
     return tuple(_known.values())
 
 
-def shared_site(name: str) -> Site:
-    """A site by its name; raises UserError naming the nearest."""
+def shared_site(name: str, beside: Iterable[str] = ()) -> Site:
+    """A site by its name; raises UserError naming the nearest of these and those ``beside``."""
     if name in _known:
         return _known[name]
-    near = get_close_matches(name, _known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "none is shared yet;"
+    near = get_close_matches(name, [*beside, *_known], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "none of this name is shared yet;"
     raise UserError(
         f"no site {name!r}: {hint} describe it under [sites.{name}], or load the Python file that"
         " calls share_site before this one"

@@ -39,6 +39,11 @@ def failure(path: Path) -> str:
         ),
         ('site = "declared-shop"\nurl = "/"', 'url = "/"', "give a whole address, such as"),
         ('site = "declared-shop"\nurl = "/"', 'site = "shp"\nurl = "/"', "no site 'shp'"),
+        (
+            'site = "declared-shop"\nurl = "/"',
+            'site = "declared-shp"\nurl = "/"',
+            "no site 'declared-shp': did you mean 'declared-shop'?",
+        ),
         ('folder = "shop"', 'folder = "shp"', "there is no folder"),
         ('folder = "shop"', 'application = "os:getcwd"', "a site in a file is a folder"),
         ("{mug.colour} mug as", "{mug.size} mug as", "goal: {mug.size}: not every choice of 'mug'"),

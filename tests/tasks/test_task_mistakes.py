@@ -115,6 +115,12 @@ class NotThere(Press):
         return "Go"
 
 
+class NoAddress(Press):
+    async def setup(self, page, seed):
+        await page.goto("page.html")
+        return "Go"
+
+
 class NobodyListens(Press):
     async def setup(self, page, seed):
         with socket.socket() as held:  # a port that nobody listens on, once it is let go of
@@ -213,6 +219,7 @@ class Unsolved(Press):
     ("task", "said"),
     [
         (NotThere, ("setup: Page.goto: net::ERR_FILE_NOT_FOUND", "no/such/page.html")),
+        (NoAddress, ("setup: Page.goto: ", "invalid URL: write a whole address, such as file:")),
         (NobodyListens, ("setup: Page.goto", "no server listens there; start it first")),
         (Kept, ("setup: Page.goto: Download is starting", "give that of a page")),
         (Siteless, ("checks: database looks for 'shop.db'", "give it one: serves = Site(")),
