@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self
 
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.extras import install_command
+from webdojo.training.checkpoints import full_disk_told
 
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "events"
@@ -134,10 +135,11 @@ class TensorBoardLogger:
     """TensorBoard event files in ``events/``, one scalar a figure, under ``phase/figure``."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder / EVENTS_FOLDER
         writer = _load("tensorboard.summary.writer.event_file_writer")
         self._event: Any = _load("tensorboard.compat.proto.event_pb2").Event
         self._summary: Any = _load("tensorboard.compat.proto.summary_pb2").Summary
-        self._writer = writer.EventFileWriter(str(folder / EVENTS_FOLDER), flush_secs=10)
+        self._writer = writer.EventFileWriter(str(self._folder), flush_secs=10)
 
     def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
         """Queue one event; a thread of its own writes it."""
@@ -146,11 +148,13 @@ class TensorBoardLogger:
             for name, value in figures.items()
         ]
         event = self._event(wall_time=time_s, step=step, summary=self._summary(value=values))
-        self._writer.add_event(event)
+        with full_disk_told(self._folder):
+            self._writer.add_event(event)
 
     def close(self) -> None:
         """Flush and close the event file."""
-        self._writer.close()
+        with full_disk_told(self._folder):
+            self._writer.close()
 
 
 class TrackioLogger:

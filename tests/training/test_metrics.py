@@ -122,6 +122,27 @@ def test_a_line_that_finds_no_room_leaves_no_half_of_itself(tmp_path: Path) -> N
     assert [line["step"] for line in lines(tmp_path)] == [1, 4]
 
 
+def test_a_disk_that_is_full_for_tensorboard_is_told_with_its_folder(tmp_path: Path) -> None:
+    """A thread of its own writes the file, and names none."""
+    program = (
+        "import pathlib, resource, signal, sys\n"
+        "from webdojo.training.metrics import TensorBoardLogger\n"
+        "logger = TensorBoardLogger(pathlib.Path(sys.argv[1]))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "_, most = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))\n"
+        "try:\n"
+        "    for _ in range(10000):\n"
+        "        logger.write(0.0, 'reinforce', 1, {'loss': 0.5})\n"
+        "except OSError as error:\n"
+        "    print(error.filename)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [str(tmp_path / "events")]
+
+
 def test_threads_do_not_write_into_each_other(tmp_path: Path) -> None:
     with MetricsLog(tmp_path, loggers=()) as log:
 
