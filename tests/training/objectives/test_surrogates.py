@@ -148,6 +148,7 @@ def test_ctpo_at_one_token_is_ppo_with_bounds_in_logarithms(log_ratio, advantage
         (TisCorrection(cap=2), [0.25, 1, 2, 2], [0, 0, 0, 0]),
         (TisCorrection(cap=math.inf), [0.25, 1, 5, 8], [0, 0, 0, 0]),
         (IcepopCorrection(low=0.5, high=6), [0, 1, 5, 0], [1, 0, 0, 1]),
+        (IcepopCorrection(low=1, high=6), [0, 1, 5, 0], [1, 0, 0, 1]),
     ],
 )
 def test_corrections(config, weights, dropped):
