@@ -116,7 +116,7 @@ class Checkpoint:
         from safetensors import SafetensorError, safe_open
         from transformers import AutoConfig
 
-        from webdojo.agents.engines.weights import weight_files
+        from webdojo.agents.engines.weights import INDEX, WHOLE, weight_files
 
         try:
             with _silence():
@@ -138,8 +138,12 @@ class Checkpoint:
                 )
             self.image_processor()
         folder = Path(self.path)
-        if not folder.is_dir() or any(folder.glob("pytorch_model*.bin")):
+        if not folder.is_dir():
             return
+        if not any((folder / name).is_file() for name in (WHOLE, INDEX)) and any(
+            folder.glob("pytorch_model*.bin")
+        ):
+            return  # which transformers takes where there are no others
         try:
             for file in weight_files(folder):
                 with safe_open(file, "pt"):

@@ -144,10 +144,22 @@ def without_an_index(folder: Path) -> None:
     (folder / "model.safetensors.index.json").unlink()
 
 
+def beside_older_ones(damage: Callable[[Path], object]) -> Callable[[Path], object]:
+    """As many repositories have both; transformers takes the safetensors."""
+
+    def both(folder: Path) -> None:
+        damage(folder)
+        (folder / "pytorch_model.bin").write_bytes(b"")
+
+    return both
+
+
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
         (cut, "weights"),
+        (beside_older_ones(cut), "weights"),
+        (beside_older_ones(without_a_part), "model-00002"),
         (garbage("model.safetensors"), "weights"),
         (lambda folder: (folder / "model.safetensors").unlink(), "weights"),
         (without_a_part, "model-00002"),
