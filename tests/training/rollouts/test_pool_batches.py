@@ -30,6 +30,25 @@ def test_a_slot_goes_on_to_another_group_while_its_own_waits_for_a_straggler() -
     run_in_virtual_time(main())
 
 
+def test_a_group_that_has_grown_too_old_is_not_waited_for() -> None:
+    """Its members still run, and may have drawn tokens under the version that they began with."""
+
+    async def first_is_endless(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(1000 if request.group_id == 0 else 10)
+        return mixed(request)
+
+    async def main() -> None:
+        async with make_pool(first_is_endless, staleness=1) as pool:
+            await learn(pool, 2, update_s=1)
+            assert pool.version == 2
+            await asyncio.sleep(1)
+            status = pool.status()
+            assert status.counters.groups_rejected == {"stale": 1}
+            assert {slot.episode_id[:6] for slot in status.slots} == {"000003", "000004"}
+
+    run_in_virtual_time(main())
+
+
 def test_completion_order_takes_what_is_finished_and_submission_order_what_was_begun() -> None:
     async def first_is_slow(request: EpisodeRequest) -> Trajectory:
         await asyncio.sleep(50 if request.group_id == 0 else 10)

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from scripted_episodes import learn, trajectory_of
-from small_pool import make_pool, now
+from small_pool import make_pool, mixed, now
 
 from webdojo.tasks.sampling import UniformSampler
 from webdojo.training.rollouts.episode import EpisodeRequest
@@ -95,7 +95,36 @@ def test_a_group_found_finished_after_a_restart_is_counted_once() -> None:
             assert (status.groups_ready, status.groups_open, status.running) == (2, 1, 2)
             assert status.counters.groups_finished == 2
             assert status.counters.groups_opened == 3
-            assert status.counters.submitted == 6
+            assert (status.counters.submitted, status.counters.finished) == (6, 4)
+
+    run_in_virtual_time(main())
+
+
+def test_a_group_that_a_restart_finds_too_old_is_not_played_on() -> None:
+    disk: list[Trajectory] = []
+
+    async def member_1_is_slow(request: EpisodeRequest) -> Trajectory:
+        await asyncio.sleep(30 if request.member else 10)
+        return mixed(request)
+
+    async def keep(trajectory: Trajectory) -> None:
+        disk.append(trajectory)
+
+    async def main() -> None:
+        async with make_pool(member_1_is_slow, on_trajectory=keep) as pool:
+            state = pool.state_dict()
+            await learn(pool, 1)
+            await asyncio.sleep(15)
+        assert [(each.group_id, each.member) for each in disk] == [(0, 0), (0, 1), (1, 0)]
+        resumed = make_pool(member_1_is_slow)
+        resumed.load_state_dict(state, disk)
+        async with resumed:
+            await learn(resumed, 1)  # group 0, from disk
+            await asyncio.sleep(1)
+            status = resumed.status()
+            assert status.counters.groups_rejected == {"stale": 1}
+            running = {slot.episode_id for slot in status.slots if slot.episode_id}
+            assert running == {"000002-0-1", "000002-1-1"}
 
     run_in_virtual_time(main())
 
