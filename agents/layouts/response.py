@@ -27,7 +27,8 @@ _CALL = re.compile(
 )
 # Labels may be numbered or bold, and what they name may be fenced.
 _PART = re.compile(
-    r"^[^\w\n]*+(?:\d+[^\w\n]*+)?(memory|progress|intention|action)[^\w\n]*:[*_]*+\s*"
+    r"^(?:[^\w\n]|_)*+(?:\d+(?:[^\w\n]|_)*+)?"
+    r"(memory|progress|intention|action)(?:[^\w\n]|_)*:[*_]*+\s*"
     r"(?:```\w*+\s*)?",
     re.IGNORECASE | re.MULTILINE,
 )
