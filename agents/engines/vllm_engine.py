@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from webdojo.agents.pictures import Pictures
 
 GIB = 1 << 30
+CPU_BLOCK = 128
+"""Tokens of a block of vLLM's cache on CPUs."""
 Transfer = Literal["file", "nccl"]
 """How weights come: from files, or also over NCCL from the learner's GPU."""
 
@@ -242,13 +244,14 @@ def gpu_share() -> float:
 
 
 def cache_gib(text: PretrainedConfig, context: int) -> int:
-    """GiB for keys and values where there is no GPU: more than the longest sequence takes.
+    """GiB for keys and values where there is no GPU: no less than the longest sequence takes.
 
-    vLLM does not start with less.
+    vLLM does not start with less; it keeps whole blocks, and takes one for itself.
     """
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return int(2 * 4 * text.num_hidden_layers * heads * width * context // GIB) + 1
+    token = 2 * 4 * text.num_hidden_layers * heads * width
+    return int(token * (context + 2 * CPU_BLOCK) // GIB) + 1
 
 
 def _skeleton(checkpoint: str) -> PreTrainedModel:

@@ -139,12 +139,13 @@ async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
 
 
 @pytest.mark.parametrize(
-    ("context", "own", "gib"), [(4096, None, "1"), (131_072, None, "4"), (131_072, "9", "9")]
+    ("context", "own", "gib"),
+    [(4096, None, "1"), (43_690, None, "2"), (131_072, None, "4"), (131_072, "9", "9")],
 )
 async def test_without_a_gpu_the_cache_has_room_for_a_sequence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, context: int, own: str | None, gib: str
 ) -> None:
-    """Of the longest there may be: with less vLLM does not start."""
+    """Of the longest there may be, and for a block that vLLM takes: with less it does not start."""
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
     if own is not None:
         monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", own)
