@@ -69,6 +69,9 @@ def test_updates_that_lost_every_screenshot_are_not_called_infinite(
 ) -> None:
     for _ in range(MOST_SKIPPED - 1):
         reinforcement._check_progress({"optimizer_steps": 0, "skipped_steps": 0})
+    reinforcement._check_progress({"optimizer_steps": 1, "skipped_steps": 0})
+    for _ in range(MOST_SKIPPED - 1):
+        reinforcement._check_progress({"optimizer_steps": 0, "skipped_steps": 0})
     with pytest.raises(UserError, match=r"screenshots of every episode of 5 updates.*/screenshots"):
         reinforcement._check_progress({"optimizer_steps": 0, "skipped_steps": 0})
 
