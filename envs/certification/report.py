@@ -22,6 +22,10 @@ WAYS_OUT: Mapping[str, str] = {
     )
 }
 """What to do about a check that was not passed, where its text does not tell."""
+REFUSE_OR_SAY = (
+    '; let the evaluator refuse it, or, where it is right too, say why: caveats = {"mutated": "…"}'
+    ' in a class, caveats = { mutated = "…" } in a TOML file'
+)
 SHOWN = 3
 """Steps that a note names."""
 LONGEST_TOLD = 500
@@ -146,7 +150,10 @@ class TaskReport:
         """What is worth knowing of a task and no reason against it."""
         found = []
         if self.rewarded is not None:
-            found.append(f"the first wrong solution that is rewarded: {_wrong(self.rewarded)}")
+            way_out = "" if any(check == "mutated" for check, _ in self.caveats) else REFUSE_OR_SAY
+            found.append(
+                f"the first wrong solution that is rewarded: {_wrong(self.rewarded)}{way_out}"
+            )
         if self.needless is not None:
             found.append(
                 "a solution with one click or key changed, which is asked for or not, is rewarded:"

@@ -282,6 +282,16 @@ async def test_a_reason_excuses_and_stays_in_sight() -> None:
     found = await checked(Excused)
     assert found.problems == ()
     assert found.excuses == ("50% of the wrong solutions are rewarded: any button will do",)
+    assert not any("caveats =" in note for note in found.notes)
+
+
+async def test_a_wrong_solution_that_is_rewarded_is_told_with_the_ways_out() -> None:
+    class Blind(Press):
+        rewards = (0.0, 1.0)
+
+    found = await checked(Blind)
+    (told,) = (note for note in found.notes if note.startswith("the first wrong solution"))
+    assert told.endswith('caveats = { mutated = "…" } in a TOML file')
 
 
 async def test_no_reason_excuses_a_reward_for_nothing() -> None:
