@@ -123,10 +123,13 @@ class Taught:
                     " do are learned from: `webdojo tasks check` says why"
                 )
             elif never:
+                clicks = "; where a click does the same, let the oracle click"
                 yield (
                     f"{name}: its demonstrations teach no {', '.join(never)}: such a step cannot be"
                     f" said in the layout {layout!r}, or is longer than policy.max_response_tokens"
                     " or policy.context_tokens allow; docs/engines.md tells what each layout says"
+                    + clicks
+                    * any(verb in ("check", "uncheck") for verb in never)
                 )
 
 

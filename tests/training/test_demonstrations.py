@@ -136,14 +136,17 @@ async def test_what_demonstrations_cannot_teach_is_told_task_by_task() -> None:
         await demonstrated("test.plain", 'click("1")', 'click("77")'),
         await demonstrated("test.answer", 'send_msg_to_user("$25")'),
         await demonstrated("test.keys", 'click("1")', 'press("1", "Enter")', 'press("1", "a")'),
+        await demonstrated("test.boxes", 'check("1")', 'click("1")'),
         await demonstrated("test.broken", 'click("1")', reward=0.0),
         await demonstrated("test.now-and-then", 'click("1")', reward=0.0),
         await demonstrated("test.now-and-then", 'click("1")'),
     ]
     taught = Taught()
     assert list(taught.through(recorded)) == recorded
-    answer, keys, broken = taught.gaps(FOUND.layout.name)
+    answer, keys, boxes, broken = taught.gaps(FOUND.layout.name)
     assert answer.startswith("test.answer: its demonstrations teach no send_msg_to_user:")
     assert "in the layout 'outline'" in answer
     assert keys.startswith("test.keys: its demonstrations teach no press:")
+    assert "oracle click" not in answer + keys
+    assert boxes.endswith("; where a click does the same, let the oracle click")
     assert broken.startswith("test.broken: not one of its 1 demonstrations succeeded")
