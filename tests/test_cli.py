@@ -85,6 +85,9 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...]) ->
     assert shown.exit_code == 0
     assert "Example" in shown.output
     assert f"webdojo {' '.join(path)}" in shown.output.split("Example", 1)[1]
+    wide = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*path, "--help"]).output
+    (example,) = (line for line in wide.splitlines() if "Example: " in line)
+    assert not {"Or", "Or,", "Or:", "Then:"} & set(example.split())  # a line that can be copied
 
 
 @pytest.mark.parametrize("path", [(), *commands(typer.main.get_command(app))], ids=" ".join)

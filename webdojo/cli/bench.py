@@ -13,7 +13,7 @@ from webdojo.cli.plain_flags import PlainCommand
 from webdojo.tasks.errors import UserError
 
 EXAMPLE = (
-    "Example: webdojo bench env --json        Or, for the options of one: webdojo bench env --help"
+    "Example: webdojo bench env --json\n\nOr, for the options of one: webdojo bench env --help"
 )
 PARTS = (
     *("env", "screenshots", "soak", "prune", "pool", "learner", "throughput", "controls"),

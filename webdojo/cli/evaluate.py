@@ -9,7 +9,7 @@ import typer
 from webdojo.cli.own_tasks import TaskFiles
 
 EXAMPLE = (
-    "Example: webdojo eval --agent runs/quickstart/checkpoints/final --split undemonstrated        "
+    "Example: webdojo eval --agent runs/quickstart/checkpoints/final --split undemonstrated\n\n"
     "Or: webdojo eval --agent oracle --split miniwob-test --episodes 5"
 )
 

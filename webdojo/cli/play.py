@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from webdojo.tasks.task import Oracle, Task
 
 EXAMPLE = (
-    "Example: webdojo play miniwob.click-button --seed 7        "
+    "Example: webdojo play miniwob.click-button --seed 7\n\n"
     "Or: webdojo play my-shop.buy --oracle --tasks my_tasks.py"
 )
 LOOK_S = 1.0

@@ -11,7 +11,7 @@ import typer
 from webdojo.cli.own_tasks import TaskFiles
 
 EXAMPLE = (
-    "Example: webdojo serve miniwob --port 8000        "
+    "Example: webdojo serve miniwob --port 8000\n\n"
     'Then: gymnasium.make("webdojo:webdojo/miniwob.click-button-v0", url="http://127.0.0.1:8000")'
 )
 KEY_VARIABLE = "WEBDOJO_API_KEY"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from webdojo.training.settings_reference import Setting
 
 EXAMPLE = (
-    "Example: webdojo settings rollout        "
+    "Example: webdojo settings rollout\n\n"
     "Then: webdojo train quickstart --set rollout.staleness=0 --dry-run"
 )
 WIDEST = 100

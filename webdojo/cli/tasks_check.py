@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from webdojo.envs.certification import TaskReport
     from webdojo.tasks.registry import Entry
 
-EXAMPLE = "Example: webdojo tasks check miniwob.click-button    Or: webdojo tasks check my_tasks.py"
+EXAMPLE = "Example: webdojo tasks check miniwob.click-button\n\nOr: webdojo tasks check my_tasks.py"
 TASK_FILES = (".py", ".toml", ".jsonl", ".json")
 MOST_JOBS = 16
 LEGEND = (

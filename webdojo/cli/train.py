@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from webdojo.training.config import TrainConfig
 
 EXAMPLE = (
-    "Example: webdojo train quickstart --set seed=1        "
-    "Then: webdojo train --resume runs/quickstart"
+    "Example: webdojo train quickstart --set seed=1\n\nThen: webdojo train --resume runs/quickstart"
 )
 
 
