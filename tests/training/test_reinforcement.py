@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -74,6 +75,41 @@ def test_updates_that_lost_every_screenshot_are_not_called_infinite(
         reinforcement._check_progress({"optimizer_steps": 0, "skipped_steps": 0})
     with pytest.raises(UserError, match=r"screenshots of every episode of 5 updates.*/screenshots"):
         reinforcement._check_progress({"optimizer_steps": 0, "skipped_steps": 0})
+
+
+@pytest.mark.parametrize(("spent_s", "asked"), [(60.0, 1), (180.0, 0)])
+def test_it_ends_when_its_minutes_are_over_with_those_before_it_went_on(
+    reinforcement: Reinforcement,
+    told: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    spent_s: float,
+    asked: int,
+) -> None:
+    patience_s: list[float] = []
+
+    def call(name: str, **given: Any) -> object:
+        if name == "next_batch":
+            patience_s.append(given["patience_s"])
+        return {"browser_launches": 1} if name == "stop_pool" else None
+
+    def restore(self: Reinforcement, learner: object) -> tuple[int, dict[str, Any]]:
+        self._before_s = spent_s
+        return 3, {}
+
+    limit = CONFIG.reinforce.model_copy(update={"max_minutes": 2.0})
+    reinforcement._config = CONFIG.model_copy(update={"reinforce": limit})
+    reinforcement._rollouts = cast(Any, SimpleNamespace(figures={}, call=call))
+    monkeypatch.setattr(Reinforcement, "_learner", lambda self: None)
+    monkeypatch.setattr(Reinforcement, "_restore", restore)
+    monkeypatch.setattr(Reinforcement, "_publishing", lambda *_: nullcontext(lambda version: None))
+    monkeypatch.setattr(Reinforcement, "_write_policy", lambda self, _, to: (to / "it").touch())
+    final = reinforcement._folder.checkpoint("final")
+    nothing: Any = None
+    assert reinforcement.run(nothing, final)["updates"] == 3
+    assert len(patience_s) == asked
+    assert all(0 < each <= 120 - spent_s for each in patience_s)
+    assert ("time is up before enough groups" in told.getvalue()) == bool(asked)
+    assert (final / "it").is_file()
 
 
 @pytest.mark.parametrize(("success", "fault"), [(0.0, "hard"), (1.0, "easy")])
