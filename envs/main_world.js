@@ -245,6 +245,27 @@
   window.clearTimeout = function clearTimeout(id) { return clear(id); };
   window.clearInterval = function clearInterval(id) { return clear(id); };
 
+  const { abort } = AbortController.prototype, NativeController = AbortController, NativeError = DOMException;
+  const signalOf = getter(AbortController, "signal");
+  AbortSignal.timeout = { timeout(delay) {
+    if (!(delay >= 0)) throw new TypeError("timeout: the argument is no number of milliseconds");
+    const controller = new NativeController();
+    after(floor(delay), () => apply(abort, controller, [new NativeError("signal timed out", "TimeoutError")]));
+    return signalOf(controller);
+  } }.timeout;
+
+  // What the page notes down happens by its own clock.
+  const { mark, measure } = performance, isMissing = (value) => value === undefined || value === null;
+  performance.mark = { mark(name, how) {
+    return apply(mark, performance, [name, { startTime: sinceOrigin(), ...how }]);
+  } }.mark;
+  performance.measure = { measure(name, from, to) {
+    if (!isMissing(to)) return apply(measure, performance, [name, from, to]);
+    const how = isMissing(from) || typeof from !== "object" ? { start: from ?? 0 } : from;
+    const ends = !isMissing(how.end) || (!isMissing(how.start) && !isMissing(how.duration));
+    return apply(measure, performance, [name, ends ? how : { ...how, end: sinceOrigin() }]);
+  } }.measure;
+
   // Frames come from the compositor in real time, whatever the page's clock says; these come every
   // 16 ms of page time, so that an animation is as far on in every run.
   let lastFrame = 0, coming = false, asked = new NativeMap(), running = new NativeMap();

@@ -118,6 +118,16 @@ MANY = {
         function tick() {{ tell(i); if (++i > 12) clearInterval(every) }}"""
         for wait in (0, 2)
     },
+    "of signals": """AbortSignal.timeout(9).onabort = (e) => tell(e.target.reason.name);
+        setTimeout(tell, 8, "8"); setTimeout(tell, 10, "10"); setTimeout(tell, 30, "30");
+        for (let i = 0; i < 9; i++) AbortSignal.timeout(12 + i).onabort = () => tell(i)""",
+    "that note down when they come": """for (let i = 0; i < 12; i++) setTimeout(() => {
+        const at = performance.now(), { startTime } = performance.mark(`${i}`);
+        const { duration } = performance.measure("m", `${i}`);
+        performance.mark("end", { startTime: at + 7 });
+        tell([startTime - at, duration, performance.measure("m", `${i}`, "end").duration,
+          performance.measure("m", { start: at, duration: 3 }).startTime - at,
+          performance.measure("m").duration - at].map(Math.round)) }, i * 3)""",
     "in an interval within timers": """(function tick(depth) {
         if (depth < 8) return setTimeout(tick, 0, depth + 1);
         let i = 0;
