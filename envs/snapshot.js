@@ -154,7 +154,7 @@
   // once a change.
   const FRAMED = ["scroll", "scrollend", "resize", "transitionrun", "transitionstart", "transitionend", "transitioncancel",
     "webkittransitionend", "animationstart", "animationiteration", "animationend", "animationcancel", "webkitanimationend",
-    "fullscreenchange"].map((type) => `[on${type}]`).join() + ",[loading=lazy]";
+    "fullscreenchange"].map((type) => `[on${type}]`).join() + ",[loading=lazy i]";
   const findFirst = method(Document, "querySelector");
   let searched = -1, marked = false;
   const isFramed = () => {

@@ -160,10 +160,11 @@ async def test_what_a_page_hears_of_when_it_is_drawn_has_been_heard_of(
     assert seen in observation.pruned_html
 
 
-async def test_what_is_asked_for_when_it_is_drawn_is_waited_for(open_page, site) -> None:
+@pytest.mark.parametrize("lazy", ["lazy", "LAZY"])
+async def test_what_is_asked_for_when_it_is_drawn_is_waited_for(open_page, site, lazy) -> None:
     site.pages["/late"] = "<p>late"
     for _ in range(5):
-        page = await open_page("<p>top</p><iframe loading=lazy src=/late></iframe>")
+        page = await open_page(f"<p>top</p><iframe loading={lazy} src=/late></iframe>")
         assert "late" in page.first.pruned_html
 
 
