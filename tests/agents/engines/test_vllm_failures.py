@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,15 +18,23 @@ from test_contract import (
     prompt_of,
     teacher_forced,
     tiny_model,
+    until_drawn,
     without_vllm,
 )
+from test_vision_contract import Asked
+from test_vision_contract import gap as seen_gap
 from transformers import DynamicCache, Qwen2ForCausalLM
 
+from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.engine import Completion, Sampling
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.vllm_engine import VllmEngine
 from webdojo.agents.engines.vllm_python import find_python
 from webdojo.agents.engines.weights import checksum
+from webdojo.agents.pictures import Pictures
+from webdojo.agents.tiny_vision import tiny_model as tiny_vision_model
+from webdojo.agents.tiny_vision import write_tiny_vision
+from webdojo.envs.screenshots import ScreenshotStore
 
 pytestmark = [
     pytest.mark.slow,
@@ -85,8 +93,8 @@ class Server(process.Server):
         super()._update(*arguments)
 
 process.Connection, process.Server = Connection, Server
-# Of 128 tokens each, one of which vLLM keeps for itself: two sequences have room, of four.
-process.EngineArgs = partial(process.EngineArgs, num_gpu_blocks_override=7)
+# One of which vLLM keeps for itself.
+process.EngineArgs = partial(process.EngineArgs, num_gpu_blocks_override={blocks})
 process.main(int(descriptor))
 '''
 
@@ -102,6 +110,15 @@ class Told:
         told = file.read_text().splitlines() if file.exists() else ()
         return [line[1:] for line in map(json.loads, told) if line[0] == what]
 
+    def python(self, blocks: int) -> str:
+        """A Python that has vLLM, and room for ``blocks`` in its cache."""
+        python = self.folder / "python"
+        python.write_text(
+            TELLS.format(python=find_python(), folder=str(self.folder), blocks=blocks)
+        )
+        python.chmod(0o700)
+        return str(python)
+
     def die(self) -> None:
         (self.folder / "die").touch()
 
@@ -115,10 +132,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 def served(
     told: Told, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RestartingEngine[VllmEngine]]:
-    checkpoint, python = tmp_path_factory.mktemp("tiny"), told.folder / "python"
+    checkpoint, python = tmp_path_factory.mktemp("tiny"), told.python(blocks=7)
     tiny_model().save_pretrained(checkpoint)
-    python.write_text(TELLS.format(python=find_python(), folder=str(told.folder)))
-    python.chmod(0o700)
     engine = RestartingEngine(
         lambda version: VllmEngine(
             checkpoint,
@@ -126,7 +141,7 @@ def served(
             slots=SLOTS,
             threads=1,
             eos_token_ids=(),
-            python=str(python),
+            python=python,
         )
     )
     yield engine
@@ -211,7 +226,7 @@ async def test_one_that_is_killed_with_its_new_weights_loaded_is_followed_by_one
     await served.update_weights(old.state_dict(), 8)
     restarts = served.restarts
     calls = [asyncio.create_task(served.generate(*draws(number))) for number in range(2)]
-    await until(lambda: served.engine.counters.drawn_tokens)
+    await until_drawn(served.engine, 2)
     told.die()
     await served.update_weights(new.state_dict(), 9)
     ((loaded, _),) = told.of("died")
@@ -241,3 +256,42 @@ async def test_one_that_is_killed_within_an_answer_is_followed_by_one_that_draws
     assert (again.token_ids, again.versions) == (first.token_ids, (10,) * LENGTH)
     assert await served.checksum() == checksum(new.parameters())
     assert max(again.token_ids) < VOCABULARY
+
+
+async def test_pictures_of_what_made_room_are_looked_at_again(tmp_path: Path) -> None:
+    checkpoint, told = tmp_path / "tiny-vision", Told(tmp_path)
+    write_tiny_vision(checkpoint)
+    store = ScreenshotStore(tmp_path / "store")
+    pictures = Pictures(store, find_checkpoint(str(checkpoint)).image_processor())
+    old, new = tiny_vision_model(), tiny_vision_model(seed=1)
+    asked = [Asked(pictures, [number, number + 1]) for number in range(SLOTS)]
+    engine = VllmEngine(
+        checkpoint,
+        slots=SLOTS,
+        threads=1,
+        eos_token_ids=(),
+        pictures=pictures,
+        context_tokens=512,
+        images=2,
+        python=told.python(blocks=7),
+    )
+    calls = [
+        asyncio.create_task(each.answered(engine, Sampling(1.0, LENGTH, seed=number)))
+        for number, each in enumerate(asked)
+    ]
+    await until(lambda: told.of("preempted") or calls[0].done())
+    await engine.update_weights(new.state_dict(), 1)
+    (waited,) = told.of("waited")[-1]
+    assert waited, "nothing that was begun waited for room"
+    for each, drawn in zip(asked, await asyncio.gather(*calls), strict=True):
+        assert list(drawn.versions) == sorted(drawn.versions)
+        assert len(drawn.versions) == LENGTH
+        if olds := drawn.versions.count(0):
+            first = replace(drawn, token_ids=drawn.token_ids[:olds], logprobs=drawn.logprobs[:olds])
+            assert seen_gap(first, each.logits(old, first.token_ids)) < 1e-3
+        else:
+            assert seen_gap(drawn, each.logits(new, drawn.token_ids)) < 1e-3
+    fresh = await asked[0].answered(engine, Sampling(1.0, 20, seed=9))
+    assert fresh.versions == (1,) * 20
+    assert seen_gap(fresh, asked[0].logits(new, fresh.token_ids)) < 1e-3
+    await engine.close()
