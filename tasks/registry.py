@@ -302,7 +302,8 @@ _SIGNATURES = {
 def _unknown_suite(name: str, suite: str) -> None:
     known = suites()
     near = get_close_matches(suite, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known suites: {', '.join(known)}."
+    near = [task_id for task_id in task_ids() if task_id.endswith(f".{name}")] or near
+    hint = f"did you mean {near[-1]!r}?" if near else f"known suites: {', '.join(known)}."
     what = (
         f"no task {name!r}: there is no suite {suite!r}" if "." in name else f"no suite {suite!r}"
     )

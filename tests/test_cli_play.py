@@ -35,8 +35,9 @@ def test_actions_are_typed_and_what_came_of_them_is_told() -> None:
 
 
 @pytest.mark.slow
-def test_the_end_of_the_input_ends_the_episode() -> None:
-    done = play("miniwob.click-button", typed="noop()\n")
+@pytest.mark.parametrize("typed", ["noop()\n", 'noop()\nquit\nclick("1")\n', "noop()\nexit\n"])
+def test_the_end_of_the_input_or_quit_ends_the_episode(typed: str) -> None:
+    done = play("miniwob.click-button", typed=typed)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("\nno more actions after 1: the episode is not over\n")
 

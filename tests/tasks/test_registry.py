@@ -69,6 +69,9 @@ def test_unknown_names_get_the_nearest() -> None:
         registry.task_ids("minwob")
     with pytest.raises(UserError, match="there is no suite 'shop'"):
         registry.get("shop.buy")
+    for ask in (registry.get, registry.task_ids):
+        with pytest.raises(UserError, match=r"did you mean 'miniwob\.login-user'\?"):
+            ask("login-user")
 
 
 def test_a_file_brings_its_tasks(write) -> None:

@@ -33,7 +33,7 @@ def play(
 ) -> None:
     """Play a task: shows the goal and the page, and does the actions typed, one a line.
 
-    `help` lists the actions; the end of the input ends the episode.
+    `help` lists the actions; `quit`, or the end of the input, ends the episode.
     """
     from webdojo.envs.background import Background
     from webdojo.envs.browser import BrowserDiedError, BrowserOptions, find_chromium
@@ -53,7 +53,7 @@ def play(
     env = WebEnv(Background.get().hold(options), EnvSpec(step_timeout_s=PATIENCE_S))
     pause_s = LOOK_S if headed else 0.0
     if not oracle and sys.stdin.isatty():
-        typer.echo('Type an action a line, such as click("2"); help lists them, Ctrl-D ends.')
+        typer.echo('Type an action a line, such as click("2"); help lists them, quit ends.')
     try:
         # The oracle is that of a second object, which has not seen what `setup` kept.
         _episode(
@@ -110,12 +110,14 @@ def _told(step: Step) -> str:
 
 
 def _typed(seen: Observation) -> str:
-    """The next line of the input that says something; empty at its end."""
+    """The next line of the input that says something; empty at its end, or at ``quit``."""
     from webdojo.envs.action_sets import prompt_text
 
     for line in map(str.strip, iter(sys.stdin.readline, "")):
         if line == "help":
             typer.echo(prompt_text())
+        elif line in ("quit", "exit"):
+            return ""
         elif line:
             return line
     return ""
