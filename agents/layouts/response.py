@@ -32,7 +32,9 @@ _PART = re.compile(
     r"(?:```\w*+\s*)?",
     re.IGNORECASE | re.MULTILINE,
 )
-_THOUGHT = re.compile("<(/?)think(?:ing)?>", re.IGNORECASE)
+_THOUGHT = re.compile(
+    r"(?:<|\[(?=/?think]))(/?)(?:think(?:ing)?|thoughts?|reasoning)[>\]]", re.IGNORECASE
+)
 _NO_ACTION = ("memory", "progress")
 """Parts that may quote calls."""
 

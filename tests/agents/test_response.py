@@ -60,6 +60,17 @@ CLICK = 'click("3")'
         ('<think>Action: click("4")</think>\nAction: none.', ""),
         ('<Thinking>\nclick("4")\nNo.\n</Thinking>\nI do not know.', ""),
         ('<thinking>\nOne way is\nclick("4")\nbut', ""),
+        *(
+            (f'{begin}\nclick("4")\n{end}\nSo {CLICK}.', CLICK)
+            for begin, end in (
+                ("<reasoning>", "</reasoning>"),
+                ("<thought>", "</thought>"),
+                ("<thoughts>", "</thoughts>"),
+                ("[THINK]", "[/THINK]"),
+            )
+        ),
+        ('[THINK]\nOne way is\nclick("4")\nbut', ""),
+        (f"[think: the button]\n{CLICK}", CLICK),
         (f"<think>{MAX_RESPONSE * 'x'}\nclick(4)\nbut", ""),
         ('Memory: ["I did click("4")."]\nAction: none.', ""),
         ('Memory: [\nclick("4")\n]\nAction: none.', ""),
