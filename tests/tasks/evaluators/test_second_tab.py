@@ -13,7 +13,7 @@ from PIL import Image
 from scripted_endpoint import ScriptedEndpoint, images_of
 
 from webdojo.envs.browser import Chromium
-from webdojo.envs.core import WebEnv
+from webdojo.envs.core import Step, WebEnv
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.evaluators import AllOf, Dom, EvaluatedTask, Rubric
 
@@ -47,20 +47,25 @@ class Price(EvaluatedTask):
         return "What does the red mug cost?"
 
 
-async def test_the_judge_sees_the_tab_that_the_agent_is_shown(
-    chromium: Chromium, endpoint: ScriptedEndpoint
-) -> None:
+async def played(chromium: Chromium, *more: str) -> tuple[Price, list[Step]]:
+    """A task, and its steps: the second tab is opened by a click, and ``more`` done there."""
     with served(lambda request: (200, PAGES.get(request.path, ""), {})) as web:
         async with WebEnv(chromium, EnvSpec(step_timeout_s=60)) as env:
             task = Price(f"{web}/")
             seen = await env.reset(task, 1)
-            shown = (await env.step(f'click("{seen.view().bid("a")}")')).observation
-            assert shown.url == f"{web}/mug"
-            step = await env.step('send_msg_to_user("$12")')
-    assert (step.reward, step.message) == (1.0, "")  # h1 is in the first tab alone
-    assert [shot.url for shot in task._recorder.screenshots] == [f"{web}/mug"]
-    ((seen_by_judge,),) = map(images_of, endpoint.asked("grounded"))
-    picture = Image.open(BytesIO(base64.b64decode(seen_by_judge.partition(",")[2])))
+            click = f'click("{seen.view().bid("a")}")'
+            return task, [await env.step(action) for action in ("noop()", "noop()", click, *more)]
+
+
+async def test_the_judge_sees_the_tab_that_the_agent_is_shown(
+    chromium: Chromium, endpoint: ScriptedEndpoint
+) -> None:
+    task, steps = await played(chromium, 'send_msg_to_user("$12")')
+    assert steps[-2].observation.url == f"{task.url}mug"
+    assert (steps[-1].reward, steps[-1].message) == (1.0, "")  # h1 is in the first tab alone
+    (seen_by_judge,) = map(images_of, endpoint.asked("grounded"))
+    assert len(seen_by_judge) == 2  # the first tab as it was before the click, and the second
+    picture = Image.open(BytesIO(base64.b64decode(seen_by_judge[-1].partition(",")[2])))
     red, _, blue = picture.convert("RGB").getpixel((600, 600))  # type: ignore[misc]
     assert red < 50 < blue  # the second tab's background
 
@@ -68,12 +73,7 @@ async def test_the_judge_sees_the_tab_that_the_agent_is_shown(
 async def test_screenshots_are_kept_once_each(
     chromium: Chromium, endpoint: ScriptedEndpoint
 ) -> None:
-    with served(lambda request: (200, PAGES.get(request.path, ""), {})) as web:
-        async with WebEnv(chromium, EnvSpec(step_timeout_s=60)) as env:
-            task = Price(f"{web}/")
-            seen = await env.reset(task, 1)
-            for action in ("noop()", "noop()", f'click("{seen.view().bid("a")}")', "noop()"):
-                await env.step(action)
+    task, _ = await played(chromium, "noop()")
     kept = task._recorder.screenshots
-    assert [shot.url for shot in kept] == [f"{web}/", f"{web}/mug"]
+    assert [shot.url for shot in kept] == [task.url, f"{task.url}mug"]
     assert len({shot.key for shot in kept}) == 2
