@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from bs4 import BeautifulSoup, Tag
 from bs4.element import NavigableString
+from msgspec.structs import replace
 
 from webdojo.envs.snapshot import Node
 from webdojo.tasks.errors import UserError

@@ -5,7 +5,7 @@ What outlines and accessibility trees are made of; HTML prunes as it is written.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from webdojo.envs.snapshot import Node
 

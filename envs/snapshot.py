@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from webdojo.tasks.characters import whole
 from webdojo.tasks.sight import SIGHT
 from webdojo.tasks.view import Box
@@ -21,7 +24,6 @@ for _part in ("actionable", "acting", "extent", "walk"):
 
 MAIN_WORLD_API = 'window[Symbol.for("webdojo")]'
 
-VISIBLE, ACTIONABLE = 1, 2
 UNRESTS = ("loading", "timers", "changes", "")
 """What keeps a page, or a frame of it, from being at rest; the weightiest first."""
 
@@ -47,12 +49,12 @@ def snapshot_script(channel: str) -> str:
     return _SNAPSHOT.replace("__CHANNEL__", channel)
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct, array_like=True, gc=False):
     """An element: its tag, its id (``bid``; empty if it cannot be acted on), and what it holds.
 
-    Not to be changed; it is not frozen because a page has thousands, and frozen ones are made at
-    half the speed.
+    Not to be changed; it is not frozen because ``read_html`` makes it before all of it is known. A
+    page has thousands: they are read without steps of Python's own, and are left alone by its
+    garbage collector.
     """
 
     tag: str
@@ -114,67 +116,85 @@ class Snapshot:
         return {node.bid: node.box for node in self.tree.walk() if node.bid} if self.tree else {}
 
 
+class _Seen(msgspec.Struct):
+    """What a document told of itself: a page, a frame, or a frame that its page tells of."""
+
+    url: str = ""
+    title: str = ""
+    way: str | None = None
+    """How a frame is known to its page; None if that sees it."""
+    focused: str = ""
+    within: str | None = None
+    """The way of the frame that has the focus."""
+    scroll: tuple[int, int] = (0, 0)
+    picture: str = ""
+    unsettled: str = ""
+    framed: bool = False
+    changes: int = 0
+    tree: Node | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Seen, strict=False)  # 1 is true: thousands of them are shorter
+_FRAME = "#frame"
+"""Tag of what stands in a tree for a document of another origin: ``bid`` is its way, ``state`` has
+the place of its viewport (``at``)."""
+
+
 def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
     """Read the JSON text that the in-page script gives, and put in what its frames gave."""
-    data = _read(text)
+    page = _read(text)
     told = [_read(frame) for frame in frames if frame]
-    inner = {frame["way"]: frame for frame in told if "way" in frame}
-    focused, at = data["focused"], data.get("within")
-    while at in inner:  # each frame has a focus of its own; the page's is that of the innermost
-        focused, at = inner[at]["focused"], inner[at]["within"]
+    inner = {frame.way: frame for frame in told if frame.way is not None}
+    focused, at = page.focused, page.within
+    # Each frame has a focus of its own; the page's is that of the innermost.
+    while at is not None and at in inner:
+        focused, at = inner[at].focused, inner[at].within
+    tree = page.tree
+    if tree is not None and f'"{_FRAME}"' in text:
+        tree = _joined(tree, inner, focused, None)
     return Snapshot(
-        url=data["url"],
-        title=data["title"],
+        url=page.url,
+        title=page.title,
         focused=focused,
-        scroll=(data["scroll"][0], data["scroll"][1]),
-        tree=_node(data["tree"], inner, focused, None) if data["tree"] else None,
-        picture=data.get("picture", ""),
-        unsettled=min((one.get("unsettled", "") for one in (data, *told)), key=UNRESTS.index),
-        framed=any(one.get("framed", False) for one in (data, *told)),
-        changes=sum(one.get("changes", 0) for one in (data, *told)),
+        scroll=page.scroll,
+        tree=tree,
+        picture=page.picture,
+        unsettled=min((one.unsettled for one in (page, *told)), key=UNRESTS.index),
+        framed=any(one.framed for one in (page, *told)),
+        changes=sum(one.changes for one in (page, *told)),
     )
 
 
-def _read(text: str) -> Any:
-    data = json.loads(text)
+def _read(text: str) -> _Seen:
     # A page writes half a character, and else hardly anything, as such an escape.
-    return json.loads(whole(json.dumps(data, ensure_ascii=False))) if "\\ud" in text else data
+    if "\\ud" in text:
+        text = whole(json.dumps(json.loads(text), ensure_ascii=False))
+    return _DECODER.decode(text)
 
 
 Place = tuple[float, float, float, float]
 """Where a frame's viewport begins on the page, and how many times wider and higher it is drawn."""
 
 
-def _node(data: list[Any], frames: Mapping[str, Any], focused: str, place: Place | None) -> Node:
-    tag, bid, flags, attributes, state, box, children, label, *frame = data
-    inside = tuple(
-        child if isinstance(child, str) else _node(child, frames, focused, place)
-        for child in children
-    )
-    if frame:
-        way, *at = frame[0]
-        found = frames.get(way)
-        if found and found["tree"]:
-            inside += (_node(found["tree"], frames, focused, _within(at, place)),)
-    if bid and bid != focused:
-        state.pop("focused", None)
-    return Node(
-        tag=tag,
-        bid=bid,
-        visible=bool(flags & VISIBLE),
-        actionable=bool(flags & ACTIONABLE),
-        attributes=attributes,
-        state=state,
-        box=_drawn(box, place),
-        children=inside,
-        label=label,
-    )
+def _joined(node: Node, frames: Mapping[str, _Seen], focused: str, place: Place | None) -> Node:
+    """The tree with the documents of other origins in their frames, where they lie on the page."""
+    children: list[Node | str] = []
+    for child in node.children:
+        if isinstance(child, str):
+            children.append(child)
+        elif child.tag != _FRAME:
+            children.append(_joined(child, frames, focused, place))
+        elif child.bid in frames and (tree := frames[child.bid].tree) is not None:
+            children.append(_joined(tree, frames, focused, _within(child.state["at"], place)))
+    state = node.state
+    if node.bid and node.bid != focused:
+        state = {name: value for name, value in state.items() if name != "focused"}
+    box = node.box if place is None else _drawn(node.box, place)
+    return replace(node, state=state, box=box, children=tuple(children))
 
 
-def _drawn(box: list[int], place: Place | None) -> Box:
+def _drawn(box: Box, place: Place) -> Box:
     x, y, width, height = box
-    if place is None:
-        return (x, y, width, height)
     left, top, times_x, times_y = place
     return (
         round(left + x * times_x),

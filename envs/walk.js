@@ -48,8 +48,10 @@
     Math.round(at.x + box.x * at.timesX), Math.round(at.y + box.y * at.timesY),
     Math.round(box.width * at.timesX), Math.round(box.height * at.timesY),
   ];
+  const CHILDREN = 7;
   const withoutText = (nodes) =>
-    nodes.filter((node) => typeof node !== "string").map((node) => node.with(6, withoutText(node[6])));
+    nodes.filter((node) => typeof node !== "string").map((node) =>
+      node[CHILDREN] ? node.with(CHILDREN, withoutText(node[CHILDREN])) : node);
   const described = (element) => {
     const attributes = {};
     for (const { name, value } of attributesOf(element)) {
@@ -61,13 +63,13 @@
     for (const area of reach.areasOf(image)) {
       const box = reach.areaBox(area, image);
       if (hasSize(box) && (hasAttribute(area, "href") || script.listens(area)))
-        out.push(["area", idOf(area), 3, described(area), state(area, "AREA", null, area === focused), boxAt(box, at), [], ""]);
+        out.push(["area", idOf(area), 1, 1, described(area), state(area, "AREA", null, area === focused), boxAt(box, at)]);
     }
   };
 
-  // A node is a string (text) or [tag, id, flags, attributes, state, box, children, label, frame].
-  // flags: 1 visible, 2 actionable. frame, where the content is of another origin:
-  // [way, x, y, timesX, timesY] with the place of its viewport.
+  // A node is a string (text) or [tag, id, visible, actionable, attributes, state, box, children, label];
+  // what is empty may be missing at its end. Where a frame's content is of another origin there stands in it
+  // ["#frame", way, false, false, {}, { at: [x, y, timesX, timesY] }, box] with the place of its viewport.
   const walk = (node, out, inherited, at, script, depth = 0, level = 0) => {
     if (depth > DEEPEST) return;
     if (typeOf(node) === Node.TEXT_NODE) {
@@ -135,7 +137,6 @@
         children.splice(0, Infinity, ...withoutText(children)); // the name of nothing
       }
     }
-    let frame = null;
     if (FRAMES.has(tag) && visible && sight.shows(mine) && !sight.isAway(node, box)) {
       const content = contentOf(node, style), inner = insideOf(node);
       const within = {
@@ -149,7 +150,8 @@
         its.drawFadedAfresh(); // it was there when they faded
         if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, within, its, depth + 1, below);
       } else if (node.contentWindow) {
-        frame = [wayOf(node), Math.round(within.x), Math.round(within.y), within.timesX, within.timesY];
+        const at = [Math.round(within.x), Math.round(within.y), within.timesX, within.timesY];
+        children.push(["#frame", wayOf(node), 0, 0, {}, { at }, [0, 0, 0, 0]]);
       }
     }
     const live = control || given || field || node === focused ? state(node, tag, field, node === focused) : {};
@@ -157,10 +159,11 @@
     if (actionable && mine.inert) live.inert = true;
     if (live.value && (isTyped(node, tag) ? !canRead(mine, null) : !actionable && !sight.shows(mine))) delete live.value;
     const seen = [
-      tag.toLowerCase(), id, (visible || actionable ? 1 : 0) | (actionable ? 2 : 0), attributes, live,
-      boxAt(place, at), nested ? children : [], control ? labelOf(node) : "",
+      tag.toLowerCase(), id, visible || actionable ? 1 : 0, actionable ? 1 : 0, attributes, live, boxAt(place, at),
     ];
-    if (frame) seen.push(frame);
+    const label = control ? labelOf(node) : "";
+    if ((nested && children.length) || label) seen.push(nested ? children : []);
+    if (label) seen.push(label);
     out.push(seen);
     if (tag === "IMG" && given && visible && sight.shows(mine) && hasAttribute(node, "usemap")) walkAreas(node, out, at, script);
   };

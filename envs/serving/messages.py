@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from webdojo.envs.core import Step
 from webdojo.envs.observation import TEXT_MODES, Observation
 from webdojo.envs.serving.protocol import image_name
@@ -47,7 +49,7 @@ def write_observation(
         written["screenshot"] = image_reference(observation.screenshot, image_format)
     if tree:
         written["boxes"] = observation.boxes
-        written["tree"] = _write_node(observation.tree) if observation.tree else None
+        written["tree"] = msgspec.to_builtins(observation.tree)
     return written
 
 
@@ -79,7 +81,7 @@ def read_observation(written: Mapping[str, Any], image: bytes) -> Observation:
             page_time_ms=round(written["elapsed_time"] * 1000),
             viewport=(written["viewport"][0], written["viewport"][1]),
             boxes={bid: _box(box) for bid, box in written.get("boxes", {}).items()},
-            tree=_read_node(written["tree"]) if written.get("tree") else None,
+            tree=msgspec.convert(written.get("tree"), Node | None),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise MalformedError(f"no observation: {type(error).__name__}: {error}") from error
@@ -117,35 +119,6 @@ def read_step(answer: Mapping[str, Any], observation: Observation) -> Step:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedError(f"no step: {type(error).__name__}: {error}") from error
-
-
-def _write_node(node: Node) -> list[Any]:
-    return [
-        node.tag,
-        node.bid,
-        node.visible,
-        node.actionable,
-        node.attributes,
-        node.state,
-        node.box,
-        [child if isinstance(child, str) else _write_node(child) for child in node.children],
-        node.label,
-    ]
-
-
-def _read_node(written: list[Any]) -> Node:
-    tag, bid, visible, actionable, attributes, state, box, children, label = written
-    return Node(
-        tag=tag,
-        bid=bid,
-        visible=visible,
-        actionable=actionable,
-        attributes=attributes,
-        state=state,
-        box=_box(box),
-        children=tuple(c if isinstance(c, str) else _read_node(c) for c in children),
-        label=label,
-    )
 
 
 def _box(written: list[int]) -> Box:

@@ -243,8 +243,9 @@ async def test_text_is_escaped(open_page) -> None:
 
 
 async def test_a_snapshot_is_read_from_its_json() -> None:
-    node = ["button", "3", 3, {"id": "b"}, {"focused": True}, [1, 2, 3, 4], ["Go ", "on"], ""]
-    tree = ["body", "", 1, {}, {}, [0, 0, 9, 9], ["text", node], ""]
+    pressed = {"focused": True}
+    node = ["button", "3", True, True, {"id": "b"}, pressed, [1, 2, 3, 4], ["Go ", "on"]]
+    tree = ["body", "", True, False, {}, {}, [0, 0, 9, 9], ["text", node]]
     data = {"url": "u", "title": "t", "focused": "3", "scroll": [0, 5], "tree": tree}
     snapshot = parse_snapshot(json.dumps(data))
     assert snapshot.boxes() == {"3": (1, 2, 3, 4)}
