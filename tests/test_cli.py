@@ -23,6 +23,7 @@ from webdojo.doctor import EXTRAS, check_packages
 from webdojo.tasks.extras import install_command
 
 WEBDOJO = [sys.executable, "-m", "webdojo"]
+LONG = "x" * 300
 HEAVY = ("torch", "transformers", "numpy", "playwright", "gymnasium", "PIL", "lxml", "psutil")
 
 
@@ -192,6 +193,23 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
 
 def test_a_module_of_no_extra_is_a_defect(tmp_path: Path) -> None:
     assert guarded("import webdojo.no_such_room", tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", LONG),
+        ("train", "quickstart", "--set", f"policy.checkpoint={LONG}", "--dry-run"),
+        ("train", "--resume", LONG),
+        ("eval", "--agent", LONG, "--split", "unseen_seeds"),
+        ("eval", "--agent", "oracle", "--split", LONG),
+    ],
+)
+def test_a_name_that_no_file_may_have_is_the_users_to_mend(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert LONG in done.stderr
+    assert done.stderr.endswith(": no file has so long a name; give a shorter one.\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

@@ -27,11 +27,12 @@ INTERRUPTED = 130
 run_folder: ContextVar[Path | None] = ContextVar("run_folder", default=None)
 """Set by a command that writes a run; a defect's traceback is then kept there."""
 
-_CANNOT_WRITE = {
+_WAYS_OUT = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
     errno.EROFS: "the disk is read-only; run from a folder that can be written",
     errno.EACCES: "permission denied; change its permissions or choose another place",
+    errno.ENAMETOOLONG: "no file has so long a name; give a shorter one",
 }
 
 
@@ -61,12 +62,12 @@ def guarded(command: Callable[[], object]) -> NoReturn:
         advice = f"run `{install_command(extra)}`"
         _stop(f"this command needs {error.name}, which is not installed; {advice}", USER_ERROR)
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if error.errno not in _WAYS_OUT:
             _defect(error)
         if error.filename is None:
             _drop_output()
         place = error.filename or "output"
-        _stop(f"{place}: {_CANNOT_WRITE[error.errno]}", USER_ERROR)
+        _stop(f"{place}: {_WAYS_OUT[error.errno]}", USER_ERROR)
     except Exception as error:  # noqa: BLE001  # the boundary: whatever is left is a defect
         if interruption.came:  # libraries wrap the interruption in errors of their own
             _stop("interrupted", INTERRUPTED)
