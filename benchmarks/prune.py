@@ -136,7 +136,7 @@ async def measure(env: WebEnv, task: Task, name: str, times: int) -> Measured:
     extractions, prunings, offline = [], [], []
     for _ in range(times):
         begun = time.perf_counter()
-        tree = (await env.page.snapshot()).tree
+        tree = (await env.page.looking.snapshot()).tree
         extracted = time.perf_counter()
         text = prune_html(tree)
         pruned = time.perf_counter()

@@ -55,7 +55,7 @@ async def speed() -> dict[str, float]:
         await env.reset(task, 0)
         for name in ("jpeg", "webp", "png"):
             found[f"webdojo {name}"] = await median_ms(
-                lambda name=name: env.page.screenshot(name, 80)  # type: ignore[misc]
+                lambda name=name: env.page.looking.screenshot(name, 80)  # type: ignore[misc]
             )
         cdp = await env.page.page.context.new_cdp_session(env.page.page)
         asked = {"format": "jpeg", "quality": 80, "optimizeForSpeed": True}
@@ -126,7 +126,7 @@ class Checked(WebEnv):
         self.told["steps"] += 1
         if shown is self.before:
             self.told["not_drawn_again"] += 1
-            if await self.page.screenshot("png", 100) != shown:
+            if await self.page.looking.screenshot("png", 100) != shown:
                 self.told["wrongly"].append(f"{self.task_id}: {text}")
         self.before = shown
         return done

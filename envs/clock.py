@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 START_S = 1_750_075_200
 """Unix time at which a page's clock starts: 2025-06-16 12:00 UTC."""
+FRAME_MS = 17
+"""Page time in which a page has noticed where the mouse is: one frame."""
 NETWORK_CAP_S = 2.0
 """Real time that a page's clock waits for pending fetches before it goes on without them."""
 STALLED_CAP_S = 0.1

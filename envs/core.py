@@ -159,7 +159,7 @@ class WebEnv:
 
     async def picture(self) -> bytes:
         """The tab shown as it looks now, as PNG; raises BrowserDiedError as a step does."""
-        return await self._bounded(self.page.screenshot("png", 100), "picture")
+        return await self._bounded(self.page.looking.screenshot("png", 100), "picture")
 
     async def close(self) -> None:
         """Give the context back; closing twice is fine."""
@@ -184,7 +184,7 @@ class WebEnv:
         snapshot = (await self._settled(task, tabs))[0] if task.settles else None
         self._observer = Observer(self.spec, tabs, goal)
         tabs.heard()  # what happened before the episode is none of the agent's business
-        observation = await self._observer.observe(snapshot or await tabs.active.snapshot())
+        observation = await self._observer.observe(snapshot or await tabs.active.looking.snapshot())
         self._hashes.append(observation.state_hash)
         self._reuse.begun(page)
         return observation
@@ -254,9 +254,9 @@ class WebEnv:
             page = tabs.active
             asked = None
             if task.verdict and page is tabs.pages[0]:
-                snapshot, asked = await page.snapshot_and(task.verdict)
+                snapshot, asked = await page.looking.snapshot_and(task.verdict)
             else:
-                snapshot = await page.snapshot()
+                snapshot = await page.looking.snapshot()
             changing = snapshot.unsettled == "changes"
             # What never rests is waited for once, and then seen at the same moment of each step.
             waits = snapshot.unsettled in ("loading", "timers") and not page.clock.stalled
@@ -282,7 +282,7 @@ class WebEnv:
             self._deadline.reschedule(ends_s + task.evaluation_s)
         try:
             async with page.clock.running(after_s=SAFETY_NET_S):
-                task.shown = tabs.active
+                task.shown = tabs.active.looking
                 return await task.evaluate(page.page, self._answer)
         except Error as error:
             if self._lost or not tabs.alive():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from webdojo.envs.devtools import Session
     from webdojo.envs.keyboard import Keyboard
+    from webdojo.envs.patience import Patience
 
 Button = Literal["left", "middle", "right"]
 BUTTONS: dict[Button, int] = {"left": 1, "right": 2, "middle": 4}
@@ -19,19 +19,17 @@ HOME = (0.0, 0.0)
 class Input:
     """What one page is told of the mouse, and of text put in, straight over the protocol.
 
-    ``patiently`` waits for answers that may need page time.
+    ``patience`` waits for answers that may need page time.
     """
 
-    def __init__(
-        self, cdp: Session, keyboard: Keyboard, patiently: Callable[..., Awaitable[Any]]
-    ) -> None:
+    def __init__(self, cdp: Session, keyboard: Keyboard, patience: Patience) -> None:
         self.at: tuple[float, float] | None = None
         """Where the mouse is; None if it has not moved in this episode."""
         self.pressed: list[Button] = []
         """Mouse buttons that are held down, in the order in which they were pressed."""
         self._cdp = cdp
         self._keyboard = keyboard
-        self._patiently = patiently
+        self._patience = patience
         self._keeps_drags = False
         self._dragged: dict[str, Any] | None = None
         cdp.on("Input.dragIntercepted", self._drag_began)
@@ -43,7 +41,7 @@ class Input:
             return
         # Chromium keeps a move back until the next frame, which a standing clock never brings,
         # unless another event follows. The in-page script hides this one from the page.
-        await self._patiently(
+        await self._patience.wait(
             self._mouse("mouseMoved", x, y, button=self.pressed[-1] if self.pressed else "none"),
             self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
         )
@@ -86,7 +84,7 @@ class Input:
 
     async def wheel(self, x: float, y: float, delta_x: float, delta_y: float) -> None:
         """Turn the mouse wheel over a point, by pixels right and down."""
-        await self._patiently(
+        await self._patience.wait(
             self._mouse("mouseWheel", x, y, deltaX=delta_x, deltaY=delta_y),
             self._cdp.send("Input.dispatchKeyEvent", {"type": "keyUp"}),
         )

@@ -90,12 +90,12 @@ class Observer:
         last, before = self.last, self._pictured
         self._pictured = None
         if snapshot.picture:
-            self._pictured = (page, f"{snapshot.picture} {await page.styled()}")
+            self._pictured = (page, f"{snapshot.picture} {await page.looking.styled()}")
             if before == self._pictured and last and last.tree == snapshot.tree:
                 return last.screenshot
         if not spec.marks:
-            return await page.screenshot(spec.image_format, spec.quality)
-        return draw_marks(await page.screenshot("png", 100), snapshot.boxes(), spec)
+            return await page.looking.screenshot(spec.image_format, spec.quality)
+        return draw_marks(await page.looking.screenshot("png", 100), snapshot.boxes(), spec)
 
     def _content(self, texts: dict[str, str], snapshot: Snapshot) -> str:
         """What tells one state of a page from another, as one text."""

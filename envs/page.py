@@ -1,27 +1,20 @@
-"""A page as the environment drives it: snapshots, input and time, straight over the protocol."""
+"""A page as the environment drives it: history, elements and time, straight over the protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import time
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from webdojo.envs.browser import BrowserDiedError
-from webdojo.envs.clock import PageClock
+from webdojo.envs.clock import FRAME_MS, PageClock
 from webdojo.envs.file_choosers import FileChoosers
 from webdojo.envs.input import HOME, Input
+from webdojo.envs.looking import Looking
+from webdojo.envs.patience import Patience, heard
 from webdojo.envs.requests import Requests
-from webdojo.envs.snapshot import (
-    MAIN_WORLD_API,
-    Snapshot,
-    episode_script,
-    parse_snapshot,
-    snapshot_script,
-)
+from webdojo.envs.snapshot import MAIN_WORLD_API, episode_script, snapshot_script
 from webdojo.envs.worlds import FRAME_PATIENCE_S, PageScriptError, Worlds
 from webdojo.tasks.characters import whole
 
@@ -31,12 +24,8 @@ if TYPE_CHECKING:
     from webdojo.envs.devtools import Session
     from webdojo.envs.tabs import Tabs
 
-ImageFormat = Literal["jpeg", "webp", "png"]
 GATE_FAILED = "ERR_SOCKS_CONNECTION_FAILED"
 """What Chromium says where the gate could not connect."""
-STYLED = ("LayoutCount", "RecalcStyleCount")
-FRAME_MS = 17
-"""Page time in which a page has noticed where the mouse is: one frame."""
 PLAYWRIGHT_KNOWS = (
     "Page.frameDetached",
     "Page.frameNavigated",
@@ -46,28 +35,11 @@ PLAYWRIGHT_KNOWS = (
 """Events after which Playwright must have caught up before it is asked."""
 LOAD_MS = 1000
 """Page time granted after a navigation, so that what the page starts at load has happened."""
-PATIENCE_S = 0.3
-"""Real time in which a screenshot is taken and a mouse moved, unless it waits for page time."""
-SLOWER = 10.0
-"""How many times longer than a plain answer of the page they may take."""
 NEXT_FRAME = "new Promise((drawn) => { requestAnimationFrame(drawn); setTimeout(drawn, 50) })"
 """Kept when the page is drawn, or is not for 50 ms of page time."""
-DRAWN = (
-    "new Promise((drawn) => {"
-    " requestAnimationFrame(() => drawn(true)); setTimeout(drawn, {within_ms}, false) })"
-)
-"""Whether the page is drawn within so much page time, which costs it nothing."""
-HELD_UP_MS = 500
-"""Page time in which a page is drawn that may be held up."""
-FIRST_FRAME_MS = 150
-"""The same of a page's first frame, for each of which more real time passes."""
 SENT_TURNS = 3
 """Turns of the event loop in which all that guards a page has been sent: one for each task within a
 task."""
-DRAWN_S = 0.02
-"""Real time in which a page that is not held up begins its next frame."""
-MOST_DRAWN = 5
-"""Times in a row that a look has a page drawn that changes when it is."""
 SAFETY_NET_S = 1.5
 """Task code that waits on a standing page gets its time moving after this."""
 
@@ -88,7 +60,9 @@ class DrivenPage:
         self.requests = Requests(cdp, tabs)
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold)
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
-        self.input = Input(cdp, tabs.keyboard, self._patiently)
+        self.patience = Patience(cdp, self.clock)
+        self.input = Input(cdp, tabs.keyboard, self.patience)
+        self.looking = Looking(self, cdp)
         self.choosers = FileChoosers(cdp, tabs.say)
         self._cdp = cdp
         self.title = ""
@@ -98,7 +72,6 @@ class DrivenPage:
         self.closed = asyncio.Event()
         self._forgetting: asyncio.Task[dict[str, Any]] | None = None
         self._told: str | None = None
-        self._shown = False
 
     async def hold(self) -> None:
         """Guard the page, stop its clock and let it begin; raises BrowserDiedError."""
@@ -184,7 +157,7 @@ class DrivenPage:
         """Give back the memory of documents that were left, while whoever acts here thinks."""
         # Chromium lets a dozen of them add up, which doubles what the page takes.
         self._forgetting = asyncio.create_task(self._cdp.send("HeapProfiler.collectGarbage"))
-        self._forgetting.add_done_callback(_heard)
+        self._forgetting.add_done_callback(heard)
 
     async def let_go(self) -> None:
         """Let go of keys and mouse buttons, and put the mouse where it is at the beginning."""
@@ -294,94 +267,6 @@ class DrivenPage:
         expression = "document.documentElement?.outerHTML ?? ''"
         return whole(str(await self.worlds.evaluate(self.frame_id, expression)))
 
-    async def snapshot(self) -> Snapshot:
-        """Look at the page: one round trip."""
-        seen, _ = await self._look()
-        return seen
-
-    async def snapshot_and(self, expression: str) -> tuple[Snapshot, dict[str, Any]]:
-        """Look at the page and ask for a JSON value of its own, in one round trip.
-
-        The second is ``{"value": …}``, or ``{"error": …}`` if the expression raised.
-        """
-        return await self._look(
-            f"(() => {{ try {{ return {{ value: ({expression}) }} }}"
-            " catch (error) { return { error: String(error) } } })()"
-        )
-
-    async def _look(self, besides: str = "") -> tuple[Snapshot, Any]:
-        if not self._shown:
-            # Before a page's first frame Chromium drops what mouse and keys do. There is none where
-            # a style does not come.
-            await self._is_drawn(FIRST_FRAME_MS, PATIENCE_S)
-            self._shown = True
-        mouse = self.input.at if not self.input.pressed else None
-        seen, asked, *frames = await self._see(besides, mouse)
-        if not seen:
-            # Whether the browser has drawn since, and so noticed what is hovered, is chance.
-            await self.input.move(*(mouse or HOME))
-            seen, asked, *frames = await self._see(besides, None)
-        snapshot = parse_snapshot(seen, frames)
-        for _ in range(MOST_DRAWN):
-            if not snapshot.framed:
-                break
-            # What the page hears of when it is drawn it may have heard of already, by chance.
-            drawn = await self._draw()
-            if self.requests.loading:  # what was asked for when it was drawn
-                await self.clock.fetch()
-            if await self._changes() == snapshot.changes:
-                asked = await self.evaluate(besides) if besides else asked
-                break
-            seen, asked, *frames = await self._see(besides, None)
-            snapshot = parse_snapshot(seen, frames)
-            if not drawn:
-                break
-        return snapshot, asked
-
-    async def _changes(self) -> int:
-        counts = await asyncio.gather(*map(self._frame_changes, self.worlds.frames()))
-        return sum(counts)
-
-    async def _frame_changes(self, frame: str) -> int:
-        try:
-            async with asyncio.timeout(FRAME_PATIENCE_S):
-                return int(await self.worlds.call(frame, "changesSoFar"))
-        except (PageScriptError, TimeoutError):
-            return 0  # a frame that goes away
-
-    async def _draw(self) -> bool:
-        """Have the page drawn, and hear of it: in one frame, or in the next what began in it."""
-        for _ in range(2):
-            drawn = await self._is_drawn(HELD_UP_MS, DRAWN_S)
-            await self.clock.lend(FRAME_MS)
-            if not drawn:
-                return False
-        return True
-
-    async def _is_drawn(self, within_ms: int, within_s: float) -> bool:
-        frame = DRAWN.replace("{within_ms}", str(within_ms))
-        (drawn,) = await self._patiently(
-            self.worlds.evaluate(self.frame_id, frame), within_s=within_s
-        )
-        return bool(drawn)
-
-    async def _see(self, besides: str, mouse: tuple[float, float] | None) -> list[Any]:
-        others = self.worlds.others(self.frame_id)
-        await self.worlds.name(others)
-        frames = map(self._frame_snapshot, others)
-        seeing = self.worlds.call(self.frame_id, "snapshot", None, mouse)
-        if besides:
-            return await asyncio.gather(seeing, self.evaluate(besides), *frames)
-        seen, *inner = await asyncio.gather(seeing, *frames)
-        return [seen, None, *inner]
-
-    async def _frame_snapshot(self, frame: str) -> str:
-        try:
-            async with asyncio.timeout(FRAME_PATIENCE_S):
-                return str(await self.worlds.call(frame, "snapshot", self.worlds.prefix(frame)))
-        except (PageScriptError, TimeoutError):
-            return ""  # a frame that goes away is seen as empty
-
     async def _now_ms(self) -> float:
         return float(await self.worlds.evaluate(self.frame_id, "Date.now()"))
 
@@ -393,58 +278,16 @@ class DrivenPage:
             async with asyncio.timeout(FRAME_PATIENCE_S):
                 await self.worlds.call(frame, "hold", lets_ms)
 
-    async def styled(self) -> str:
-        """How often styles and places were worked out: while they were not, they are the same."""
-        metrics = (await self._cdp.send("Performance.getMetrics"))["metrics"]
-        return " ".join(str(one["value"]) for one in metrics if one["name"] in STYLED)
-
     @property
     def url(self) -> str:
         """The address of the document."""
         return self.page.url
 
-    async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
-        """The viewport at one image pixel a CSS pixel, straight from the compositor."""
-        if self.requests.loading:
-            # The look at the page has laid it out anew, and so asked for images not there yet.
-            await self.clock.fetch()
-        parameters: dict[str, Any] = {"format": image_format, "optimizeForSpeed": True}
-        if image_format != "png":
-            parameters["quality"] = quality
-        # Something to be drawn may wait for the page's clock, an image to be decoded say.
-        capture = self._cdp.send("Page.captureScreenshot", parameters)
-        (answer,) = await self._patiently(capture)
-        return base64.b64decode(answer["data"])
-
     async def turn_wheel(self, x: float, y: float, delta_x: float, delta_y: float) -> None:
         """Turn the mouse wheel over a point, by pixels right and down."""
         await self.input.wheel(x, y, delta_x, delta_y)
         # Chromium turns pages without asking them, and tells them when they are next drawn.
-        await self._patiently(self.worlds.evaluate(self.frame_id, NEXT_FRAME))
-
-    async def _patiently(
-        self, *sent: Coroutine[Any, Any, Any], within_s: float = PATIENCE_S
-    ) -> list[Any]:
-        """Wait for answers; where they wait for page time themselves, lend them a frame's.
-
-        Chromium begins a frame when the one before is over, and one in which nothing was drawn is
-        over 16 ms after it began, by the page's clock.
-        """
-        answers = asyncio.gather(*sent)
-        try:
-            while not (await asyncio.wait([answers], timeout=within_s))[0]:
-                # How busy the machine is shows in how long the page takes to say anything.
-                begun_s = time.monotonic()
-                await self._cdp.send("Runtime.evaluate", {"expression": "0"})
-                more_s = SLOWER * (time.monotonic() - begun_s)
-                if (await asyncio.wait([answers], timeout=more_s))[0]:
-                    break
-                await self.clock.lend(FRAME_MS)
-            return list(await answers)
-        finally:
-            if not answers.done():
-                answers.cancel()
-                answers.add_done_callback(_heard)
+        await self.patience.wait(self.worlds.evaluate(self.frame_id, NEXT_FRAME))
 
     async def set_files(self, bid: str, paths: list[str]) -> None:
         """Put files into a file input."""
@@ -472,9 +315,3 @@ class DrivenPage:
 
 def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
-
-
-def _heard(answers: asyncio.Future[Any]) -> None:
-    """Take note of how abandoned answers ended, or asyncio complains that nobody did."""
-    if not answers.cancelled():
-        answers.exception()

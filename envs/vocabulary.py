@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from webdojo.envs.actions import ActionError, action, closing_action
+from webdojo.envs.clock import FRAME_MS
 from webdojo.envs.input import Button
-from webdojo.envs.page import FRAME_MS, DrivenPage
+from webdojo.envs.page import DrivenPage
 from webdojo.envs.tabs import MAX_TABS
 
 OPEN_TIMEOUT_S = 5.0

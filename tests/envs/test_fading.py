@@ -21,7 +21,7 @@ async def test_what_was_faded_looks_as_if_it_never_was(
     opened = await open_page(BOX)
     before = await opened.env.picture()
     await opened.js(f"box.style.transition = '{transition}'; box.offsetTop; box.style.opacity = .5")
-    await opened.env.page.snapshot()
+    await opened.env.page.looking.snapshot()
     assert await opened.env.picture() != before
     await opened.js("box.style.opacity = ''; 1")
     await opened.env.picture()
@@ -50,7 +50,7 @@ async def test_what_was_faded_in_a_frame_looks_as_if_it_never_was(
     style = "document.querySelector('iframe').contentDocument.querySelector('#box').style"
     before = await opened.env.picture()
     await opened.js(f"{style}.opacity = .5")
-    await opened.env.page.snapshot()
+    await opened.env.page.looking.snapshot()
     assert await opened.env.picture() != before
     await opened.js(f"{style}.opacity = ''; 1")
     await opened.env.picture()

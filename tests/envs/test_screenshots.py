@@ -75,7 +75,7 @@ async def test_a_page_that_stands_still_is_not_drawn_again(open_page) -> None:
     async def drawn_anew(action: str) -> bool:
         before = page.env.observation.screenshot
         observation = await page.look(action)
-        full = await page.env.page.screenshot("png", 80)
+        full = await page.env.page.looking.screenshot("png", 80)
         assert observation.screenshot == full, action
         return observation.screenshot is not before
 
@@ -193,4 +193,4 @@ async def test_a_change_that_no_event_tells_is_drawn(open_page, html: str) -> No
     await page.env.page.evaluate("setTimeout(() => go(), 20); 0")
     after = (await page.look("noop(200)")).screenshot
     assert after != before
-    assert after == await page.env.page.screenshot("png", 80)
+    assert after == await page.env.page.looking.screenshot("png", 80)
