@@ -163,6 +163,8 @@ class RestartingEngine(Generic[E]):
             try:
                 if newest is not None and source is not None:
                     await fresh.update_weights(source, newest.version)
+                else:
+                    await fresh.checksum()  # which it tells once it has loaded its model
             except EngineDeadError as next_error:
                 error = next_error
                 await fresh.close()
@@ -177,7 +179,8 @@ class RestartingEngine(Generic[E]):
 
     async def _started(self, version: int) -> E:
         """The next engine: a model takes long to load, and episodes on their way need the loop."""
-        starting = asyncio.create_task(asyncio.to_thread(self._start, version))
+        # No task, which whoever ends the loop would cancel as well.
+        starting = asyncio.get_running_loop().run_in_executor(None, self._start, version)
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:

@@ -89,8 +89,8 @@ async def test_one_that_dies_of_its_weights_is_followed_by_another() -> None:
     assert start.alive == 0
 
 
-@pytest.mark.parametrize("closed", [False, True])
-async def test_all_else_goes_on_while_another_is_started(closed: bool) -> None:
+@pytest.mark.parametrize("then", ["it serves", "it is closed", "all is cancelled"])
+async def test_all_else_goes_on_while_another_is_started(then: str) -> None:
     starting, may_end = threading.Event(), threading.Event()
     made = Starts()
 
@@ -104,16 +104,52 @@ async def test_all_else_goes_on_while_another_is_started(closed: bool) -> None:
     break_at(engine.engine, "admit")
     drawing = asyncio.create_task(engine.generate([5, 6], Sampling(max_tokens=7)))
     await asyncio.to_thread(starting.wait, 30)
-    closing = asyncio.create_task(engine.close() if closed else asyncio.sleep(0))
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    closing = asyncio.create_task(engine.close() if then == "it is closed" else asyncio.sleep(0))
+    if then == "all is cancelled":  # as a loop that ends does
+        for task in others:
+            task.cancel()
     await asyncio.sleep(0.05)
     may_end.set()
     await closing
-    if closed:
-        assert isinstance((await asyncio.gather(drawing, return_exceptions=True))[0], BaseException)
-    else:
+    if then == "it serves":
         assert len((await drawing).token_ids) == 7
         await engine.close()
+    ended = await asyncio.gather(drawing, *others, return_exceptions=True)
+    assert isinstance(ended[0], BaseException) == (then != "it serves")
     assert (len(made.made), made.alive) == (2, 0)
+    await engine.close()
+
+
+class LoadsLate(TransformersEngine):
+    """Serves no sooner than ``loaded`` is set, as vLLM does, which loads in its own process."""
+
+    asked: asyncio.Event
+    loaded: asyncio.Event
+
+    async def checksum(self) -> int:
+        self.asked.set()
+        await self.loaded.wait()
+        return await super().checksum()
+
+
+async def test_another_is_there_when_it_has_loaded_its_model() -> None:
+    """Also where it serves what it was started with, and there is nothing to load after that."""
+    LoadsLate.asked, LoadsLate.loaded = asyncio.Event(), asyncio.Event()
+    engine = RestartingEngine(
+        lambda version: LoadsLate(tiny_model(), slots=2, threads=1, eos_token_ids=())
+    )
+    break_at(engine.engine, "admit")
+    drawing = asyncio.create_task(engine.generate([5, 6], Sampling(max_tokens=7)))
+    asked = asyncio.create_task(LoadsLate.asked.wait())
+    await asyncio.wait([asked, drawing], return_when=asyncio.FIRST_COMPLETED)
+    assert not drawing.done()
+    assert (engine.away_s > 0, engine.restarts) == (True, 0)
+    LoadsLate.loaded.set()
+    assert len((await drawing).token_ids) == 7
+    back_s = engine.away_s
+    assert (engine.away_s, engine.restarts) == (back_s, 1)
+    await engine.close()
 
 
 async def test_patience_ends_and_nothing_is_left_running() -> None:
