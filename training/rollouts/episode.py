@@ -9,6 +9,8 @@ from typing import Any
 
 from webdojo.training.rollouts.trajectory import Trajectory
 
+GRACE_S = 10.0
+"""Seconds that a cancelled episode has to clean up before it is cancelled again."""
 LEAST_WAIT_S = 1.0
 """Seconds, at least, by which what held an episode up puts its deadline off."""
 
@@ -110,6 +112,20 @@ async def finish(
     if error is not None:
         return Ended(cause=type(error).__name__, error=error)
     return Ended(episode.result())
+
+
+async def in_time(
+    run: Coroutine[Any, Any, Trajectory], deadline_s: float, held_up_s: HeldUp
+) -> Trajectory:
+    """What an episode outside the pool gives; TimeoutError at its deadline, and what it raises."""
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    episode = asyncio.create_task(run)
+    ended = await finish(
+        episode, never, deadline_s=deadline_s, grace_s=GRACE_S, held_up_s=held_up_s
+    )
+    if ended.cause == "deadline":
+        raise TimeoutError
+    return ended.trajectory or episode.result()
 
 
 async def _first_of(ends: set[asyncio.Future[Any]], deadline_s: float, held_up_s: HeldUp) -> None:

@@ -20,6 +20,7 @@ from webdojo.training.rollouts.accounts import (
     SlotStatus,
 )
 from webdojo.training.rollouts.episode import (
+    GRACE_S,
     Ended,
     EpisodeRequest,
     HeldUp,
@@ -100,7 +101,7 @@ class RolloutPool:
         retries: int = 2,
         rounds: int = 1,
         failure_limit: int | None = None,
-        grace_s: float = 10.0,
+        grace_s: float = GRACE_S,
         held_up_s: HeldUp = never_held_up,
         on_trajectory: OnTrajectory | None = None,
         on_event: OnEvent | None = None,

@@ -20,7 +20,7 @@ RESTARTS = 3
 """Rollout processes that are followed by another when they are killed, in one command."""
 QUIET_S = 600.0
 """Seconds without a word, while an answer is awaited, after which the process is taken to hang: it
-speaks twice a second, unless a large model is being loaded."""
+speaks twice a second."""
 STOP_S = 15.0
 """How long the process may take to close its browser before it is killed."""
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from webdojo.agents.endpoint import EndpointFailedError
-from webdojo.agents.engines.engine import EngineDeadError
 from webdojo.agents.pictures import MissingPictureError
 from webdojo.envs.browser import BrowserDiedError, Chromium
 from webdojo.envs.pool import EnvPool
@@ -29,7 +28,7 @@ from webdojo.tasks.sampling import make_sampler
 from webdojo.tasks.success import is_success
 from webdojo.training.episodes import EpisodeId, MakeAgent, run_episode, shown
 from webdojo.training.records import TrajectoryLog, read_trajectories
-from webdojo.training.rollouts.episode import EpisodeRequest
+from webdojo.training.rollouts.episode import EpisodeRequest, in_time
 from webdojo.training.rollouts.even_success import EvenSuccess
 from webdojo.training.rollouts.held_pictures import HeldPictures, references
 from webdojo.training.rollouts.ledger import lives_on
@@ -107,9 +106,10 @@ class Worker:
         again; after ``ATTEMPTS`` it counts as a failure that ended with the ``deadline``. What an
         endpoint that has answered before does not answer is not asked again: ``unanswered``. Raises
         UserError if one episode after another has to be given up; ``in_all`` is how many episodes
-        they are, with those that were played before. No deadline runs while an engine loads.
+        they are, with those that were played before. No deadline runs while an engine loads, or a
+        dead one is replaced.
         """
-        make_agent = self.players.agents(player, temperature, noise)
+        make_agent = await asyncio.to_thread(self.players.agents, player, temperature, noise)
         modes = make_agent(registry.get(episodes[0].task_id), 0).modes if episodes else ()
         envs = self._envs(player, modes)
         # What demonstrations show is looked at in the warm start.
@@ -154,15 +154,13 @@ class Worker:
             try:
                 if attempts > 1:
                     await self._engine_answers()  # it may have died or hung under the last one
-                async with asyncio.timeout(self.settings.deadline_s):
-                    found = await self._run(which, envs, make_agent, agent_seed, hold=hold)
+                episode = self._run(which, envs, make_agent, agent_seed, hold=hold)
+                found = await in_time(episode, self.settings.deadline_s, self._engine_away_s)
             except (BrowserDiedError, MissingPictureError) as error:
                 reason = str(error)
             except EndpointFailedError as error:
                 reason, ending = str(error), "unanswered"
                 break
-            except EngineDeadError as error:
-                raise UserError(f"the engine died, and with it every episode: {error}") from error
             except TimeoutError:
                 reason = f"no end within {self.settings.deadline_s:g} s"
             else:
@@ -195,6 +193,14 @@ class Worker:
         if self.players.running is not None:
             told += f", and whether the engine ({self.settings.engine}) is fast enough"
         return f"{told}, or raise rollout.deadline_s"
+
+    async def _engine(self) -> Any:
+        """The engine; a model takes long to load, and the learner is to hear of us meanwhile."""
+        return await asyncio.to_thread(self.players.engine)
+
+    def _engine_away_s(self) -> float:
+        engine = self.players.running
+        return engine.away_s if engine is not None else 0.0
 
     async def _engine_answers(self) -> None:
         """Wait until the engine, if there is one, has loaded its model, or the next one has."""
@@ -252,8 +258,8 @@ class Worker:
         """Set the everlasting rollouts going, from ``state`` if there is one."""
         from webdojo.training.rollouts.pool import RolloutPool
 
+        engine = await self._engine()
         make_agent = self.players.agents("policy", rollout.temperature)
-        engine = self.players.engine()
         envs = self._envs("policy", make_agent(registry.get(task_ids[0]), 0).modes)
         sampler = make_sampler(rollout.sampler, task_ids, seeds, seed)
         # A curriculum leaves out what it has not come to, and goes back to what it began with.
@@ -334,17 +340,17 @@ class Worker:
 
     async def load(self, weights: Path) -> None:
         """Serve the weights of a checkpoint from now on."""
-        engine = self.players.engine()
+        engine = await self._engine()
         await engine.update_weights(weights, engine.version)
 
     async def join_learner(self, group: dict[str, Any]) -> None:
         """Have vLLM join the group over which the learner broadcasts weights."""
-        engine = cast("RestartingEngine[VllmEngine]", self.players.engine())
+        engine = cast("RestartingEngine[VllmEngine]", await self._engine())
         await engine.engine.join(group)
 
     async def publish(self, weights: Path | Broadcast, version: int) -> None:
         """Load new weights between two decode steps, while episodes run."""
-        engine: Any = self.players.engine()
+        engine = await self._engine()
         await engine.update_weights(weights, version)
         if self.held is not None:
             self.held.published()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from webdojo.agents.checkpoint import find_checkpoint
+from webdojo.agents.engines.decoder import Counters
 from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.agents.layouts.layout import Vision
@@ -29,12 +30,13 @@ from webdojo.tasks import Outcome, Task
 
 
 class Hangs(Task):
-    """Its instance never loads."""
+    """Its instance does not load before ``loads`` is set."""
 
     id = "test.hangs"
+    loads = asyncio.Event()
 
     async def setup(self, page, seed):
-        await asyncio.Event().wait()
+        await self.loads.wait()
 
     async def evaluate(self, page, answer):
         return Outcome(1.0, done=True)
@@ -50,6 +52,29 @@ def hanging(tmp_path: Path) -> Iterator[EpisodeId]:
     registry.forget(ids)
 
 
+class Away:
+    """In place of an engine: from a deadline on it is away for long, and what waits goes on."""
+
+    def __init__(self, goes_on: asyncio.Event) -> None:
+        self.counters = Counters()
+        self._asked = 0
+        self._goes_on = goes_on
+
+    @property
+    def away_s(self) -> float:
+        self._asked += 1
+        if self._asked == 1:
+            return 0.0
+        self._goes_on.set()
+        return 900.0
+
+    async def drawn(self, draw: Any) -> None:
+        """It answers."""
+
+    async def close(self) -> None:
+        """It has nothing to close."""
+
+
 async def played(worker: Worker, episodes: list[EpisodeId], **more: Any) -> list[Trajectory]:
     player: Any = "policy" if worker.settings.checkpoint else "random"
     return [each async for each in worker.play(player, episodes, 0.0, 0, **more)]
@@ -62,6 +87,19 @@ async def test_the_last_episode_of_many_may_be_given_up(hanging: EpisodeId) -> N
         assert (given_up.ending, given_up.reward, given_up.attempts) == ("deadline", 0.0, 3)
         with pytest.raises(UserError, match=r"2 episodes in a row .* no end within 0\.2 s"):
             await played(worker, [hanging], in_all=2)
+    finally:
+        await worker.close()
+
+
+async def test_no_deadline_of_an_episode_runs_while_an_engine_is_replaced(
+    hanging: EpisodeId,
+) -> None:
+    worker = Worker(WorkerSettings(slots=1, deadline_s=0.2))
+    task: Any = registry.entry(hanging.task_id).task
+    worker.players.running = cast(Any, Away(task.loads))
+    try:
+        (found,) = await played(worker, [hanging])
+        assert (found.ending, found.attempts) == ("success", 1)
     finally:
         await worker.close()
 
