@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
 from small_run import COIN_TASK, random_policy
 
+from webdojo.agents.engines import restarting
 from webdojo.agents.engines.decoder import Decoder
+from webdojo.agents.engines.restarting import RestartingEngine
 from webdojo.agents.engines.transformers_engine import TransformersEngine
 from webdojo.tasks import registry
 from webdojo.tasks.files import load_tasks_file
@@ -77,23 +81,41 @@ async def test_a_dead_engine_is_followed_by_another_that_serves_the_newest_weigh
         assert pool.status().counters.retried.total() == 0
 
 
-@pytest.mark.slow
 async def test_no_deadline_runs_while_a_dead_engine_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with rolling(tmp_path, deadline_s=15) as (worker, pool):
+    ahead_s, waiting = 0.0, 0
+    monotonic = time.monotonic
+
+    def now() -> float:
+        return monotonic() + ahead_s
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", now)
+    monkeypatch.setattr(restarting, "time", SimpleNamespace(monotonic=now))
+    async with rolling(tmp_path, deadline_s=900) as (worker, pool):
         engine: Any = worker.players.running
-        load = TransformersEngine.update_weights
+        load, revived = TransformersEngine.update_weights, RestartingEngine._revived
+
+        async def counted(self: Any) -> None:
+            nonlocal waiting
+            waiting += 1
+            await revived(self)
 
         async def slow(*arguments: Any) -> None:
-            await asyncio.sleep(20)  # as vLLM does, which loads a large model in its own process
+            nonlocal ahead_s
+            # In its own process vLLM takes its time to load; nothing else may run out of it.
+            while waiting < pool.status().running:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            ahead_s = 1000
+            await asyncio.sleep(0.01)
             await load(*arguments)
 
+        monkeypatch.setattr(RestartingEngine, "_revived", counted)
         monkeypatch.setattr(TransformersEngine, "update_weights", slow)
         engine.engine._decoder.step = out_of_memory
         pool.set_version(1)
-        assert await worker.next_batch(1, 900) is not None
-        assert engine.restarts == 1
+        assert await worker.next_batch(1, 9000) is not None
+        assert (engine.restarts, ahead_s) == (1, 1000)
         assert pool.status().counters.retried == {}
 
 
