@@ -27,13 +27,14 @@ def split(tmp_path: Path) -> str:
     return str(path)
 
 
-def evaluated(split: str) -> dict[str, Any]:
-    return evaluate_agent("random", split, episodes=3, quiet=True)
+def evaluated(split: str, episodes: int = 3) -> dict[str, Any]:
+    return evaluate_agent("random", split, episodes=episodes, quiet=True)
 
 
 def killing(monkeypatch: pytest.MonkeyPatch, kills: int) -> list[str]:
     """Kill the rollout process at the first new episode it gives, so many times; tells them all."""
     seen: list[str] = []
+    killed: set[int | None] = set()
     count = Tally.add
 
     def add(tally: Tally, trajectory: Trajectory) -> None:
@@ -41,10 +42,11 @@ def killing(monkeypatch: pytest.MonkeyPatch, kills: int) -> list[str]:
         if trajectory.episode_id in seen:
             return
         seen.append(trajectory.episode_id)
-        if len(seen) <= kills:
-            (child,) = multiprocessing.active_children()
+        # There is none where what it gave before it was killed is still read.
+        for child in multiprocessing.active_children() if len(killed) < kills else ():
             child.kill()
             child.join()
+            killed.add(child.pid)
 
     monkeypatch.setattr(Tally, "add", add)
     return seen
@@ -68,4 +70,4 @@ def test_one_that_is_killed_again_and_again_ends_with_a_sentence(
 ) -> None:
     killing(monkeypatch, RESTARTS + 1)
     with pytest.raises(UserError, match=r"was killed by SIGKILL.*, for the 4th time"):
-        evaluated(split)
+        evaluated(split, episodes=20)

@@ -72,17 +72,20 @@ async def test_an_episode_that_nobody_judged_is_undecided(
 
 
 AWAY = '''
+from collections import Counter
+
 from webdojo.tasks import Outcome, Task
 
 
 class Away(Task):
-    """Its judge is away {times} times, and then passes every other episode."""
+    """Its judge is away {times} times, and then passes every other episode of a seed."""
 
     id = "test.away"
     away = {times}
-    judged = 0
+    judged = Counter()
 
     async def setup(self, page, seed):
+        self.seed = seed
         await page.set_content("<button>Go</button>")
         return "Go."
 
@@ -90,8 +93,8 @@ class Away(Task):
         if Away.away:
             Away.away -= 1
             return Outcome(0.0, done=True, message="the judge is away", undecided=True)
-        Away.judged += 1
-        return Outcome(float(Away.judged % 2), done=True)
+        Away.judged[self.seed] += 1
+        return Outcome(float(Away.judged[self.seed] % 2), done=True)
 '''
 
 
