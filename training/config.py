@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from webdojo.agents.layouts.layout import MOST_HISTORY, Vision
 from webdojo.tasks.sampling import Sampling
-from webdojo.tasks.splits import TRAIN_SEEDS
+from webdojo.tasks.splits import HELD_OUT_SEEDS, TRAIN_SEEDS
 from webdojo.training.conflicts import ConflictError
 from webdojo.training.learner_config import MOST_EPOCHS, MOST_LR, LearnerSettings
 from webdojo.training.objectives.config import ObjectiveConfig
@@ -22,8 +22,8 @@ MANIFEST = ".toml"
 ALL_SEEDS = (TRAIN_SEEDS.start, TRAIN_SEEDS.stop)
 MOST_SLOTS, MOST_THREADS = 100_000, 1024
 """More than any machine runs: a slip of the pen."""
-MOST_EPISODES, MOST_UPDATES = 1_000_000, 10_000_000
-"""More than any run comes to, likewise."""
+MOST_EPISODES, MOST_UPDATES = 1_000_000, 999_999
+"""More than any run comes to, likewise; checkpoints count updates in six digits."""
 A_WEEK = 7 * 86_400
 LONGEST_NAME = 60
 """Characters, of at most 4 bytes each: file systems take 255 bytes."""
@@ -229,7 +229,7 @@ class EvaluationConfig(Section):
 
     episodes_per_task: int = Field(40, ge=0, le=MOST_EPISODES)
     """Held-out seeds of each task, played once greedy and once sampled; 0 skips evaluation."""
-    seed_offset: int = Field(0, ge=0, lt=1_000_000_000)
+    seed_offset: int = Field(0, ge=0, le=len(HELD_OUT_SEEDS) - MOST_EPISODES)
     """Moves the held-out seeds; choose settings on other seeds than those that are reported."""
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from webdojo.tasks.errors import UserError
 from webdojo.training.checkpoints import Checkpoints, full_disk_told, replacing
+from webdojo.training.config import MOST_UPDATES
 from webdojo.training.config_files import parse_config
 from webdojo.training.rollouts.trajectory import Group, Trajectory
 from webdojo.training.run_folder import RunFolder
@@ -48,6 +49,15 @@ def test_the_newest_few_are_kept_and_the_newest_is_read(folder: RunFolder) -> No
     assert found is not None
     assert (found.version, found.elapsed_s, found.pool) == (20, 30.0, {"next_group": 140})
     assert found.learner["weights"]["w"].tolist() == [20.0] * 3
+
+
+def test_the_newest_is_the_newest_up_to_the_most_updates_of_a_run(folder: RunFolder) -> None:
+    checkpoints = Checkpoints(folder, keep_last=1)
+    for version in (MOST_UPDATES - 1, MOST_UPDATES):
+        save(checkpoints, version)
+    found = checkpoints.latest()
+    assert found is not None
+    assert found.version == MOST_UPDATES
 
 
 def test_what_a_kill_left_half_written_is_removed_and_the_one_before_is_read(

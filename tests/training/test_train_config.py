@@ -138,6 +138,10 @@ def test_what_is_no_configuration_is_told_where_it_goes(tmp_path: Path) -> None:
             "evaluation.episodes_per_task=1000001",
             "evaluation.episodes_per_task takes a whole number from 0 to 1,000,000",
         ),
+        (  # as many seeds are left as are played at most
+            "evaluation.seed_offset=999999990",
+            "evaluation.seed_offset takes a whole number from 0 to 999,000,000",
+        ),
         ("reinforce.updates=1000000000", "reinforce.updates takes a whole number from 0 to"),
         ("learner.temperature=0.5", "unknown key 'learner.temperature'; the nearest is"),
         ("learner.banned_token_ids=[3]", "unknown key 'learner.banned_token_ids'"),
