@@ -15,8 +15,8 @@ Measured are 20 updates after a warm-up, mean over the seeds, against two synchr
 the same slots: the full barrier (the same pool with η = 0, and the same scripts), and a barrier
 that cuts off the last 5 % of the episodes (other scripts, drawn alike). The bound on seconds an
 update is max(mean episode, update): every slot always busy and nothing thrown away. How much of it
-any pool could reach at a bound η on staleness is told beside it (``share_possible``, see its
-function).
+any pool could reach at a bound η on staleness is told beside it (``share_possible``, and of one
+that begins groups as slots come free ``share_possible_throughout``; see the function).
 
     python benchmarks/pool.py --json
     python benchmarks/pool.py --slots 64 --staleness 2 --staleness 5
@@ -64,6 +64,8 @@ CUT = 0.95
 FULL_PACE = 5
 """η under which the pool comes to 95 % of the bound with these latencies; docs/pool.md."""
 PRESETS_STALENESS = 2
+THROUGHOUT = 20
+"""Moments of a version at which groups begin where slots take the next as they come free."""
 
 
 def mean_episode_s() -> float:
@@ -257,6 +259,7 @@ def measure(slots: int, staleness: int, seeds: range) -> tuple[dict[str, Any], l
         "speedup_cut": fmean(c / p.update_s for c, p in zip(cut, pools, strict=True)),
         "share_of_bound": fmean(bound_s / p.update_s for p in pools),
         "share_possible": share_possible(staleness),
+        "share_possible_throughout": share_possible(staleness, THROUGHOUT),
         "idle_share": fmean(p.idle_share for p in pools),
         "staleness_mean": fmean(p.staleness_mean for p in pools),
         "staleness_max": max(p.staleness_max for p in pools),
@@ -274,13 +277,16 @@ def baselines(slots: int, seed: int) -> tuple[float, float]:
 
 
 @functools.cache
-def share_possible(staleness: int, groups: int = 4000) -> float:
+def share_possible(staleness: int, begins: int = 1, groups: int = 4000) -> float:
     """The most of the bound that any pool could reach, whatever it knew.
 
     At best a group's members all begin as a version begins, and the group is consumed η versions
     later: with P seconds an update it has T = (η + 1)·P − update − copy. Of groups that take longer
     the time until T is lost, so of shares s = mean episode / P those are possible for which P is at
     least the slot time that a consumed episode costs, Σ min(duration, T) / (8 · share within T).
+
+    Slots come free throughout a version. With ``begins`` above 1 equally many groups begin at each
+    of so many moments of it, evenly apart, and have that much less time.
     """
     durations = [
         [sum(script(0, f"{group}/{member}").steps_s) for member in range(GROUP_SIZE)]
@@ -292,10 +298,12 @@ def share_possible(staleness: int, groups: int = 4000) -> float:
     mean_s = sums[-1] / len(flat)
     for thousandth in range(1000, 0, -1):
         update_s = max(mean_s / (thousandth / 1000), UPDATE_S)
-        room_s = (staleness + 1) * update_s - UPDATE_S - COPY_S
-        within = bisect.bisect_right(longest, room_s) / groups
-        shorter = bisect.bisect_right(flat, room_s)
-        spent_s = (sums[shorter] + room_s * (len(flat) - shorter)) / len(flat)
+        within = spent_s = 0.0
+        for moment in range(begins):
+            room_s = (staleness + 1 - moment / begins) * update_s - UPDATE_S - COPY_S
+            within += bisect.bisect_right(longest, room_s) / groups
+            shorter = bisect.bisect_right(flat, room_s)
+            spent_s += (sums[shorter] + room_s * (len(flat) - shorter)) / len(flat)
         if within and spent_s / within <= update_s * 1.0005:
             return thousandth / 1000
     return 0.0
@@ -385,8 +393,11 @@ def main() -> None:
         result["cpu"] = asyncio.run(measure_cpu(1280, options.real_seconds))
         print(result["cpu"], file=sys.stderr)
     if options.publish:
-        possible = {str(staleness): share_possible(staleness) for staleness in range(1, 6)}
-        path = publish("pool", {**result, "by_seed": by_seed, "share_possible": possible})
+        possible = {
+            name: {str(staleness): share_possible(staleness, begins) for staleness in range(1, 6)}
+            for name, begins in (("share_possible", 1), ("share_possible_throughout", THROUGHOUT))
+        }
+        path = publish("pool", {**result, "by_seed": by_seed, **possible})
         print(f"published: {path}", file=sys.stderr)
     if options.json:
         print(json.dumps(result))

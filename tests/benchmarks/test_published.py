@@ -44,6 +44,12 @@ def test_the_page_of_the_pool_says_what_was_measured() -> None:
         )
         assert row in page
     assert f"the pool {100 * found['cpu']['share_of_core']:.1f} % of a core" in page
+    for name, row in (
+        ("share_possible", "share possible"),
+        ("share_possible_throughout", "with groups begun throughout a version"),
+    ):
+        shares = " | ".join(f"{100 * share:.1f} %" for share in found[name].values())
+        assert f"| {row} | {shares} |" in page
 
 
 def test_the_page_of_engines_says_what_the_traces_show() -> None:

@@ -26,6 +26,7 @@ def test_the_benchmark_prints_json_and_the_pool_meets_its_bars() -> None:
     (preset,) = found["runs_under_the_presets_staleness"]
     assert preset["staleness_bound"] == 2
     assert preset["share_of_bound"] < preset["share_possible"] < 0.95
+    assert preset["share_of_bound"] > 0.95 * preset["share_possible_throughout"]
 
 
 @pytest.mark.parametrize("wrong", ["--slots=12", "--slots=0", "--seeds=0", "--staleness=-1"])
