@@ -138,9 +138,10 @@ class Looking:
             return ""  # a frame that goes away is seen as empty
 
     async def styled(self) -> str:
-        """How often styles and places were worked out: while they were not, they are the same."""
+        """How often styles and places were worked out, and requests ended: else all is the same."""
         metrics = (await self._cdp.send("Performance.getMetrics"))["metrics"]
-        return " ".join(str(one["value"]) for one in metrics if one["name"] in STYLED)
+        counts = (one["value"] for one in metrics if one["name"] in STYLED)
+        return " ".join(map(str, (*counts, self._page.requests.ended)))
 
     async def screenshot(self, image_format: ImageFormat, quality: int) -> bytes:
         """The viewport at one image pixel a CSS pixel, straight from the compositor."""

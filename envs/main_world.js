@@ -439,6 +439,15 @@
     if (how.mode === "closed") closed = true;
     return root;
   } }.attachShadow;
+  const { prototype: internals } = ElementInternals, treeOf = described(internals, "shadowRoot");
+  Object.defineProperty(internals, "shadowRoot", {
+    ...treeOf,
+    get() {
+      const root = apply(treeOf.get, this, []);
+      if (root) closed = true; // as one that is written in markup may be
+      return root;
+    },
+  });
 
   const POINTER_EVENTS = ["click", "mousedown", "mouseup", "pointerdown", "pointerup", "dblclick", "contextmenu", "touchstart",
     "touchend", "mouseenter", "pointerenter", "dragover", "drop"];

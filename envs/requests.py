@@ -24,6 +24,8 @@ class Requests:
         """Ids of requests to hosts that have not ended."""
         self.loading: set[str] = set()
         """The same with what is on this machine."""
+        self.ended = 0
+        """How many have ended: of an image in a style, say, the page itself tells nothing."""
         self.turned_away = ""
         """The last document that the page asked for and was not let open."""
         self.is_file = False
@@ -64,6 +66,7 @@ class Requests:
         request: str = event["requestId"]
         self.fetched.discard(request)
         self.loading.discard(request)
+        self.ended += 1
         # A document that was answered, and given up before any frame showed it, is a download.
         # Chromium tells of that itself, but only after the page's clock has gone on.
         url = self._answered.pop(request, None)

@@ -46,7 +46,8 @@ def site() -> Iterator[Site]:
             path = self.path.split("?")[0]
             if path.startswith("/stall"):
                 served.stalling.wait(30)
-                return
+                if path not in served.pages:
+                    return
             if path.startswith("/cut"):
                 return
             if path.startswith("/late"):

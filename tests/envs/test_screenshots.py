@@ -1,3 +1,4 @@
+import asyncio
 import io
 
 import pytest
@@ -101,18 +102,50 @@ async def test_what_scrolls_inside_the_page_is_drawn_again(open_page) -> None:
     assert (await page.look("noop(1)")).screenshot != page.first.screenshot
 
 
-@pytest.mark.asyncio(loop_scope="session")
-async def test_a_page_with_a_closed_shadow_tree_is_always_drawn_again(open_page) -> None:
-    page = await open_page(
-        """<div id=d></div><script>
+CLOSED = {
+    "attached": """<div id=d></div><script>
         const tree = d.attachShadow({ mode: "closed" });
-        tree.innerHTML = "<canvas width=50 height=50></canvas>";
+        tree.innerHTML = "<canvas width=50 height=50></canvas>";""",
+    "written": """<x-tree><template shadowrootmode=closed><canvas width=50 height=50></canvas>
+        </template></x-tree><script>
+        let tree;
+        customElements.define("x-tree", class extends HTMLElement {
+          constructor() { super(); tree = this.attachInternals().shadowRoot }
+        });""",
+}
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("way", CLOSED)
+async def test_a_page_with_a_closed_shadow_tree_is_always_drawn_again(open_page, way) -> None:
+    page = await open_page(
+        f"""{CLOSED[way]}
         const draw = () => tree.firstChild.getContext("2d").fillRect(0, 0, 20, 20);
         </script>""",
         screenshot=ScreenshotSpec("png"),
     )
     await page.js("draw()")
     assert (await page.look("noop(1)")).screenshot != page.first.screenshot
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_an_image_of_a_style_is_drawn_when_it_comes_late(open_page, site) -> None:
+    site.pages["/stall.svg"] = (
+        "<svg xmlns='http://www.w3.org/2000/svg' width='50' height='50'>"
+        "<rect width='50' height='50' fill='red'/></svg>"
+    )
+    site.headers["/stall.svg"] = {"Content-Type": "image/svg+xml"}
+    page = await open_page(
+        "<div id=d style='width: 50px; height: 50px'></div>", screenshot=ScreenshotSpec("png")
+    )
+    await page.js("d.style.backgroundImage = 'url(/stall.svg)'")
+    before = (await page.look("noop(1)")).screenshot
+    site.stalling.set()
+    for _ in range(200):  # it comes in real time
+        if before != await page.env.page.looking.screenshot("png", 100):
+            break
+        await asyncio.sleep(0.05)
+    assert (await page.look("noop(1)")).screenshot != before
 
 
 @pytest.mark.asyncio(loop_scope="session")
