@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from webdojo.envs.browser import BrowserDiedError
+from webdojo.envs.clipboard import CLIPBOARD_SCRIPT
 from webdojo.envs.clock import FRAME_MS, PageClock
 from webdojo.envs.file_choosers import FileChoosers
 from webdojo.envs.input import HOME, Input
@@ -59,7 +60,7 @@ class DrivenPage:
         """Protocol id of the main frame."""
         self.requests = Requests(cdp, tabs)
         self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold)
-        self.worlds = Worlds(cdp, snapshot_script(tabs.channel))
+        self.worlds = Worlds(cdp, snapshot_script(tabs.channel) + CLIPBOARD_SCRIPT)
         self.patience = Patience(cdp, self.clock)
         self.input = Input(cdp, tabs.keyboard, self.patience)
         self.looking = Looking(self, cdp)
@@ -85,6 +86,7 @@ class DrivenPage:
             self.worlds.open(),
             self.requests.open(),
             self.choosers.open(),
+            self.tabs.clipboard.watch(self._cdp),
         )
         try:
             # Chromium must have been told all of it before the page begins, and answers nothing of
@@ -189,9 +191,10 @@ class DrivenPage:
     async def restart(self, seed: int) -> None:
         """Begin another episode on this page: chance, ids and date start anew."""
         await self.let_go()
-        begun_ms, _ = await asyncio.gather(
+        begun_ms, *_ = await asyncio.gather(
             self.evaluate(f"{MAIN_WORLD_API}.restart({seed})"),
             self.worlds.restart(),
+            self.tabs.clipboard.forget(self.worlds),
         )
         self.input.at = None
         source = episode_script(seed, begun_ms)

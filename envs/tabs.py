@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from webdojo.envs.browser import BrowserDiedError
+from webdojo.envs.clipboard import Clipboard
 from webdojo.envs.downloads import Downloads
 from webdojo.envs.gate import Gate
 from webdojo.envs.keyboard import Keyboard
@@ -54,6 +55,7 @@ class Tabs:
         self.refused = Notices("addresses")
         """What the pages asked for and did not get."""
         self.keyboard = Keyboard()
+        self.clipboard = Clipboard()
         self.downloads = Downloads(chromium, self.say)
         self.channel = secrets.token_hex(16)
         """Name by which the two in-page scripts find each other; no page can guess it."""

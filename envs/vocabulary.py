@@ -275,6 +275,7 @@ async def mouse_drag_and_drop(
 @action('keyboard_press("Enter")')
 async def keyboard_press(page: DrivenPage, key: str) -> None:
     """Press a key or combination such as Control+a where the focus is."""
+    await page.tabs.clipboard.offer(page.worlds)
     await _known(page.tabs.keyboard.press(page.page, key), key)
 
 
@@ -285,12 +286,14 @@ async def keyboard_type(page: DrivenPage, text: str) -> None:
         raise ActionError(
             f"keyboard_type: at most {MAX_TYPED} keys; keyboard_insert_text takes more"
         )
+    await page.tabs.clipboard.offer(page.worlds)
     await page.tabs.keyboard.type(page.page, text)
 
 
 @action('keyboard_down("Shift")')
 async def keyboard_down(page: DrivenPage, key: str) -> None:
     """Press a key and hold it."""
+    await page.tabs.clipboard.offer(page.worlds)
     await _known(page.tabs.keyboard.down(page.page, key), key)
 
 
