@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,13 +51,23 @@ class Keyboard:
 
     async def press(self, page: Page, names: str) -> None:
         """Press a key or combination such as Control+a; all of it is let go, held before or not."""
+        from playwright.async_api import Error
+
         await self._carry(page)
-        await page.keyboard.press(names)
-        for name in names.split("+"):
-            known = self._known(name)
-            if known is not None:
-                self._held[known] = [told for told in self._held[known] if told is not page]
-                await self._lift(known)
+        try:
+            await page.keyboard.press(names)
+        except Error:
+            # Playwright has pressed what comes before a key that there is not.
+            for name in names.split("+"):
+                with suppress(Error):
+                    await page.keyboard.up(name)
+            raise
+        finally:
+            for name in names.split("+"):
+                known = self._known(name)
+                if known is not None:
+                    self._held[known] = [told for told in self._held[known] if told is not page]
+                    await self._lift(known)
 
     async def type(self, page: Page, text: str) -> None:
         """Type text key by key."""

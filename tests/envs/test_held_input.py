@@ -157,3 +157,13 @@ async def test_a_key_that_is_not_down_cannot_be_let_go(open_page) -> None:
     refused = await page.look('keyboard_up("Alt")')
     assert refused.last_action_error == "keyboard_up: Alt is not down"
     assert await page.js("heard.length") == 1
+
+
+@pytest.mark.parametrize("key", ["Control+Left", "Control+Shift+é", "Control+", "Shift+Control+no"])
+async def test_a_combination_that_is_none_holds_nothing_down(open_page, key) -> None:
+    page = await open_page("<input aria-label=Name>")
+    await page.look('keyboard_down("Control")')
+    refused = await page.look(call("press", page.bid("Name"), key))
+    assert "there is no key" in refused.last_action_error
+    await page.look('keyboard_type("text")')
+    assert await page.js("document.querySelector('input').value") == "text"
