@@ -40,7 +40,7 @@
     }
     return episode;
   };
-  const { floor, max } = Math;
+  const { floor, max, trunc } = Math, { MAX_SAFE_INTEGER } = Number;
   let heldAt = null; // where the page's clock stands while the browser's is ahead of it
   const clock = () => heldAt ?? nativeNow();
   // A clock that stands while a script runs would keep one that waits for it for ever: after so many
@@ -88,6 +88,20 @@
   formats.formatToParts = function formatToParts(date) {
     return apply(partsOf, this, [date === undefined ? now() : date]);
   };
+
+  if (window.Temporal) {
+    const { Instant, Now, ZonedDateTime } = Temporal, { fromEpochMilliseconds } = Instant, { timeZoneId } = Now;
+    const { toZonedDateTimeISO } = Instant.prototype, { toPlainDate, toPlainDateTime, toPlainTime } = ZonedDateTime.prototype;
+    const instant = () => apply(fromEpochMilliseconds, Instant, [now()]);
+    const zoned = (zone = apply(timeZoneId, Now, [])) => apply(toZonedDateTimeISO, instant(), [zone]);
+    Object.assign(Now, {
+      instant() { return instant(); },
+      zonedDateTimeISO(zone) { return zoned(zone); },
+      plainDateISO(zone) { return apply(toPlainDate, zoned(zone), []); },
+      plainDateTimeISO(zone) { return apply(toPlainDateTime, zoned(zone), []); },
+      plainTimeISO(zone) { return apply(toPlainTime, zoned(zone), []); },
+    });
+  }
 
   // The browser deals with every word on the console before it gets to anybody else: a page has so
   // many an episode.
@@ -247,10 +261,13 @@
 
   const { abort } = AbortController.prototype, NativeController = AbortController, NativeError = DOMException;
   const signalOf = getter(AbortController, "signal");
+  const LONGEST_MS = 0x7fffffff; // that a timer waits
   AbortSignal.timeout = { timeout(delay) {
-    if (!(delay >= 0)) throw new TypeError("timeout: the argument is no number of milliseconds");
+    const wait = trunc(delay);
+    if (!(wait >= 0 && wait <= MAX_SAFE_INTEGER)) throw new TypeError("timeout: the argument is no number of milliseconds");
     const controller = new NativeController();
-    after(floor(delay), () => apply(abort, controller, [new NativeError("signal timed out", "TimeoutError")]));
+    const end = () => apply(abort, controller, [new NativeError("signal timed out", "TimeoutError")]);
+    if (wait <= LONGEST_MS) after(wait, end);
     return signalOf(controller);
   } }.timeout;
 

@@ -156,6 +156,20 @@ async def test_many_timers_come_as_they_do_where_nothing_is_lent(open_page, whic
     assert told[1:] == [told[0]] * 2
 
 
+async def test_a_signal_s_time_out_may_be_as_long_as_one_likes(open_page) -> None:
+    page = await open_page(
+        """<script>
+        const long = [2 ** 31 - 1, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER];
+        const signals = long.map((wait) => AbortSignal.timeout(wait));
+        const refused = [Infinity, NaN, -1, 2 ** 53, undefined].filter((wait) => {
+          try { AbortSignal.timeout(wait) } catch (error) { return error instanceof TypeError }
+        });</script>"""
+    )
+    await page.look("noop(1000)")
+    assert await page.js("signals.map((signal) => signal.aborted)") == [False] * 4
+    assert await page.js("refused.length") == 5
+
+
 @pytest.mark.parametrize(
     "tick",
     [

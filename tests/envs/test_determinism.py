@@ -105,6 +105,27 @@ async def test_date_chance_and_timers_repeat(open_page) -> None:
     assert seen[0].startswith("[") and seen[0].endswith("]")  # all of it
 
 
+CLOCKED = """Date.now(), Temporal.Now.instant().epochMilliseconds,
+    Temporal.Now.zonedDateTimeISO("Asia/Tokyo").epochMilliseconds,
+    Date.parse(`${Temporal.Now.plainDateTimeISO()}Z`),
+    Date.parse(`${Temporal.Now.plainDateISO()}T${Temporal.Now.plainTimeISO("UTC")}Z`)"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_all_clocks_of_a_page_tell_the_same(open_page) -> None:
+    page = await open_page("<p>x")
+    if not await page.js("'Temporal' in self"):
+        pytest.skip("this Chromium has no Temporal")
+    page.task.reuse_page = True
+    times = await page.js(f"[{CLOCKED}]")
+    assert times == [1750075201500] * 5
+    for _ in range(2):
+        await page.env.reset(page.task, 1)
+        assert await page.js(f"[{CLOCKED}]") == times
+        await page.env.page.clock.lend(17)
+        assert await page.js(f"[{CLOCKED}]") == times
+
+
 @pytest.mark.asyncio(loop_scope="session")
 async def test_events_come_at_the_page_s_own_time(open_page) -> None:
     page = await open_page(
