@@ -272,6 +272,8 @@
     return { insert: false };
   };
 
+  // As it is read: a page sets options apart, and in, with more than single spaces.
+  const asRead = (text) => text.replace(/\s+/g, " ").trim();
   const selectOption = (id, wanted) => {
     const element = elementOf(id);
     if (!element) return { error: `no element ${id} on the page` };
@@ -281,7 +283,8 @@
     const options = Array.from(element.options);
     const chosen = [];
     for (const text of wanted) {
-      const option = options.find((o) => o.value === text) ?? options.find((o) => o.label.trim() === text.trim());
+      const option = options.find((o) => o.value === text) ??
+        options.find((o) => [o.label, o.text].some((label) => asRead(label) === asRead(text)));
       if (!option) return { error: `${describe(element)} has no option ${JSON.stringify(text)}` };
       if (matches(option, ":disabled")) return { error: `option ${JSON.stringify(text)} is disabled` };
       chosen.push(option);

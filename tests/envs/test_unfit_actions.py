@@ -169,3 +169,14 @@ async def test_text_that_the_page_does_not_take_is_told(open_page, field, value,
     told = "did not take the text: the page keeps what it held" in after.last_action_error
     assert told is (held is None)
     assert await page.js("field.value ?? field.textContent") == ("old" if told else held)
+
+
+async def test_an_option_is_chosen_by_what_it_reads(open_page) -> None:
+    page = await open_page(
+        """<select id=s aria-label=Place><option>Here<option>New&nbsp;York
+        <option label="Los  Angeles">L<option value=4>San
+        Diego</select>"""
+    )
+    for index, name in ((1, "New York"), (2, "Los Angeles"), (3, "San Diego"), (2, "L")):
+        after = await page.look(call("select_option", page.bid("Place"), name))
+        assert (after.last_action_error, await page.js("s.selectedIndex")) == ("", index)
