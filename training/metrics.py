@@ -12,7 +12,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from io import FileIO
@@ -165,7 +166,8 @@ class TrackioLogger:
         name, kept = folder.resolve().name, _known_by(folder, "trackio")
         # Without resume a name that is taken, and be it by this very run, gives a run of another.
         again = {"resume": "allow"} if (before := _read(kept)) else {}
-        run = self._trackio.init(project="webdojo", name=before or name, **again)
+        with _begun("trackio"):
+            run = self._trackio.init(project="webdojo", name=before or name, **again)
         kept.write_text(run.name, encoding="utf-8")
 
     def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
@@ -183,9 +185,9 @@ class WandbLogger:
     def __init__(self, folder: Path) -> None:
         kept = _known_by(folder, "wandb")
         again = {"id": before, "resume": "allow"} if (before := _read(kept)) else {}
-        self._run = _load("wandb").init(
-            project="webdojo", name=folder.resolve().name, dir=str(folder), **again
-        )
+        wandb, name = _load("wandb"), folder.resolve().name
+        with _begun("wandb"):
+            self._run = wandb.init(project="webdojo", name=name, dir=str(folder), **again)
         kept.write_text(self._run.id, encoding="utf-8")
 
     def write(self, time_s: float, phase: str, step: int, figures: Mapping[str, float]) -> None:
@@ -203,6 +205,19 @@ LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "wandb": WandbLogger,
 }
 """Loggers by name. One's own is a class with Logger's methods, made from the run folder."""
+
+
+@contextmanager
+def _begun(service: str) -> Iterator[None]:
+    """Make what keeps a service from taking a run, such as a login that is missing, a UserError."""
+    try:
+        yield
+    except Exception as error:  # a service raises what it likes
+        said = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise UserError(
+            f"the logger {service!r} does not begin: {said or type(error).__name__}: mend that, or"
+            " take it out of loggers"
+        ) from error
 
 
 def _known_by(folder: Path, service: str) -> Path:

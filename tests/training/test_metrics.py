@@ -222,6 +222,23 @@ def test_services_get_the_same_figures_under_their_phase(
     assert service.finished == 1
 
 
+@pytest.mark.parametrize("name", ["trackio", "wandb"])
+def test_a_service_that_will_not_have_the_run_is_one_sentence(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**settings: Any) -> None:
+        raise RuntimeError("api_key not configured (no-tty). Call login.\nIn two lines.")
+
+    monkeypatch.setitem(sys.modules, name, SimpleNamespace(init=init))
+    with pytest.raises(UserError) as caught:
+        MetricsLog(tmp_path, loggers=(name,))
+    assert str(caught.value) == (
+        f"the logger '{name}' does not begin: api_key not configured (no-tty). Call login: mend"
+        " that, or take it out of loggers"
+    )
+    assert not list(tmp_path.glob(f"{name}*"))
+
+
 @pytest.mark.parametrize(
     ("name", "known_by"),
     [("trackio", {"name": "mine (2)"}), ("wandb", {"name": "mine", "id": "id of mine (2)"})],
