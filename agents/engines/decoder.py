@@ -343,7 +343,10 @@ class Decoder:
             if not (request.over or request.cancelled):
                 continue
             left.append(request)
-            self._keep(request, slot)
+            if request.error is None:
+                self._keep(request, slot)
+            else:  # it may have put NaN there
+                self._cache.clear(slot)
             last = self.running.pop()
             if last is not request:
                 self._cache.copy(len(self.running), slot, last.cached)

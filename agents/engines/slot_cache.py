@@ -39,6 +39,11 @@ class SlotCache(Cache):
         for layer in self._slot_layers:
             layer.copy(source, target, length)
 
+    def clear(self, slot: int) -> None:
+        """Forget what a slot holds: what hides it from later sequences does not hide NaN."""
+        for layer in self._slot_layers:
+            layer.clear(slot)
+
 
 class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """One layer: ``keys`` and ``values`` are [slots, heads, capacity, head size]."""
@@ -57,6 +62,10 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         assert self.keys is not None and self.values is not None
         self.keys[target, :, :length] = self.keys[source, :, :length]
         self.values[target, :, :length] = self.values[source, :, :length]
+
+    def clear(self, slot: int) -> None:
+        assert self.keys is not None and self.values is not None
+        self.keys[slot] = self.values[slot] = 0
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any

@@ -111,6 +111,7 @@ class Server:
             self._join_group({})
         self._engine.set_weight_version(str(settings["version"]))
         self._swaps = 0
+        self._unsound = False
         self._drawing: dict[str, Drawing] = {}
         self._counters: list[float] = [0, 0, 0, 0, 0.0]
 
@@ -238,6 +239,9 @@ class Server:
                 info = transfer.UpdateInfo(**update)
                 self._engine.apply_model(partial(transfer.load_into, info))
         rpc("finish_weight_update")
+        if self._unsound:
+            rpc(_without_nan)
+            self._unsound = False
         if any(each.get("adapters") for each in updates):
             watched.check()  # their base is mapped: if it was not what it was, nothing may be drawn
         self._engine.set_weight_version(str(version))
@@ -297,6 +301,7 @@ class Server:
         self._connection.send(("answer", int(output.request_id), answer))
 
     def _not_finite(self, key: str) -> None:
+        self._unsound = True
         del self._drawing[key]
         self._engine.abort_request([key])
         version = self._engine.get_weight_version()
@@ -314,6 +319,17 @@ def read(file: str, mapped: bool, adapters: str | None = None) -> dict[str, Any]
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged ({error}); write the checkpoint anew") from error
     return {"weights": weights.items() if added is None else added.merged(weights)}
+
+
+def _without_nan(worker: Any) -> None:
+    """Leave nothing but finite keys and values in vLLM's cache.
+
+    Behind its end a sequence may have in its last block what another one left there, and what hides
+    that from it does not hide NaN.
+    """
+    with torch.inference_mode():
+        for cache in worker.model_runner.kv_caches:
+            cache.nan_to_num_(0, 0, 0)
 
 
 def _beside(name: str) -> Any:

@@ -419,10 +419,17 @@ async def test_weights_that_change_when_they_are_copied_are_served_as_they_were(
 async def test_nan_weights_fail_requests_and_sound_ones_heal(engine: AnyEngine) -> None:
     broken = {k: torch.full_like(v, torch.nan) for k, v in tiny_model().state_dict().items()}
     await engine.update_weights(broken, 1)
-    with pytest.raises(FloatingPointError, match="policy version 1"):
-        await engine.generate([5, 6], Sampling())
+    for prompt in ([5, 6], prompt_of(100)):
+        with pytest.raises(FloatingPointError, match="policy version 1"):
+            await engine.generate(prompt, Sampling())
     await engine.update_weights(tiny_model().state_dict(), 2)
-    assert (await engine.generate([5, 6], Sampling(max_tokens=3))).versions == (2, 2, 2)
+    # What was read of the long one is behind the end of others, where it must not be seen.
+    prompts = [prompt_of(length, seed=length) for length in (2, 150)]
+    found = await asyncio.gather(*(engine.generate(p, Sampling(max_tokens=3)) for p in prompts))
+    for prompt, completion in zip(prompts, found, strict=True):
+        assert completion.versions == (2, 2, 2)
+        expected = teacher_forced(tiny_model(), prompt, completion.token_ids)
+        assert gap(completion.logprobs, expected) < 1e-3
 
 
 async def test_more_requests_than_places_wait_their_turn_and_a_cancelled_one_frees_its_place(
