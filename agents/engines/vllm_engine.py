@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 CPU_BLOCK = 128
 """Tokens of a block of vLLM's cache on CPUs."""
+SEEDS = 1 << 63
+"""vLLM dies of one that is not below, and takes −1 for none."""
 Transfer = Literal["file", "nccl"]
 """How weights come: from files, or also over NCCL from the learner's GPU."""
 
@@ -142,7 +144,7 @@ class VllmEngine:
         limit = response_limit(prompt, sampling, vocabulary=self._vocabulary, context=self._context)
         shown = self._sizes(prompt, images)
         number, reply = self._process.ask(
-            "generate", prompt, sampling.temperature, limit, sampling.seed, shown
+            "generate", prompt, sampling.temperature, limit, sampling.seed % SEEDS, shown
         )
         try:
             token_ids, logprobs, versions, finished = await reply.future

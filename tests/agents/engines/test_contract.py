@@ -156,8 +156,9 @@ async def test_greedy_is_the_most_likely_token_drawn_with_certainty(engine: AnyE
     assert completion.logprobs == (0.0,) * 20
 
 
-async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine) -> None:
-    prompt, sampling = prompt_of(20, seed=2), Sampling(1.0, 40, seed=11)
+@pytest.mark.parametrize("seed", [11, -1, 1 << 64])
+async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine, seed: int) -> None:
+    prompt, sampling = prompt_of(20, seed=2), Sampling(1.0, 40, seed)
     alone = await engine.generate(prompt, sampling)
 
     async def late(number: int) -> None:
@@ -166,7 +167,7 @@ async def test_a_seed_repeats_alone_and_in_company(engine: AnyEngine) -> None:
 
     crowded, *_ = await asyncio.gather(engine.generate(prompt, sampling), *map(late, range(8)))
     assert crowded.token_ids == alone.token_ids
-    other = await engine.generate(prompt, Sampling(1.0, 40, seed=12))
+    other = await engine.generate(prompt, Sampling(1.0, 40, seed + 1))
     assert other.token_ids != alone.token_ids
 
 
