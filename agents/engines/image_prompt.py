@@ -58,21 +58,21 @@ def read_image_prompt(
         positions.append((torch.arange(text) + next_position).expand(3, -1))
         next_position += text
         keys += token_ids[len(keys) : begin]
-        while len(keys) < end:
-            if len(spans) == len(pictures) or len(keys) + pictures[len(spans)].tokens > end:
-                raise _mismatch(token_ids, pictures, placeholder)
-            picture = pictures[len(spans)]
-            spans.append((len(keys), picture))
-            keys += picture_keys(picture)
-            time, down, across = picture.grid
-            grid = torch.meshgrid(
-                torch.arange(time),
-                torch.arange(down // merge),
-                torch.arange(across // merge),
-                indexing="ij",
-            )
-            positions.append(torch.stack(grid).reshape(3, -1) + next_position)
-            next_position += max(down, across) // merge
+        # Models and vLLM take what is in one place for one image.
+        if len(spans) == len(pictures) or pictures[len(spans)].tokens != end - begin:
+            raise _mismatch(token_ids, pictures, placeholder)
+        picture = pictures[len(spans)]
+        spans.append((begin, picture))
+        keys += picture_keys(picture)
+        time, down, across = picture.grid
+        grid = torch.meshgrid(
+            torch.arange(time),
+            torch.arange(down // merge),
+            torch.arange(across // merge),
+            indexing="ij",
+        )
+        positions.append(torch.stack(grid).reshape(3, -1) + next_position)
+        next_position += max(down, across) // merge
     if len(spans) < len(pictures):
         raise _mismatch(token_ids, pictures, placeholder)
     text = len(token_ids) - len(keys)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -19,7 +19,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -30,11 +30,14 @@ from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.llm_engine import LLMEngine
 
+T = TypeVar("T")
 BACKEND = "webdojo-safetensors"
 PREFILL_TOKENS = 4096
 """Prompt tokens of one step on a CPU."""
 PICTURE_CACHE_GIB = 1
 """Pixels that are kept, in GiB."""
+WORD_S = 0.5
+"""Seconds after which a word is due while weights are loaded."""
 
 
 def main(descriptor: int) -> None:
@@ -114,6 +117,7 @@ class Server:
         self._unsound = False
         self._drawing: dict[str, Drawing] = {}
         self._counters: list[float] = [0, 0, 0, 0, 0.0]
+        self._told_at = 0.0
 
     def serve(self) -> None:
         """Take in what has arrived, then draw a token for each; until told to end."""
@@ -122,7 +126,7 @@ class Server:
             self._counters[1] += 1
             for output in outputs:
                 self._progress(output)
-            self._connection.send(("counters", tuple(self._counters)))
+            self._tell()
 
     def _take_in(self) -> bool:
         while not self._engine.has_unfinished_requests() or self._connection.poll():
@@ -179,6 +183,8 @@ class Server:
             self._engine.add_request(key, asked, drawing.parameters)
         except Exception as error:  # noqa: BLE001  # reported to the caller whose request it is
             del self._drawing[key]
+            # vLLM may take its images for known though they did not get as far as that.
+            self._engine.reset_mm_cache()
             self._connection.send(("failed", int(key), f"{type(error).__name__}: {error}"))
 
     def _picture(self, reference: str, size: tuple[int, int]) -> Any:
@@ -207,7 +213,7 @@ class Server:
     def _cancel(self, number: int) -> None:
         if self._drawing.pop(str(number), None) is not None:
             self._engine.abort_request([str(number)])
-        self._connection.send(("counters", tuple(self._counters)))  # a word: it does not hang
+        self._tell()
 
     def _update(
         self,
@@ -224,7 +230,7 @@ class Server:
         began = time.perf_counter()
         watched = _beside("unchanged").Unchanged([], seen)
         try:
-            found = [read(**each) if "file" in each else each for each in updates]
+            found = [self._read(each) if "file" in each else each for each in updates]
             watched.check()
         except (OSError, ValueError) as error:
             self._connection.send(("refused", number, str(error)))
@@ -254,7 +260,7 @@ class Server:
         for key in unbegun:
             self._begin(key)
         self._counters[4] += time.perf_counter() - began
-        self._connection.send(("counters", tuple(self._counters)))
+        self._tell()
         self._connection.send(("answer", number, version))
 
     def _join(self, number: int, group: dict[str, Any]) -> None:
@@ -270,6 +276,23 @@ class Server:
         )
 
     # ------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Tell of what has been done, which is a word too: it does not hang."""
+        self._connection.send(("counters", tuple(self._counters)))
+        self._told_at = time.monotonic()
+
+    def _read(self, update: dict[str, Any]) -> dict[str, Any]:
+        found = read(**update)
+        self._tell()
+        return {"weights": self._telling(found["weights"])}
+
+    def _telling(self, weights: Iterable[T]) -> Iterator[T]:
+        """The same, with a word now and then: many GiB may take long."""
+        for each in weights:
+            if time.monotonic() - self._told_at > WORD_S:
+                self._tell()
+            yield each
 
     def _progress(self, output: Any) -> None:
         drawing = self._drawing.get(output.request_id)
@@ -296,8 +319,7 @@ class Server:
         ]
         finished = drawing.token_ids[-1] in self._eos
         answer = (drawing.token_ids, drawing.logprobs, versions, finished)
-        # Whoever has an answer finds it counted.
-        self._connection.send(("counters", tuple(self._counters)))
+        self._tell()  # whoever has an answer finds it counted
         self._connection.send(("answer", int(output.request_id), answer))
 
     def _not_finite(self, key: str) -> None:

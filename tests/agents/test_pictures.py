@@ -252,6 +252,7 @@ def test_placeholders_and_images_must_match(pictures: Pictures) -> None:
         (fits, [picture, picture]),
         ([7, 8], [picture]),
         ([PLACEHOLDER, *fits], [picture]),
+        ([*fits[:-1], *fits[1:]], [picture, picture]),
         (fits[:3], [picture]),
     ):
         with pytest.raises(ValueError, match="give one image for each place"):

@@ -197,6 +197,9 @@ async def test_images_and_their_places_must_match_and_a_bad_request_harms_nobody
             await engine.generate(asked.ids, sampling, images=given)
     with pytest.raises(ValueError, match="140 image tokens in 2 places"):
         await engine.generate(asked.ids, sampling)
+    with pytest.raises(ValueError, match="140 image tokens in 1 places"):
+        joined = [START, *[PLACEHOLDER] * 140, END, 60]
+        await engine.generate(joined, sampling, images=references)
     with pytest.raises(MissingPictureError, match="is not in"):
         await engine.generate(asked.ids, sampling, images=[references[0], "0" * 32])
     long = Asked(pictures, [0, 1], words=700)

@@ -44,7 +44,7 @@ pytestmark = [
 LENGTH, BLOCK = 230, 128
 TELLS = '''#!{python}
 """The same process, which tells of what vLLM does, has less room, and dies when it is told to."""
-import json, os, sys
+import json, os, sys, time
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from multiprocessing.reduction import ForkingPickler
@@ -92,6 +92,22 @@ class Server(process.Server):
         tell(["waited", [r.request_id for r in waiting if r.status == RequestStatus.PREEMPTED]])
         super()._update(*arguments)
 
+read, folded = process.read, process._folded
+
+def read_slowly(**file):
+    found = read(**file)
+    if (folder / "load slowly").exists():
+        found["weights"] = (time.sleep(0.4) or each for each in found["weights"])
+    return found
+
+def folded_wrongly(prompt, placeholder):
+    found = folded(prompt, placeholder)
+    if (folder / "refuse").exists():
+        (folder / "refuse").unlink()
+        found.remove(placeholder)
+    return found
+
+process.read, process._folded = read_slowly, folded_wrongly
 process.Connection, process.Server = Connection, Server
 # One of which vLLM keeps for itself.
 process.EngineArgs = partial(process.EngineArgs, num_gpu_blocks_override={blocks})
@@ -119,8 +135,11 @@ class Told:
         python.chmod(0o700)
         return str(python)
 
-    def die(self) -> None:
-        (self.folder / "die").touch()
+    def tell(self, what: str) -> Path:
+        """Tell the process to "die", to "refuse" a prompt, or to "load slowly" while it is told."""
+        file = self.folder / what
+        file.touch()
+        return file
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +246,7 @@ async def test_one_that_is_killed_with_its_new_weights_loaded_is_followed_by_one
     restarts = served.restarts
     calls = [asyncio.create_task(served.generate(*draws(number))) for number in range(2)]
     await until_drawn(served.engine, 2)
-    told.die()
+    told.tell("die")
     await served.update_weights(new.state_dict(), 9)
     ((loaded, _),) = told.of("died")
     assert loaded == checksum(new.parameters())
@@ -248,7 +267,7 @@ async def test_one_that_is_killed_within_an_answer_is_followed_by_one_that_draws
     await served.update_weights(new.state_dict(), 10)
     restarts, dead = served.restarts, len(told.of("died"))
     first = await served.generate(*draws(1))
-    told.die()
+    told.tell("die")
     again = await served.generate(*draws(1))
     (_, length), *_ = told.of("died")[dead:]
     assert length > LENGTH
@@ -258,13 +277,30 @@ async def test_one_that_is_killed_within_an_answer_is_followed_by_one_that_draws
     assert max(again.token_ids) < VOCABULARY
 
 
-async def test_pictures_of_what_made_room_are_looked_at_again(tmp_path: Path) -> None:
-    checkpoint, told = tmp_path / "tiny-vision", Told(tmp_path)
+async def test_one_that_takes_long_to_load_weights_does_not_hang(
+    served: RestartingEngine[VllmEngine], told: Told
+) -> None:
+    new, restarts = tiny_model(seed=5), served.restarts
+    slowly, process = told.tell("load slowly"), served.engine._process
+    process._hang_s = 3.0
+    await served.update_weights(new.state_dict(), 11)
+    slowly.unlink()
+    process._hang_s = 600.0
+    assert (served.restarts, served.version) == (restarts, 11)
+    assert await served.checksum() == checksum(new.parameters())
+
+
+Seeing = tuple[VllmEngine, Pictures, Told]
+
+
+@pytest.fixture(scope="module")
+def seeing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeing]:
+    """One that sees, with little room too."""
+    folder = tmp_path_factory.mktemp("seeing")
+    checkpoint, told = folder / "tiny-vision", Told(folder)
     write_tiny_vision(checkpoint)
-    store = ScreenshotStore(tmp_path / "store")
+    store = ScreenshotStore(folder / "store")
     pictures = Pictures(store, find_checkpoint(str(checkpoint)).image_processor())
-    old, new = tiny_vision_model(), tiny_vision_model(seed=1)
-    asked = [Asked(pictures, [number, number + 1]) for number in range(SLOTS)]
     engine = VllmEngine(
         checkpoint,
         slots=SLOTS,
@@ -275,6 +311,15 @@ async def test_pictures_of_what_made_room_are_looked_at_again(tmp_path: Path) ->
         images=2,
         python=told.python(blocks=7),
     )
+    yield engine, pictures, told
+    asyncio.run(engine.close())
+
+
+async def test_pictures_of_what_made_room_are_looked_at_again(seeing: Seeing) -> None:
+    engine, pictures, told = seeing
+    old, new = tiny_vision_model(), tiny_vision_model(seed=1)
+    await engine.update_weights(old.state_dict(), 0)
+    asked = [Asked(pictures, [number, number + 1]) for number in range(SLOTS)]
     calls = [
         asyncio.create_task(each.answered(engine, Sampling(1.0, LENGTH, seed=number)))
         for number, each in enumerate(asked)
@@ -294,4 +339,15 @@ async def test_pictures_of_what_made_room_are_looked_at_again(tmp_path: Path) ->
     fresh = await asked[0].answered(engine, Sampling(1.0, 20, seed=9))
     assert fresh.versions == (1,) * 20
     assert seen_gap(fresh, asked[0].logits(new, fresh.token_ids)) < 1e-3
-    await engine.close()
+
+
+async def test_a_prompt_that_is_refused_leaves_its_pictures_to_others(seeing: Seeing) -> None:
+    engine, pictures, told = seeing
+    model = tiny_vision_model(seed=2)
+    await engine.update_weights(model.state_dict(), 2)
+    asked = Asked(pictures, [20, 21])
+    told.tell("refuse")
+    with pytest.raises(ValueError, match="vLLM refuses the prompt"):
+        await asked.answered(engine, Sampling())
+    drawn = await asked.answered(engine, Sampling(1.0, 20, seed=1))
+    assert seen_gap(drawn, asked.logits(model, drawn.token_ids)) < 1e-3
