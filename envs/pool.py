@@ -16,7 +16,8 @@ class EnvPool:
     """At most ``size`` episodes at once, in pages of one Chromium.
 
     An episode gets an environment that last played the same task if there is one: such a page
-    starts anew in milliseconds. Up to ``kept`` idle pages wait for their task to come again.
+    starts anew in milliseconds. Up to ``kept`` idle pages, by default ``size``, wait for their task
+    to come again.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class EnvPool:
         self.spec = spec
         self._chromium = chromium
         self._places = asyncio.Semaphore(size)
-        self._kept = 2 * size if kept is None else kept
+        self._kept = size if kept is None else kept
         self._idle: list[tuple[str, WebEnv]] = []
 
     @asynccontextmanager

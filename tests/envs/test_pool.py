@@ -63,8 +63,11 @@ async def test_a_task_gets_the_page_it_had_and_another_task_its_own(chromium: Ch
     await pool.close()
 
 
-async def test_the_oldest_idle_page_is_closed_first(chromium: Chromium) -> None:
-    pool = pool_of(chromium, 2, kept=1)
+@pytest.mark.parametrize(("size", "kept"), [(2, 1), (1, None)])
+async def test_the_oldest_idle_page_is_closed_first(
+    chromium: Chromium, size: int, kept: int | None
+) -> None:
+    pool = pool_of(chromium, size, kept)
     click, focus = registry.get(CLICK), registry.get(FOCUS)
     first = await visit(pool, click)
     await visit(pool, focus)
