@@ -145,18 +145,23 @@ class PageClock:
             await self._pass(1)
 
     @asynccontextmanager
-    async def running(self, after_s: float, step_ms: int = 50) -> AsyncIterator[None]:
+    async def running(
+        self, after_s: float, step_ms: int = 50, whole_ms: int | None = None
+    ) -> AsyncIterator[None]:
         """Keep page time moving inside the block, whenever it stood for ``after_s`` real seconds.
 
-        For code that may wait on the page (a task's set-up, say) and would wait for ever.
+        For code that may wait on the page (a task's set-up, say) and would wait for ever. With
+        ``whole_ms`` it moves by that much if it moves at all, however long the block takes.
         """
         over = asyncio.Event()
         begun = self._grants
         pumps: list[asyncio.Task[None]] = []
-        alarm = asyncio.get_running_loop().call_later(
-            after_s,
-            lambda: pumps.append(asyncio.create_task(self._pump(over, begun, after_s, step_ms))),
-        )
+
+        def pump() -> None:
+            work = self._pump(over, begun, after_s, step_ms, whole_ms)
+            pumps.append(asyncio.create_task(work))
+
+        alarm = asyncio.get_running_loop().call_later(after_s, pump)
         try:
             yield
         finally:
@@ -165,10 +170,14 @@ class PageClock:
             # A grant is never cut short: its end would be taken for that of the next one.
             await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _pump(self, over: asyncio.Event, seen: int, after_s: float, step_ms: int) -> None:
-        while not over.is_set():
-            if seen == self._grants and not self._turn.locked():
+    async def _pump(
+        self, over: asyncio.Event, seen: int, after_s: float, step_ms: int, whole_ms: int | None
+    ) -> None:
+        moved_ms = 0
+        while moved_ms < whole_ms if whole_ms and moved_ms else not over.is_set():
+            if (whole_ms and moved_ms) or (seen == self._grants and not self._turn.locked()):
                 await self.run(step_ms)
+                moved_ms += step_ms
                 pause_s = step_ms / 1000
             else:
                 pause_s = after_s

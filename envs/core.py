@@ -34,6 +34,10 @@ CLOSE_TIMEOUT_S = 2.0
 EVALUATE_WAITS_S = 5.0
 """Real time that an evaluator's look waits for an element unless its task says otherwise. It is
 less than a step has: an element that is gone is no success, and no page that hangs."""
+EVALUATE_PART = 1 / 3
+"""How much of a step's time it may take where that is less."""
+EVALUATE_MS = 3500
+"""Page time that passes once an evaluator has waited: fixed, or what comes next would be chance."""
 PLAYWRIGHT_WAITS_S = 30.0
 """What Playwright's own looks and navigations wait."""
 
@@ -276,12 +280,14 @@ class WebEnv:
         page = tabs.pages[0]
         context = page.page.context
         context.set_default_navigation_timeout(PLAYWRIGHT_WAITS_S * 1000)
-        context.set_default_timeout((EVALUATE_WAITS_S + task.evaluation_s) * 1000)
+        waits_s = min(EVALUATE_WAITS_S, self.spec.step_timeout_s * EVALUATE_PART)
+        context.set_default_timeout((waits_s + task.evaluation_s) * 1000)
         if task.evaluation_s and self._deadline is not None and not self._lost:
             ends_s = self._deadline.when() or asyncio.get_running_loop().time()
             self._deadline.reschedule(ends_s + task.evaluation_s)
         try:
-            async with page.clock.running(after_s=SAFETY_NET_S):
+            after_s = SAFETY_NET_S + task.evaluation_s
+            async with page.clock.running(after_s, whole_ms=EVALUATE_MS):
                 task.shown = tabs.active.looking
                 return await task.evaluate(page.page, self._answer)
         except Error as error:

@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import psutil
 import pytest
 from playwright.async_api import Page
 
 from webdojo.envs.browser import BrowserDiedError, BrowserOptions, Chromium
-from webdojo.envs.core import EVALUATE_WAITS_S, WebEnv
+from webdojo.envs.core import EVALUATE_MS, EVALUATE_WAITS_S, WebEnv
 from webdojo.envs.spec import EnvSpec
 from webdojo.tasks.calls import call
 from webdojo.tasks.task import Outcome, Task
@@ -349,6 +350,23 @@ async def test_an_agent_that_leaves_what_is_judged_has_not_lost_its_page(
         waited_ms = 100 if seed == 1 else EVALUATE_WAITS_S * 1000
         assert f"evaluate failed: Locator.text_content: Timeout {waited_ms:g}ms" in step.message
         assert not (await env.step("go_back()")).truncated
+
+
+@pytest.mark.slow
+async def test_an_evaluator_s_wait_takes_the_same_page_time_always(chromium, site) -> None:
+    site.pages["/"] = "<a href=/away>away</a><output></output>"
+    site.pages["/away"] = "<p id=p>0</p><script>setInterval(() => { p.textContent++ }, 50)</script>"
+    told = []
+    for wait_s in (5, 2.5):
+        async with WebEnv(chromium, replace(OUTLINE, step_timeout_s=3 * wait_s)) as env:
+            await env.reset(Awaiting(site.origin + "/"), 0)
+            step = await env.step('click("1")')
+            assert f"Timeout {wait_s * 1000:g}ms" in step.message
+            after = await env.step('click("1")')
+            told.append((step.observation, after.observation))
+    assert told[0] == told[1]
+    before, after = told[0]
+    assert after.page_time_ms == before.page_time_ms + EVALUATE_MS + 500
 
 
 async def test_nothing_is_left_behind(site, page_task) -> None:
