@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Self
 
 from rich.console import Console
@@ -66,16 +67,25 @@ class Progress:
         if self._live:
             self._live.stop()
 
-    def phase(self, name: str, total: float | None = None, unit: str = "", done: float = 0) -> None:
+    def phase(
+        self,
+        name: str,
+        total: float | None = None,
+        unit: str = "",
+        done: float = 0,
+        *,
+        most_s: float = inf,
+    ) -> None:
         """Begin a phase; one that still runs ends.
 
         ``total`` and ``done`` (where it goes on from) count ``unit``; the unit ``s`` is shown as
-        minutes and seconds. Without a total neither a bar nor the time left is shown.
+        minutes and seconds. Without a total no bar is shown. ``most_s`` is the time that the
+        phase may take: no more than what is left of it is shown as left.
         """
         if self._phase:
             self.end()
         now = self._clock()
-        self._phase = _Phase(_clean(name), total, unit, done, now, done, printed_s=now)
+        self._phase = _Phase(_clean(name), total, unit, done, now, done, most_s, printed_s=now)
         if not self._live:
             self._print(f"{self._phase.name}: begins")
 
@@ -142,6 +152,7 @@ class _Phase:
     done: float
     began_s: float
     began_at: float
+    most_s: float
     printed_s: float
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -165,11 +176,12 @@ class _Phase:
         return clock_time(gone) + (f", {clock_time(left)} left" if left is not None else "")
 
     def left_s(self, gone_s: float) -> float | None:
-        """Seconds left at the pace since the phase began; None while that is unknown."""
+        """Seconds left at the pace since the phase began, within its bound; None if unknown."""
         made = self.done - self.began_at
-        if self.total is None or made <= 0:
-            return None
-        return max(0.0, self.total - self.done) * gone_s / made
+        left = self.most_s - gone_s
+        if self.total is not None and made > 0:
+            left = min(left, (self.total - self.done) * gone_s / made)
+        return None if left == inf else max(0.0, left)
 
     def shown(self) -> list[str]:
         # A copy: another thread may add a figure while the display is drawn.

@@ -92,7 +92,8 @@ class Reinforcement:
         updates = config.reinforce.updates
         self._began = time.monotonic()
         limit_s = 60 * config.reinforce.max_minutes
-        self._progress.phase("reinforce", updates, "updates", version)
+        may_take_s = max(0.0, limit_s - self._before_s)
+        self._progress.phase("reinforce", updates, "updates", version, most_s=may_take_s)
         self._rollouts.on_figures = self._show_rollouts
         with self._publishing(learner) as publish:
             publish(version)
@@ -276,12 +277,15 @@ class Reinforcement:
         groups, mixed = pool.get("groups_finished", 0), pool.get("groups_mixed", 0)
         if not groups:
             return
-        success = figures.get("recent_success", 0.0)
+        success = figures.get("recent_success")
+        shown = {} if success is None else {"success": success}  # none yet where a run goes on
         self._progress.update(
-            success=success,
+            **shown,
             mixed_groups=mixed / groups,
             episodes_per_min=60 * pool["finished"] / self._elapsed_s,
         )
+        if success is None:
+            return
         if not self._warned and groups >= ENOUGH_GROUPS and mixed < LEAST_MIXED * groups:
             self._warned = True
             self._progress.note(

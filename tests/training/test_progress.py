@@ -56,6 +56,21 @@ def test_what_is_left_is_told_from_where_the_phase_went_on() -> None:
     assert "80/100 updates, 0:10, 0:10 left" in out.getvalue()
 
 
+def test_no_more_is_left_than_the_phase_may_take() -> None:
+    progress, clock, out = plain()
+    progress.phase("reinforce", total=40, unit="updates", most_s=120)
+    for second, done in ((6.0, 0), (12.0, 1), (60.0, 20), (66.0, 35), (126.0, 36)):
+        clock.now = second
+        progress.update(done)
+    assert [line.split(", ")[-1] for line in out.getvalue().splitlines()[1:]] == [
+        "1:54 left",
+        "1:48 left",
+        "1:00 left",
+        "0:09 left",
+        "0:00 left",
+    ]
+
+
 def test_a_phase_may_be_counted_in_seconds_or_not_at_all() -> None:
     progress, clock, out = plain()
     progress.phase("reinforce", total=300, unit="s")

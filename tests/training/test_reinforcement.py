@@ -86,6 +86,7 @@ def test_it_ends_when_its_minutes_are_over_with_those_before_it_went_on(
     asked: int,
 ) -> None:
     patience_s: list[float] = []
+    begun: list[dict[str, Any]] = []
 
     def call(name: str, **given: Any) -> object:
         if name == "next_batch":
@@ -103,13 +104,28 @@ def test_it_ends_when_its_minutes_are_over_with_those_before_it_went_on(
     monkeypatch.setattr(Reinforcement, "_restore", restore)
     monkeypatch.setattr(Reinforcement, "_publishing", lambda *_: nullcontext(lambda version: None))
     monkeypatch.setattr(Reinforcement, "_write_policy", lambda self, _, to: (to / "it").touch())
+    monkeypatch.setattr(reinforcement._progress, "phase", lambda *_, **given: begun.append(given))
     final = reinforcement._folder.checkpoint("final")
     nothing: Any = None
     assert reinforcement.run(nothing, final)["updates"] == 3
+    assert begun == [{"most_s": max(0.0, 120 - spent_s)}]
     assert len(patience_s) == asked
     assert all(0 < each <= 120 - spent_s for each in patience_s)
     assert ("time is up before enough groups" in told.getvalue()) == bool(asked)
     assert (final / "it").is_file()
+
+
+def test_no_success_is_shown_before_an_episode_has_ended(
+    reinforcement: Reinforcement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resumed run knows of groups at once, and of success once its first episode ends."""
+    shown: list[dict[str, float]] = []
+    monkeypatch.setattr(reinforcement._progress, "update", lambda **given: shown.append(given))
+    known = finished(9, 8, 0.0)
+    reinforcement._show_rollouts({"pool": known["pool"]})
+    reinforcement._show_rollouts(known)
+    assert [figures.get("success") for figures in shown] == [None, 0.0]
+    assert [figures["mixed_groups"] for figures in shown] == [8 / 9, 8 / 9]
 
 
 @pytest.mark.parametrize(("success", "fault"), [(0.0, "hard"), (1.0, "easy")])
