@@ -23,9 +23,10 @@ _numbers = itertools.count()
 class KeptWeights:
     """Weights of a policy version as they are now: in memory, or in a file or folder.
 
-    Files are held by hard links, so that they may be renamed, replaced or deleted; in a file
-    system that has none together with ours they are read again where they are. Either way they are
-    never taken for what was served if they have changed.
+    Those in memory are copied, as they may be trained on. Files are held by hard links, so that
+    they may be renamed, replaced or deleted; in a file system that has none together with ours they
+    are read again where they are. Either way they are never taken for what was served if they have
+    changed.
     Raises FileNotFoundError if there is none, ValueError if they are damaged.
     """
 
@@ -39,6 +40,10 @@ class KeptWeights:
             self._before = self._watched = whole_files(source)[2]
             with suppress(OSError):
                 self._source, self._watched = self._hold(source)
+        elif isinstance(source, Mapping):
+            self._source = {
+                name: value.detach().to("cpu", copy=True) for name, value in source.items()
+            }
 
     def loaded(self) -> None:
         """Say that an engine has loaded them where they lay."""

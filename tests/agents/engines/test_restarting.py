@@ -152,6 +152,18 @@ async def test_another_is_there_when_it_has_loaded_its_model() -> None:
     await engine.close()
 
 
+async def test_weights_in_memory_are_served_again_as_they_were_when_they_were_given() -> None:
+    engine, learned = RestartingEngine(Starts()), tiny_model(seed=1)
+    await engine.update_weights(learned.state_dict(), 4)
+    with torch.no_grad():
+        for weight in learned.parameters():
+            weight.add_(1)
+    break_at(engine.engine, "admit")
+    assert (await engine.generate([5, 6], Sampling(max_tokens=2))).versions == (4, 4)
+    assert await engine.checksum() == checksum(tiny_model(seed=1).parameters())
+    await engine.close()
+
+
 async def test_patience_ends_and_nothing_is_left_running() -> None:
     start = Starts(1, 2, 3, 4)
     engine = RestartingEngine(start, deaths=3)
