@@ -57,6 +57,7 @@ class VllmConnection:
         self._closed = False
         self._started = False
         self._buried = threading.Event()
+        self._hung_s = 0.0
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._folder = process_folder("vllm")
         self._log = Path(self._folder.name) / "log"
@@ -150,9 +151,10 @@ class VllmConnection:
         """
         silent = False
         while self._process.poll() is None:
-            was_silent = silent
-            silent = self._silent_s() >= (self._hang_s if self._started else START_S)
+            was_silent, most_s = silent, self._hang_s if self._started else START_S
+            silent = self._silent_s() >= most_s
             if silent and was_silent:  # not once only: all of us may have been held up
+                self._hung_s = most_s
                 self._process.kill()
             self._buried.wait(WATCH_S)
         if not self._buried.is_set():
@@ -188,12 +190,14 @@ class VllmConnection:
 
     def _bury(self) -> None:
         """Release every caller: cancelled if the engine was closed, an error if it died."""
-        code = self._process.wait()
+        end = f"ended with status {self._process.wait()}"
         self._buried.set()
+        if self._hung_s:
+            end = f"was killed after {self._hung_s:g} s without a word"
         with self._lock:
             if not self._closed:
                 self._failure = (
-                    f"vLLM's process ended with status {code}; start a new engine. Its last words:"
+                    f"vLLM's process {end}; start a new engine. Its last words:"
                     f" {_last_words(self._log)}"
                 )
             replies, self._replies = list(self._replies.values()), {}
