@@ -11,6 +11,7 @@ from typing import Any
 
 from webdojo.envs import vocabulary  # noqa: F401  # fills the action registry
 from webdojo.envs.actions import ACTIONS, ActionError, parse_action
+from webdojo.tasks.calls import repr_argument
 
 MAX_RESPONSE = 65_536
 """Last characters of a response that are looked at: 16 for each of 4,096 tokens."""
@@ -88,7 +89,7 @@ def _action(said: str, action_part: str) -> str:
     if line:
         first = _CALL.match(line)
         return first[0] if first and not _can_be_done(line) and _can_be_done(first[0]) else line
-    return _call_within(action_part) or _call_within(said)
+    return _call_within(action_part) or _call_within(said) or _call_in_json(said)
 
 
 def _call_within(text: str) -> str:
@@ -102,6 +103,34 @@ def _call_within(text: str) -> str:
         if call.start() >= start and not re.search("[^\\W\\d]", text[start : call.start()]):
             return call[0]
     return calls[-1][0]
+
+
+def _call_in_json(text: str) -> str:
+    """The last call that is written as JSON, as those of tools are."""
+    starts = deque((match.start() for match in re.finditer("{", text)), maxlen=MAX_TRIED)
+    for start in reversed(starts):
+        found = _decoded(text, start)
+        if found is not None and (call := _call_of(found[0])):
+            return call
+    return ""
+
+
+def _call_of(said: dict[str, Any]) -> str:
+    """The call in an object that holds it, or a verb's name and its arguments; empty if none."""
+    verb = said.get("action", said.get("name"))
+    if not isinstance(verb, str):
+        return ""
+    if verb not in ACTIONS:
+        return _call_within(verb)
+    given = said.get("arguments", said.get("parameters", said))
+    if not isinstance(given, dict):
+        return ""
+    known = [name for name in ACTIONS[verb].signature.parameters if name in given]
+    written = ", ".join(f"{name}={repr_argument(given[name])}" for name in known)
+    try:
+        return str(parse_action(f"{verb}({written})"))
+    except ActionError:
+        return ""
 
 
 def _can_be_done(call: str) -> bool:
@@ -120,8 +149,10 @@ def _answer(text: str) -> str:
     for tag in _THOUGHT.finditer(text):
         if tag[1]:
             begin = tag.end()
-    begun = _THOUGHT.search(text, begin)
-    return text[begin : begun.start() if begun else None]
+    # One in quotes is typed into a field.
+    begun = (tag.start() for tag in _THOUGHT.finditer(text, begin))
+    end = next((place for place in begun if text[place - 1 : place] not in ("'", '"')), None)
+    return text[begin:end]
 
 
 def _without_notes(response: str, parts: Sequence[re.Match[str]], ends: Sequence[int]) -> str:

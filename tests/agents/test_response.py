@@ -48,6 +48,23 @@ CLICK = 'click("3")'
         (f"Action: {CLICK}\nDone.", CLICK),
         (f'Action: {CLICK}\nIntention: later I click("4").', CLICK),
         (f'Action: I press OK: {CLICK}.\nMemory: ["then click("4")"]', CLICK),
+        # As JSON, which is what tools are called with.
+        (r'{"action": "click(\"3\")"}', CLICK),
+        ("""{"thought": "{I", "action": "click('3')"}""", "click('3')"),
+        ('```json\n{\n"thought": "{I",\n"action": "click(\\"3\\")"\n}\n```', CLICK),
+        ('{"reason": "to go", "action": "click", "bid": 3}', CLICK),
+        ('{"action": {"name": "click", "bid": "3"}}', CLICK),
+        ('Go.\n<tool_call>\n{"name": "click", "arguments": {"bid": "3"}}\n</tool_call>', CLICK),
+        ('{"name": "click", "parameters": {"bid": "3", "button": "right"}}', 'click("3", "right")'),
+        (r'{"name": "fill", "arguments": {"bid": "1", "value": "\"a\""}}', r'fill("1", "\"a\"")'),
+        ('{"action": "click", "bid": "4"}\n{"action": "click", "bid": "3"}', CLICK),
+        (f'{{"action": "click", "bid": "4"}}, that is {CLICK}.', CLICK),
+        ('{"action": "click"}', ""),
+        ('{"action": "click", "bid": [{}]}', ""),
+        ('{"name": "click", "arguments": "4"}', ""),
+        ('{"action": 4, "name": "press_it"}', ""),
+        ('Memory: [{"action": "click", "bid": "4"}]\nAction: none.', ""),
+        ('<think>{"action": "click", "bid": "4"}</think>', ""),
         # Thoughts are not done, nor are notes.
         (f"</think>{CLICK}", CLICK),
         (f'<think>Not click("4").</think>\nSo {CLICK}.', CLICK),
@@ -71,6 +88,9 @@ CLICK = 'click("3")'
         ),
         ('[THINK]\nOne way is\nclick("4")\nbut', ""),
         (f"[think: the button]\n{CLICK}", CLICK),
+        ("fill('1', '<think>')", "fill('1', '<think>')"),
+        ('I will fill("1", "<reasoning>")', 'fill("1", "<reasoning>")'),
+        (f'<think>It says "OK"</think>{CLICK}', CLICK),
         (f"<think>{MAX_RESPONSE * 'x'}\nclick(4)\nbut", ""),
         ('Memory: ["I did click("4")."]\nAction: none.', ""),
         ('Memory: [\nclick("4")\n]\nAction: none.', ""),
@@ -153,6 +173,7 @@ def test_what_is_malformed_is_still_read(response: str, expected: Said) -> None:
     [
         *("\n", "- \n", " ", "*", "`", ":", "memory:\n", "- memory: [", "action: \n\n", "aa"),
         *("a(", "a('", 'a("', "a(\\'", "click(", 'click("3', "click(), ", "<think>", "[", "("),
+        *("{", '{"a":', '{"action":"', '{"action": "click"}'),
     ],
 )
 def test_reading_takes_time_in_proportion(filling: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,6 +182,7 @@ def test_reading_takes_time_in_proportion(filling: str, monkeypatch: pytest.Monk
     long = filling * (1_000_000 // len(filling))
     assert read(f"{long}</think>\nI will {CLICK} now.").action == CLICK
     assert read(f"{long}\n{CLICK}").action == ("" if filling == "<think>" else CLICK)
+    assert read(f"{long}\nNone.").action == ""
 
 
 def test_of_a_response_without_end_the_last_is_read() -> None:
