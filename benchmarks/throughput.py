@@ -1,6 +1,7 @@
 """Throughput of the engines, and what a refresh of the weights costs: ``--json`` for programs.
 
     python benchmarks/throughput.py --kinds text vision --engines transformers vllm
+    python benchmarks/throughput.py --publish                # into benchmarks/results too
 
 Episodes ask for a response again and again with prompts that share their beginning; responses have
 a fixed length. With ``vision`` each prompt shows two screenshots of 332 × 214 pixels, those of this
@@ -13,8 +14,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import platform
 import random
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from published import machine, publish
 from safetensors.torch import save_model
 from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
@@ -48,7 +50,7 @@ def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     found: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": machine(),
         "threads": arguments.threads,
         "prompt_tokens": arguments.prompt,
         "shared_tokens": arguments.shared,
@@ -63,6 +65,8 @@ def main() -> None:
                 bench = Bench(kind, Path(folder), arguments)
                 found["kinds"][kind][name] = asyncio.run(bench.measure(name))
     print(json.dumps(found) if arguments.json else shown(found))
+    if arguments.publish:
+        print(f"published: {publish('throughput', found)}", file=sys.stderr)
 
 
 def parse() -> argparse.Namespace:
@@ -79,6 +83,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--publish", action="store_true", help="write benchmarks/results/throughput.json too"
+    )
     return parser.parse_args()
 
 
