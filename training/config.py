@@ -178,7 +178,7 @@ class RolloutConfig(Section):
     """Of the draws of reinforcement; a sampled evaluation draws at 1 whatever it is."""
     deadline_s: float = Field(60.0, ge=1, le=A_WEEK)
     """Real time after which an episode is given up and run again, but for that in which a dead
-    engine is replaced."""
+    engine is replaced. A step or a reset may take a quarter of it, 15 s at least and 60 at most."""
     retries: int = Field(2, ge=0)
     """How often an episode that fails or runs out of time is run again before its whole group is
     replaced."""

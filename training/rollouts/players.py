@@ -65,6 +65,14 @@ class WorkerSettings:
     history: int | None = None
     """Earlier steps that prompts tell of; None as for ``vision``."""
 
+    @property
+    def step_timeout_s(self) -> float:
+        """Real time of a step or a reset: a quarter of an episode's, 15 to 60 s.
+
+        Any environment gives 15 s, and tasks are certified within 60.
+        """
+        return min(60.0, max(15.0, self.deadline_s / 4))
+
 
 @dataclass
 class Players:

@@ -192,7 +192,10 @@ class Worker:
         )
         if self.players.running is not None:
             told += f", and whether the engine ({self.settings.engine}) is fast enough"
-        return f"{told}, or raise rollout.deadline_s"
+        return (
+            f"{told}; on a busy machine fewer rollout.slots help, with a slow site or policy a"
+            " larger rollout.deadline_s"
+        )
 
     async def _engine(self) -> Any:
         """The engine; a model takes long to load, and the learner is to hear of us meanwhile."""
@@ -420,14 +423,14 @@ class Worker:
         await self.chromium.close()
 
     def _envs(self, player: Player, modes: tuple[str, ...]) -> EnvPool:
-        spec = EnvSpec(modes=modes)
+        spec = EnvSpec(modes=modes, step_timeout_s=self.settings.step_timeout_s)
         if self.players.vision is not None and player in LOOKING:
             # Oracles give places in pixels, whatever a policy does.
             counted: Literal["pixels", "thousandths"] = (
                 "pixels" if player == "demonstrator" else "thousandths"
             )
             shot = ScreenshotSpec(marks=self.players.vision.marks)
-            spec = EnvSpec(modes=modes, screenshot=shot, coordinates=counted)
+            spec = replace(spec, screenshot=shot, coordinates=counted)
         if spec not in self.envs:
             self.envs[spec] = EnvPool(self.chromium, spec, self.settings.slots)
         return self.envs[spec]

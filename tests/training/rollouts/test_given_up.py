@@ -91,6 +91,19 @@ async def test_the_last_episode_of_many_may_be_given_up(hanging: EpisodeId) -> N
         await worker.close()
 
 
+@pytest.mark.parametrize(
+    ("deadline_s", "step_s"),
+    [(1.0, 15.0), (60.0, 15.0), (120.0, 30.0), (240.0, 60.0), (900.0, 60.0)],
+)
+async def test_a_longer_deadline_gives_a_slow_site_longer_steps(
+    deadline_s: float, step_s: float
+) -> None:
+    """Up to the time within which tasks are certified: what passes there can be trained on."""
+    worker = Worker(WorkerSettings(slots=1, deadline_s=deadline_s))
+    for player in ("policy", "demonstrator"):
+        assert worker._envs(cast(Any, player), ("pruned_html",)).spec.step_timeout_s == step_s
+
+
 async def test_no_deadline_of_an_episode_runs_while_an_engine_is_replaced(
     hanging: EpisodeId,
 ) -> None:
