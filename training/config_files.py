@@ -77,8 +77,8 @@ def _no_configuration(source: str) -> str:
     known = {**{file.removesuffix(".toml"): file for file in beside}, **{f: f for f in beside}}
     known |= {name: name for name in presets()}
     near = get_close_matches(source, known, n=1)
-    hint = f"did you mean {known[near[0]]!r}" if near else f"there are {', '.join(presets())}"
-    return f"no configuration {source!r}: give a TOML file that is there, or a preset ({hint})"
+    hint = f"did you mean {known[near[0]]!r}?" if near else f"there are {', '.join(presets())}"
+    return f"no configuration {source!r}: give a TOML file that is there, or a preset; {hint}"
 
 
 def _with_tasks(file: Path) -> str:

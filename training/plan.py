@@ -74,7 +74,7 @@ def _batches(config: TrainConfig) -> Iterator[str]:
     shown = len(config.tasks.demonstrated) * config.warm_start.episodes_per_task
     horizons = [registry.get(task_id).horizon for task_id in config.tasks.reinforced]
     rows = episodes * max(horizons, default=0)
-    steps = learner.epochs * learner.minibatches
+    minibatches = min(learner.minibatches, episodes)
     yield (
         f"warm start: {shown} demonstrations of {len(config.tasks.demonstrated)} tasks,"
         f" {config.warm_start.epochs} epochs of {config.warm_start.batch_tokens}-token batches"
@@ -84,7 +84,7 @@ def _batches(config: TrainConfig) -> Iterator[str]:
     yield (
         f"an update: {rollout.groups_per_batch} groups × {rollout.group_size} = {episodes} episodes"
         f" whose rewards differ within their group, {learner.epochs} epochs ×"
-        f" {learner.minibatches} mini-batches = {steps} optimiser steps"
+        f" {minibatches} mini-batches = {learner.epochs * minibatches} optimiser steps"
     )
     yield (
         f"  at most {rows:,} turns, {rows * policy.max_response_tokens:,} trained tokens and"
@@ -94,7 +94,7 @@ def _batches(config: TrainConfig) -> Iterator[str]:
     updates = config.reinforce.updates
     yield (
         f"reinforcement: {updates} updates = {updates * episodes:,} episodes trained on, within"
-        f" {config.reinforce.max_minutes:g} min; {rollout.slots}"
+        f" {config.reinforce.max_minutes:,g} min; {rollout.slots}"
         f" episodes at once, tokens at most {rollout.staleness} versions old"
     )
 

@@ -301,6 +301,13 @@ def test_presets_fit_the_gpus_that_they_are_for(name: str) -> None:
     assert (together if "1gpu" in name else max(memory.learner, memory.engine)) < gpu
 
 
+def test_no_more_steps_are_planned_than_an_update_has_episodes_to_deal() -> None:
+    config = load_config("quickstart", ["learner.minibatches=99", "reinforce.max_minutes=2880"])
+    text = "\n".join(plan(with_whole_suites(config)))
+    assert "1 epochs × 40 mini-batches = 40 optimiser steps" in text
+    assert "within 2,880 min" in text
+
+
 def test_the_plan_tells_batches_splits_and_downloads() -> None:
     text = "\n".join(plan(with_whole_suites(load_config("asyncwebrl"))))
     assert "16 groups × 8 = 128 episodes" in text
