@@ -194,6 +194,8 @@
     "time": "a time such as 13:45", "week": "a week such as 2024-W09",
   }));
 
+  const NO_ONE_COLOUR = /^\s*(currentcolor|inherit|initial|revert|revert-layer|transparent|unset)\s*$/i;
+
   // What a field makes of a value, or in plain words that it takes none like it.
   const inItsForm = (element, type, value) => {
     if (!FORMS.has(type)) return { filled: value };
@@ -205,7 +207,7 @@
     };
     let filled = set(value.trim()), wanted = FORMS.get(type);
     // These two hold something whatever they are given.
-    if (type === "color" && !CSS.supports("color", value)) filled = "";
+    if (type === "color" && (!CSS.supports("color", value) || NO_ONE_COLOUR.test(value))) filled = "";
     if (type === "range") {
       for (const name of ["min", "max", "step"]) trial.setAttribute(name, attribute(element, name) ?? "");
       const least = set("-1e300"), most = set("1e300"), number = value.trim() ? Number(value) : NaN;

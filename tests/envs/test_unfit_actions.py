@@ -89,6 +89,8 @@ async def test_only_boxes_are_checked(open_page) -> None:
         ("number", "1,000", None),
         ("color", "red", "#ff0000"),
         ("color", "no colour", None),
+        ("color", "transparent", None),
+        ("color", "inherit", None),
         ("datetime-local", "2024-02-03 10:00", "2024-02-03T10:00"),
         ("datetime-local", "3 February", None),
         ("date", "02/03/2024", None),
