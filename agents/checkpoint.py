@@ -216,8 +216,11 @@ def find_checkpoint(
             history = own.history
         return Checkpoint(str(folder), get_layout(chosen, vision or own.vision, history))
     if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
+        beside = sorted(file.parent.name for file in folder.parent.glob("*/config.json"))
         raise UserError(
-            f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
+            f"no policy {name!r}: in {folder.parent} there are {', '.join(beside)}"
+            if beside
+            else f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
             f" {', '.join(SHIPPED)}"
         )
     return Checkpoint(name, get_layout(layout or "chat", vision, history))

@@ -92,6 +92,17 @@ def test_what_is_nowhere_is_refused(name: str) -> None:
     assert "webdojo-nano" in sentence
 
 
+def test_of_a_run_that_has_not_written_it_yet_the_checkpoints_there_are_told(
+    saved: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / "mine" / "checkpoints"
+    for name in ("warm-start", "best"):
+        shutil.copytree(saved, folder / name)
+    (folder / "update-000002").mkdir()
+    sentence = refusal(lambda: find_checkpoint(str(folder / "final")))
+    assert sentence.endswith(f"/final': in {folder} there are best, warm-start")
+
+
 def test_a_hubs_name_is_taken_as_one() -> None:
     found = find_checkpoint("some-owner/some-model")
     assert found == Checkpoint("some-owner/some-model", found.layout)
