@@ -115,8 +115,9 @@ class _Open:
         """Tag of the last element in it, shown or not."""
         self.text: list[str] = []
         """Pieces of the text that has come since."""
-        self.options: list[tuple[bool, list[str]]] = []
-        """Of a select: whether each is chosen, and its text; of a textarea its text alone."""
+        self.options: list[tuple[bool, list[str] | tuple[str]]] = []
+        """Of a select: whether each is chosen, and its text, or the label that is shown in its
+        place; of a textarea its text alone."""
         self.folded = node.tag == "details" and "open" not in given
         """Whether nothing in it is shown but its summary."""
         self.inert: bool = "inert" in given or (holder is not None and holder.inert)
@@ -146,7 +147,8 @@ class _Reader:
     def start(self, tag: str, given: Mapping[str, str]) -> None:
         """An element begins."""
         if tag == "option" and self._field is not None:
-            self._field.options.append(("selected" in given, []))
+            label = given.get("label", "")
+            self._field.options.append(("selected" in given, (label,) if label else []))
         if self._skipped or not self._shows(tag, given):
             self._skipped += 1
             if tag == "input":
@@ -201,7 +203,9 @@ class _Reader:
     def data(self, text: str) -> None:
         """A piece of text."""
         if self._field is not None and self._field.options:
-            self._field.options[-1][1].append(text)
+            texts = self._field.options[-1][1]
+            if isinstance(texts, list):
+                texts.append(text)
         if not self._skipped and self._open and not self._open[-1].folded:
             self._open[-1].text.append(text)
 
@@ -215,7 +219,8 @@ class _Reader:
         if ended.text:
             _take_text(ended, "")
         node = ended.node
-        node.children = tuple(ended.children)
+        label = ended.given.get("label") if tag == "option" else None
+        node.children = (label,) if label else tuple(ended.children)
         if ended.given or tag in STATEFUL_TAGS or ended.disabled or ended.inert:
             state = _state(ended)
             node.state = {**node.state, **state} if node.state else state

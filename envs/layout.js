@@ -41,8 +41,10 @@
     }
     if (node.nodeType !== Node.ELEMENT_NODE || ["SCRIPT", "STYLE", "NOSCRIPT"].includes(node.tagName)) return;
     const style = getComputedStyle(node), rect = node.getBoundingClientRect();
-    if (style.display === "none" || style.visibility !== "visible") return;
-    const plain = node.checkVisibility(sight.PLAIN), mine = { element: node, style, box: rect, plain };
+    if (style.visibility !== "visible") return;
+    const plain = node.checkVisibility(sight.PLAIN);
+    if (!plain && sight.isFolded(node, node.tagName, style)) return;
+    const mine = { element: node, style, box: rect, plain };
     sight.below(mine, above, node, style, rect, plain);
     const walkOn = () => { for (const child of node.childNodes) walk(child, out, mine); };
     if (!sight.shows(mine)) return walkOn(); // something in it may lie outside of what clips it

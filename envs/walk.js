@@ -88,7 +88,7 @@
     const inSelect = tag === "OPTION" || tag === "OPTGROUP";
     // One call tells most elements from the few of which more must be known: reading a style is slow.
     const plain = checkVisibility(node, sight.PLAIN);
-    if (!plain && style.display === "none" && !inSelect) return;
+    if (!plain && !inSelect && sight.isFolded(node, tag, style)) return;
     if (UNTOLD_TAGS.has(tag) || shadowOf(node) || (tag === "IMG" && !node.complete)) untold = true;
     const own = boxOf(node);
     const box = tag === "BODY" && !hasSize(own) && node.isContentEditable ? reach.pageOf(node) : own;
@@ -123,7 +123,9 @@
     if (tag !== "TEXTAREA" && !FALLBACK_TAGS.has(tag)) {
       const shadow = shadowOf(node), closed = tag === "DETAILS" && !hasAttribute(node, "open");
       for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, at, script, depth + 1, below);
-      for (let child = firstOf(node); child; child = nextOf(child))
+      const shown = tag === "OPTION" ? attribute(node, "label") : "";
+      if (shown) children.push(shown);
+      for (let child = shown ? null : firstOf(node); child; child = nextOf(child))
         if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, at, script, depth + 1, below);
     }
     if (offered && !sized) {

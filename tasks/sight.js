@@ -31,6 +31,12 @@
   // With these, checkVisibility holds of elements that are neither hidden nor faded out, and have a box.
   const PLAIN = Object.freeze({ visibilityProperty: true, opacityProperty: true });
 
+  // Whether an element is not shown at all, nor what it holds: it has no box and gives none, or lies in
+  // something that is folded away. A drawing's title has none, and is its name.
+  const isFolded = (element, tag, style) =>
+    style.display === "none" ||
+    (style.display !== "contents" && tag !== "title" && !checkVisibility.call(element));
+
   // What an element makes of all that it holds: `mine` is given `faded`, whether it is transparent,
   // and `clip`, what clips it to nothing (null if nothing does). `above` has the same of what holds
   // the element; `plain` is what checkVisibility says of it.
@@ -100,6 +106,7 @@
   // what names a control for people who cannot see it. `text` is its node; null for a field's value.
   const reads = (mine, element, style, box, text, named = false) => {
     if (mine.faded || (mine.clip && !named)) return false;
+    if (hasAttributes.call(element) && style.contentVisibility === "hidden") return false;
     if (!mine.plain && style.display !== "contents" && !checkVisibility.call(element)) return false;
     const drawn = isDrawn(element);
     if (drawn && closest.call(element, "defs, symbol, clipPath, mask, marker, pattern")) return false;
@@ -139,5 +146,5 @@
     return false;
   };
 
-  return Object.freeze({ PLAIN, below, shows, isAway, reads });
+  return Object.freeze({ PLAIN, below, isAway, isFolded, reads, shows });
 })()

@@ -3,6 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 
+from webdojo.envs.pruning import prune_html
 from webdojo.tasks.calls import call
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -228,6 +229,28 @@ async def test_what_a_fieldset_or_inertness_turns_off_is_told_and_left_alone(ope
         after = await page.look(call("fill", page.bid(name), "astray"))
         assert told in after.last_action_error
     assert await page.js("document.querySelector('input').value") == ""
+
+
+async def test_what_is_folded_away_cannot_be_acted_on(open_page) -> None:
+    page = await open_page(
+        """<div style="content-visibility:hidden"><button>never</button></div>
+        <div hidden=until-found><a href=/>never</a></div>
+        <svg width=9 height=9 onclick=1><title>Close</title></svg>""",
+        modes=("pruned_html", "axtree_txt"),
+    )
+    assert page.first.pruned_html.count("bid=") == 1
+    assert "Close" in page.first.axtree_txt
+
+
+async def test_an_option_is_read_as_it_is_shown(open_page) -> None:
+    html = (
+        "<select><option label=Red>#f00<option label=Blue selected>#00f<option label>Grey</select>"
+    )
+    page = await open_page(html)
+    shown = "<select bid=1><option>Red<option selected>Blue<option>Grey</select>"
+    assert page.first.pruned_html == shown == prune_html(html)
+    after = await page.look(call("select_option", "1", "Red"))
+    assert not after.last_action_error
 
 
 async def test_what_is_measured_and_how_options_are_grouped_is_told(open_page) -> None:

@@ -47,6 +47,9 @@ UNSEEN = {
     "without-scripts": "<noscript><p>{}</p></noscript>",
     "instead-of-a-canvas": "<canvas height=20><p>{}</p></canvas>",
     "closed": "<details><summary>More</summary><p>{}</p></details>",
+    "folded": "<div style='content-visibility:hidden'>{}</div>",
+    "folded-inside": "<div style='content-visibility:hidden'><p>{}</p></div>",
+    "until-it-is-found": "<div hidden=until-found><p>{}</p></div>",
 }
 SEEN = {
     "plain": "<p>{}</p>",
@@ -67,6 +70,7 @@ SEEN = {
     "{}</p></div>",
     "contents": "<div style='display:contents'>{}</div>",
     "open": "<details open><summary>More</summary><p>{}</p></details>",
+    "drawn-when-it-is-near": "<div style='content-visibility:auto'><p>{}</p></div>",
     "fading-in": "<p style='animation:appear 3s'>{}</p>",
 }
 STYLE = "<style>@keyframes appear { from { opacity: 0 } to { opacity: 1 } }</style>"
