@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from press_task import Press
 
 from webdojo.envs.certification import Effort, certify
@@ -185,6 +186,7 @@ class EverythingAtOnce(Everything):
     around = Everything.around.replace("this.checked })", "this.checked }); window.ordered = true")
 
 
+@pytest.mark.slow
 async def test_a_choice_that_comes_to_nothing_is_no_wrong_solution() -> None:
     tasks = (SoldOut, OneOption, OneText, OneListed, Everything, EverythingAtOnce)
     for found in await certify([Entry(task, "here") for task in tasks], EFFORT, contexts=2):

@@ -114,6 +114,7 @@ async def test_typed_values_are_changed() -> None:
     assert (await checked(Type)).mutated_success == 0.5
 
 
+@pytest.mark.slow
 async def test_what_a_field_does_not_take_is_no_wrong_solution() -> None:
     class Code(Press):
         id = "check.code"
@@ -193,6 +194,7 @@ class Say(Press):
         yield call("send_msg_to_user", view.soup.h1.get_text())
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_read_in_part_or_need_not_be_exact_is_found() -> None:
     class Later(Say):
         async def setup(self, page, seed):
