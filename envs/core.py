@@ -18,7 +18,7 @@ from webdojo.envs.page_reuse import PageReuse
 from webdojo.envs.replay import ReplayError, catch_up, play
 from webdojo.envs.snapshot import Snapshot
 from webdojo.envs.spec import EnvSpec
-from webdojo.envs.tabs import Tabs
+from webdojo.envs.tabs import MAX_TABS, Tabs
 from webdojo.envs.worlds import PageScriptError
 from webdojo.tasks.task import Outcome
 
@@ -326,8 +326,10 @@ class WebEnv:
             async with asyncio.timeout(self.spec.step_timeout_s) as self._deadline:
                 return await work
         except TimeoutError:
-            bound = f"no answer within {self.spec.step_timeout_s:g} s"
-            lost = self._lost or f"{bound}: the page hangs, or the machine is overloaded"
+            why = "the page hangs, or the machine is overloaded"
+            if self._tabs is not None and self._tabs.turned_away > MAX_TABS:
+                why = "the page opens windows without end"
+            lost = self._lost or f"no answer within {self.spec.step_timeout_s:g} s: {why}"
             await self._abandon()
             raise BrowserDiedError(f"{what}: {lost}") from None
         except (Error, PageScriptError, BrowserDiedError) as error:

@@ -16,6 +16,7 @@ from webdojo.envs.gate import Gate
 from webdojo.envs.keyboard import Keyboard
 from webdojo.envs.notices import Notices
 from webdojo.envs.page import LOAD_MS, DrivenPage
+from webdojo.envs.patience import heard
 from webdojo.envs.snapshot import main_world_script
 from webdojo.envs.storage import Storage
 from webdojo.tasks.network import is_near
@@ -69,6 +70,11 @@ class Tabs:
         """Pages that are no tabs yet, in the order in which they came."""
         self._past_ms = 0
         self._context_id = ""
+        self.turned_away = 0
+        """Tabs that pages wanted where there were as many as there may be."""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._opening = False
+        """Whether a tab is being opened that no page has asked for."""
         self._closed = False
         self._moved = False
         self._news = asyncio.Condition()
@@ -106,8 +112,12 @@ class Tabs:
 
     async def new(self) -> DrivenPage:
         """Open a blank tab and show it."""
-        page = await self.context.new_page()
-        session = await self._chromium.attach(page)
+        self._opening = True
+        try:
+            page = await self.context.new_page()
+            session = await self._chromium.attach(page)
+        finally:
+            self._opening = False
         if session not in self._coming:  # the first tab, which tells us the name of its context
             self._context_id = session.context
             self._chromium.hold_pages(session.context, self._hold)
@@ -254,10 +264,22 @@ class Tabs:
             self._news.notify_all()
 
     def _hold(self, session: Session) -> None:
+        if not self._opening and len(self.pages) + len(self._coming) >= MAX_TABS:
+            self._turn_away(session)
+            return
         driven = DrivenPage(session, self)
         self._coming[session] = _Coming(
             driven, asyncio.create_task(self._take_over(session, driven))
         )
+
+    def _turn_away(self, session: Session) -> None:
+        """Close one popup too many as it comes: a page may open them without end."""
+        self.say("the page wanted a new tab: refused")
+        self.turned_away += 1
+        closing = asyncio.create_task(self._chromium.close_page(session))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        closing.add_done_callback(heard)
 
     async def _take_over(self, session: Session, driven: DrivenPage) -> None:
         if not self.pages:
