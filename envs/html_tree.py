@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree  # type: ignore[import-untyped]
 
-from webdojo.envs.snapshot import Node
+from webdojo.envs.snapshot import Node, put
 
 INTERACTIVE_TAGS = frozenset(("a", "button", "input", "select", "textarea", "summary"))
 INTERACTIVE_ROLES = frozenset(
@@ -229,7 +229,7 @@ class _Reader:
         if ended.depth == 0 and tag == "body" and self.body is None:
             self.body = node
         elif self._open:
-            self._open[-1].children.append(node)
+            put(node, ended.depth, self._open[-1].children)
         elif self.body is None:
             self.body = node
 

@@ -138,6 +138,12 @@ _DECODER = msgspec.json.Decoder(_Seen, strict=False)  # 1 is true: thousands of 
 _FRAME = "#frame"
 """Tag of what stands in a tree for a document of another origin: ``bid`` is its way, ``state`` has
 the place of its viewport (``at``)."""
+NESTED_AT = 150
+"""Levels below which an element lies beside what it holds: no page is too deep to be read."""
+ACTED_ON_AT = 200
+"""The same of one that can be acted on, whose words it holds."""
+DEEPEST = 600
+"""Levels of nested documents below which nothing is read."""
 
 
 def parse_snapshot(text: str, frames: Iterable[str] = ()) -> Snapshot:
@@ -176,16 +182,30 @@ Place = tuple[float, float, float, float]
 """Where a frame's viewport begins on the page, and how many times wider and higher it is drawn."""
 
 
-def _joined(node: Node, frames: Mapping[str, _Seen], focused: str, place: Place | None) -> Node:
+def put(node: Node, level: int, beside: list[Node | str]) -> None:
+    """Add an element of this level to what lies beside it."""
+    bound = ACTED_ON_AT if node.actionable else NESTED_AT
+    deep = level > bound and node.tag != "select"
+    if deep and any(isinstance(child, Node) for child in node.children):
+        beside.extend(node.children)
+        node.children = ()
+    beside.append(node)
+
+
+def _joined(
+    node: Node, frames: Mapping[str, _Seen], focused: str, place: Place | None, level: int = 0
+) -> Node:
     """The tree with the documents of other origins in their frames, where they lie on the page."""
     children: list[Node | str] = []
-    for child in node.children:
+    below = level + 1
+    for child in node.children if level < DEEPEST else ():
         if isinstance(child, str):
             children.append(child)
         elif child.tag != _FRAME:
-            children.append(_joined(child, frames, focused, place))
+            put(_joined(child, frames, focused, place, below), below, children)
         elif child.bid in frames and (tree := frames[child.bid].tree) is not None:
-            children.append(_joined(tree, frames, focused, _within(child.state["at"], place)))
+            inner = _within(child.state["at"], place)
+            put(_joined(tree, frames, focused, inner, below), below, children)
     state = node.state
     if node.bid and node.bid != focused:
         state = {name: value for name, value in state.items() if name != "focused"}

@@ -2,7 +2,7 @@
 // what it knows of the document.
 (({
   attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-  insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+  insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, slotOf, state, stillAnimations, tagOf,
   typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
 }) => {
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
@@ -43,10 +43,14 @@
     drawn.right = Math.max(drawn.right, box.x + box.width);
     drawn.bottom = Math.max(drawn.bottom, box.y + box.height);
   };
+  // What is scaled beyond all measure has places that no whole number tells, or none.
+  const FARTHEST = 1e8;
+  const bounded = (number) => Math.max(-FARTHEST, Math.min(FARTHEST, number)) || 0;
+  const whole = (pixels) => Math.round(bounded(pixels));
   // `at` is where the viewport of an element's document lies in this one, and how many times larger it is drawn.
   const boxAt = (box, at) => [
-    Math.round(at.x + box.x * at.timesX), Math.round(at.y + box.y * at.timesY),
-    Math.round(box.width * at.timesX), Math.round(box.height * at.timesY),
+    whole(at.x + box.x * at.timesX), whole(at.y + box.y * at.timesY),
+    whole(box.width * at.timesX), whole(box.height * at.timesY),
   ];
   const CHILDREN = 7;
   const withoutText = (nodes) =>
@@ -125,8 +129,10 @@
       for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, at, script, depth + 1, below);
       const shown = tag === "OPTION" ? attribute(node, "label") : "";
       if (shown) children.push(shown);
-      for (let child = shown ? null : firstOf(node); child; child = nextOf(child))
+      for (let child = shown ? null : firstOf(node); child; child = nextOf(child)) {
+        if (shadow && typeOf(child) === Node.TEXT_NODE && !slotOf(child)) continue; // drawn nowhere
         if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, at, script, depth + 1, below);
+      }
     }
     if (offered && !sized) {
       const { left, top, right, bottom } = mine.drawn;
@@ -152,7 +158,7 @@
         its.drawFadedAfresh(); // it was there when they faded
         if (body) walk(body, children, mine.inert ? { ...TOP, inert: true } : TOP, within, its, depth + 1, below);
       } else if (node.contentWindow) {
-        const at = [Math.round(within.x), Math.round(within.y), within.timesX, within.timesY];
+        const at = [whole(within.x), whole(within.y), bounded(within.timesX), bounded(within.timesY)];
         children.push(["#frame", wayOf(node), 0, 0, {}, { at }, [0, 0, 0, 0]]);
       }
     }

@@ -36,6 +36,7 @@ _PART = re.compile(
 _THOUGHT = re.compile(
     r"(?:<|\[(?=/?think]))(/?)(?:think(?:ing)?|thoughts?|reasoning)[>\]]", re.IGNORECASE
 )
+_FENCE = "` \t\r\n"
 _NO_ACTION = ("memory", "progress")
 """Parts that may quote calls."""
 
@@ -60,6 +61,8 @@ def read(response: str) -> Said:
     neither done nor noted.
     """
     response = _answer(response)[-MAX_RESPONSE:]
+    if whole := _said_as_json(response):
+        return whole
     found = list(_PART.finditer(response))
     ends = [match.start() for match in found[1:]] + [len(response)]
     parts = {
@@ -69,10 +72,30 @@ def read(response: str) -> Said:
     memory = parts.get("memory", "")
     return Said(
         _action(_without_notes(response, found, ends), parts.get("action", "")),
-        _notes(memory) if memory else None,
+        _notes(memory),
         _progress(parts.get("progress", "")),
         memory[:1] in ("[", "{") and memory[-1:] not in ("]", "}") and _json(memory, "[{") is None,
     )
+
+
+def _said_as_json(response: str) -> Said | None:
+    """What the JSON object that ends a response says, if its action can be done.
+
+    None if there is none, or a part of the usual form stands before it.
+    """
+    text = response.rstrip(_FENCE).removesuffix("</tool_call>").rstrip(_FENCE)
+    if not text.endswith("}"):
+        return None
+    for start in deque((match.start() for match in re.finditer("{", text)), maxlen=MAX_TRIED):
+        found = _decoded(text, start)
+        if found is None or found[1] < len(text):
+            continue
+        said = {name.lower(): value for name, value in found[0].items()}
+        action = _call_of(said)
+        if not action or _PART.search(text, 0, start):
+            return None
+        return Said(action, _notes(said.get("memory")), _progress(said.get("progress") or ""))
+    return None
 
 
 def _action(said: str, action_part: str) -> str:
@@ -118,6 +141,8 @@ def _call_in_json(text: str) -> str:
 def _call_of(said: dict[str, Any]) -> str:
     """The call in an object that holds it, or a verb's name and its arguments; empty if none."""
     verb = said.get("action", said.get("name"))
+    if isinstance(verb, dict):
+        said, verb = verb, verb.get("action", verb.get("name"))
     if not isinstance(verb, str):
         return ""
     if verb not in ACTIONS:
@@ -145,14 +170,28 @@ def _can_be_done(call: str) -> bool:
 
 def _answer(text: str) -> str:
     """What is said once the thinking is over."""
-    begin = 0
+    begin, end, typed = 0, None, _typed(text)
     for tag in _THOUGHT.finditer(text):
+        at = tag.start()
+        if at in typed:
+            continue
         if tag[1]:
-            begin = tag.end()
-    # One in quotes is typed into a field.
-    begun = (tag.start() for tag in _THOUGHT.finditer(text, begin))
-    end = next((place for place in begun if text[place - 1 : place] not in ("'", '"')), None)
+            begin, end = tag.end(), None
+        elif end is None and text[at - 1 : at] not in ("'", '"'):  # in quotes it is typed too
+            end = at
     return text[begin:end]
+
+
+def _typed(text: str) -> set[int]:
+    """Where a thought's beginning or end is spelled in a call, as what is typed into a field."""
+    found: set[int] = set()
+    if _THOUGHT.search(text) is None:
+        return found
+    calls = _CALL.finditer(text, max(0, len(text) - MAX_RESPONSE))
+    for call in deque((c for c in calls if _THOUGHT.search(c[0])), maxlen=MAX_TRIED):
+        if _can_be_done(call[0]):
+            found.update(call.start() + tag.start() for tag in _THOUGHT.finditer(call[0]))
+    return found
 
 
 def _without_notes(response: str, parts: Sequence[re.Match[str]], ends: Sequence[int]) -> str:
@@ -183,20 +222,25 @@ def _length_of_note(text: str) -> int:
     return text.find("\n") + 1 or len(text)
 
 
-def _notes(text: str) -> tuple[str, ...]:
-    value = _json(text, "[{")
+def _notes(value: Any) -> tuple[str, ...] | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and (found := _json(value, "[{")) is not None:
+        value = found
     if isinstance(value, dict):
         value = [f"{key}: {item}" for key, item in value.items()]
     if not isinstance(value, list):
-        value = [text]
+        value = [value]
     told = [item if isinstance(item, str) else json.dumps(item) for item in value]
     return tuple(" ".join(item.split())[:MAX_CHARACTERS] for item in told if item.strip())
 
 
-def _progress(text: str) -> str:
-    value = _json(text, "{[")
-    if value is None:
-        return " ".join(text.split())[:MAX_CHARACTERS]
+def _progress(value: Any) -> str:
+    if isinstance(value, str):
+        found = _json(value, "{[")
+        if found is None:
+            return " ".join(value.split())[:MAX_CHARACTERS]
+        value = found
     return json.dumps(value, ensure_ascii=False)[: 4 * MAX_CHARACTERS]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from webdojo.agents.layouts.response import MAX_RESPONSE, Said, read
 
 CLICK = 'click("3")'
+CALL = "click('3')"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,18 @@ CLICK = 'click("3")'
         (r'{"name": "fill", "arguments": {"bid": "1", "value": "\"a\""}}', r'fill("1", "\"a\"")'),
         ('{"action": "click", "bid": "4"}\n{"action": "click", "bid": "3"}', CLICK),
         (f'{{"action": "click", "bid": "4"}}, that is {CLICK}.', CLICK),
+        # Of an object that ends the answer nothing but its action is done.
+        ("""{"thought": "I", "action": "click('3')", "memory": ["I did click('4')"]}""", CALL),
+        ("""{"thought": "I", "action": "click('3')", "reason": "click('4') fails"}""", CALL),
+        ("""{"action": "click", "bid": "3", "reason": "click('4') fails"}""", CLICK),
+        ("""Go.\n```json\n{"Memory": ["click('4')"], "Action": "click('3')"}\n```\n""", CALL),
+        ("""<tool_call>{"action": {"name": "click", "bid": 3}, "memory": []}</tool_call>""", CLICK),
+        (
+            """{"name": "send_msg_to_user", "arguments": {"text": "click('4')"}}""",
+            """send_msg_to_user("click('4')")""",
+        ),
+        ("""{"action": "I press it.", "memory": [], "call": "click('3')"}""", CALL),
+        ("""Memory: {"action": "click('4')"}""", ""),
         ('{"action": "click"}', ""),
         ('{"action": "click", "bid": [{}]}', ""),
         ('{"name": "click", "arguments": "4"}', ""),
@@ -91,6 +104,12 @@ CLICK = 'click("3")'
         ("fill('1', '<think>')", "fill('1', '<think>')"),
         ('I will fill("1", "<reasoning>")', 'fill("1", "<reasoning>")'),
         (f'<think>It says "OK"</think>{CLICK}', CLICK),
+        ('fill("1", "</think>")', 'fill("1", "</think>")'),
+        ("fill('1', 'a </think> b <think> c')", "fill('1', 'a </think> b <think> c')"),
+        (f'<think>Not fill("1", "</think>").</think>\n{CLICK}', CLICK),
+        ('<think>Perhaps\nfill("1", "</think>")', ""),
+        (f"<think>Is it click(</think>{CLICK}", CLICK),
+        ('<think>It says "OK"</think>"Go"', ""),
         (f"<think>{MAX_RESPONSE * 'x'}\nclick(4)\nbut", ""),
         ('Memory: ["I did click("4")."]\nAction: none.', ""),
         ('Memory: [\nclick("4")\n]\nAction: none.', ""),
@@ -158,6 +177,18 @@ def said(memory: str, progress: str = '{"log in": "done"}') -> str:
         (f'Memory: ["a"]\n{CLICK}', Said(CLICK, ("a",))),
         ('**Memory:** ["a", "b', Said("", ('["a", "b',), breaks_off=True)),
         (f"Action: {CLICK}", Said(CLICK)),
+        # An object for the whole.
+        (
+            r'{"memory": ["a"], "progress": {"b": 1}, "action": "click(\"3\")"}',
+            Said(CLICK, ("a",), '{"b": 1}'),
+        ),
+        (
+            '{\n"action": "click",\n"bid": "3",\n"memory": "a",\n"progress": "b"\n}',
+            Said(CLICK, ("a",), "b"),
+        ),
+        ('{"action": "click", "bid": "3", "memory": {"a": 1}}', Said(CLICK, ("a: 1",))),
+        ('{"action": "click", "bid": "3", "memory": []}', Said(CLICK, ())),
+        ('{"action": "click", "bid": "3", "memory": "", "progress": null}', Said(CLICK)),
         ("Memory:", Said("")),
         ("Memory: " + "[" * 1500, Said("", ("[" * 400,), breaks_off=True)),
         ("Progress: " + '{"a":' * 1500, Said("", None, ('{"a":' * 1500)[:400])),
@@ -183,6 +214,7 @@ def test_reading_takes_time_in_proportion(filling: str, monkeypatch: pytest.Monk
     assert read(f"{long}</think>\nI will {CLICK} now.").action == CLICK
     assert read(f"{long}\n{CLICK}").action == ("" if filling == "<think>" else CLICK)
     assert read(f"{long}\nNone.").action == ""
+    assert read(f"{long}\n}}").action == ""
 
 
 def test_of_a_response_without_end_the_last_is_read() -> None:

@@ -192,6 +192,25 @@ async def test_frames_of_other_origins_are_seen_and_used_at_any_depth(open_page,
     assert inner[0] > top[0] + 3 * 10
 
 
+async def test_deep_pages_may_lie_in_frames_of_deep_pages(open_page, site) -> None:
+    other = site.other_origin()
+    site.pages["/a"] = "<div onclick=1>" * 180 + "<button>In a</button>" + frame(site.origin, "/b")
+    site.pages["/b"] = "<div onclick=1>" * 180 + "<button>In b</button>"
+    page = await open_page(
+        "<div onclick=1>" * 180 + "<button>Top</button>" + frame(other, "/a"), allowed=(other,)
+    )
+    for name in ("Top", "In a", "In b"):
+        assert name in page.first.pruned_html
+
+
+@pytest.mark.parametrize("scale", ["1e25", "1e38"])
+async def test_what_is_scaled_beyond_measure_is_looked_at(open_page, scale) -> None:
+    huge = f"<button style='transform:scale({scale}) translate(9e30px)'>Huge</button>"
+    page = await open_page(f"<button>Plain</button>{huge}<iframe style='transform:scale({scale})'>")
+    assert "Plain" in page.first.pruned_html
+    await page.look(call("press", page.bid("Plain"), "Enter"))
+
+
 @pytest.mark.parametrize("paths", [("/a", "/late-b"), ("/late-a", "/b")])
 async def test_frames_are_named_by_where_they_are(open_page, site, paths) -> None:
     """Whichever of the two comes first."""

@@ -178,6 +178,18 @@ def test_very_deep_pages_are_read_as_far_as_they_go() -> None:
     assert "top" in prune_html("<p>top</p>" + "<div>" * 5000 + "bottom")
 
 
+def test_deep_pages_are_read_by_programs_that_are_deep_themselves() -> None:
+    def prune(level: int) -> str:
+        return prune(level - 1) if level else prune_html(page)
+
+    page = "<section><b>a</b>" * 290 + "<button><b>Go</b></button>" + "z</section>" * 290
+    text = prune(150)
+    assert (text.count("a"), text.count("z")) == (290, 290)
+    assert "Go" in text
+    page = "<section>" * 190 + "<button><b>Go</b></button>"
+    assert "<button bid=1>Go</button>" in prune(150)
+
+
 TEXTS = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=12
 )
