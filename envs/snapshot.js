@@ -29,7 +29,7 @@
   const typeOf = getter(Node, "nodeType"), childrenOf = getter(Node, "childNodes");
   const firstOf = getter(Node, "firstChild"), nextOf = getter(Node, "nextSibling");
   const parentOf = getter(Node, "parentNode"), documentOf = getter(Node, "ownerDocument");
-  const rootOf = method(Node, "getRootNode");
+  const rootOf = method(Node, "getRootNode"), slotOf = getter(Text, "assignedSlot");
   const isConnected = getter(Node, "isConnected"), fieldNamedBy = getter(HTMLLabelElement, "control");
   const tagName = getter(Element, "tagName"), shadowOf = getter(Element, "shadowRoot");
   // A document that is XML has the tags of its HTML in small letters.
@@ -314,7 +314,7 @@
 
   const see = __WALK__({
     attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-    insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+    insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, slotOf, state, stillAnimations, tagOf,
     typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
   });
 

@@ -2,7 +2,7 @@
 // what it knows of the document.
 (({
   attribute, attributesOf, bodyOf, boxOf, checkVisibility, contentOf, fieldBehind, firstOf, hasAttribute, hasAttributes, idOf,
-  insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, state, stillAnimations, tagOf,
+  insideOf, isActionable, labelBefore, labelOf, nextOf, reach, roleOf, shadowOf, sight, slotOf, state, stillAnimations, tagOf,
   typeOf, viewOf, wayOf, FORM_TAGS, FRAMES, INTERACTIVE_ROLES, TYPED_INPUTS,
 }) => {
   const SKIPPED_TAGS = new Set(["SCRIPT", "STYLE", "NOSCRIPT", "TEMPLATE", "HEAD", "META", "LINK", "BASE"]);
@@ -129,8 +129,10 @@
       for (let child = shadow && firstOf(shadow); child; child = nextOf(child)) walk(child, children, mine, at, script, depth + 1, below);
       const shown = tag === "OPTION" ? attribute(node, "label") : "";
       if (shown) children.push(shown);
-      for (let child = shown ? null : firstOf(node); child; child = nextOf(child))
+      for (let child = shown ? null : firstOf(node); child; child = nextOf(child)) {
+        if (shadow && typeOf(child) === Node.TEXT_NODE && !slotOf(child)) continue; // drawn nowhere
         if (!closed || (typeOf(child) === Node.ELEMENT_NODE && tagOf(child) === "SUMMARY")) walk(child, children, mine, at, script, depth + 1, below);
+      }
     }
     if (offered && !sized) {
       const { left, top, right, bottom } = mine.drawn;

@@ -147,10 +147,12 @@ async def test_shadow_roots_and_frames_of_the_same_origin_are_seen_and_acted_on(
     site.pages["/frame"] = """<button onclick="this.textContent = 'framed hit'">In frame</button>
         <input aria-label=Inner>"""
     page = await open_page(
-        """<div id=host></div><iframe src=/frame style="margin:40px;border:5px solid"></iframe>
+        """<div id=host>unplaced</div>
+        <iframe src=/frame style="margin:40px;border:5px solid"></iframe>
         <script>host.attachShadow({mode: "open"}).innerHTML =
         "<button onclick=\\"this.textContent = 'shadow hit'\\">In shadow</button>"</script>"""
     )
+    assert "unplaced" not in page.first.pruned_html  # no slot of the shadow tree takes it
     assert 'button"shadow hit"' in (await page.look(call("click", page.bid("In shadow")))).outline
     assert 'button"framed hit"' in (await page.look(call("click", page.bid("In frame")))).outline
     observation = await page.look(call("fill", page.bid("Inner"), "typed"))
