@@ -285,8 +285,8 @@
     const options = Array.from(element.options);
     const chosen = [];
     for (const text of wanted) {
-      const option = options.find((o) => o.value === text) ??
-        options.find((o) => [o.label, o.text].some((label) => asRead(label) === asRead(text)));
+      const option = options.find((o) => asRead(o.label) === asRead(text)) ??
+        options.find((o) => o.value === text || asRead(o.text) === asRead(text));
       if (!option) return { error: `${describe(element)} has no option ${JSON.stringify(text)}` };
       if (matches(option, ":disabled")) return { error: `option ${JSON.stringify(text)} is disabled` };
       chosen.push(option);

@@ -90,6 +90,15 @@ async def test_options_are_chosen_by_label_or_value(open_page) -> None:
     assert "takes one option" in several.last_action_error
 
 
+async def test_an_option_that_reads_so_comes_before_one_of_that_value(open_page) -> None:
+    page = await open_page(
+        "<select id=s aria-label=Many><option value=0>1<option value=1>2<option value=2>3</select>"
+    )
+    for wanted, index in (("2", 1), ("1", 0), ("0", 0)):  # the labels are all that is seen
+        await page.look(call("select_option", page.bid("Many"), wanted))
+        assert await page.js("s.selectedIndex") == index
+
+
 async def test_check_and_uncheck_are_idempotent(open_page) -> None:
     page = await open_page("<label><input type=checkbox id=c>I agree</label>")
     bid, checked = page.bid("I agree"), "c.checked"
