@@ -92,6 +92,8 @@ def name_of(node: Node) -> str:
             return node.attributes[name]
     if node.label:
         return node.label
+    if node.tag == "optgroup":
+        return node.attributes.get("label", "")
     if node.tag == "input" and role_of(node) == "button":
         return str(node.state.get("value", ""))
     return node.attributes.get("placeholder", "")

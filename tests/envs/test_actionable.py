@@ -266,3 +266,4 @@ async def test_what_is_measured_and_how_options_are_grouped_is_told(open_page) -
         "</optgroup><option>Dog</select>"
     )
     assert "progressbar '', value='3'" in page.first.axtree_txt
+    assert "group 'Big cats'" in page.first.axtree_txt
