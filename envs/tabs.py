@@ -16,7 +16,6 @@ from webdojo.envs.gate import Gate
 from webdojo.envs.keyboard import Keyboard
 from webdojo.envs.notices import Notices
 from webdojo.envs.page import LOAD_MS, DrivenPage
-from webdojo.envs.patience import heard
 from webdojo.envs.snapshot import main_world_script
 from webdojo.envs.storage import Storage
 from webdojo.tasks.network import is_near
@@ -72,7 +71,7 @@ class Tabs:
         self._context_id = ""
         self.turned_away = 0
         """Tabs that pages wanted where there were as many as there may be."""
-        self._closing: set[asyncio.Task[None]] = set()
+        self._too_many: list[Session] = []
         self._opening = False
         """Whether a tab is being opened that no page has asked for."""
         self._closed = False
@@ -150,6 +149,9 @@ class Tabs:
                     await self._news.wait_for(lambda: all(p.known for p in self._coming.values()))
             for session in list(self._coming):
                 await self._take_popup(session)
+        too_many, self._too_many = self._too_many, []
+        for session in too_many:
+            await self._turn_away(session)
         open_pages = [page for page in self.pages if not page.page.is_closed()]
         if len(open_pages) != len(self.pages):
             if not open_pages:
@@ -256,7 +258,7 @@ class Tabs:
     @property
     def popups(self) -> bool:
         """Whether a page has opened another that is no tab yet."""
-        return bool(self._coming)
+        return bool(self._coming or self._too_many)
 
     async def look_again(self) -> None:
         """Something is known of a page that is no tab yet."""
@@ -265,21 +267,14 @@ class Tabs:
 
     def _hold(self, session: Session) -> None:
         if not self._opening and len(self.pages) + len(self._coming) >= MAX_TABS:
-            self._turn_away(session)
+            # Held only: closed while page time passes, it may leave its opener spinning.
+            self._too_many.append(session)
+            self.turned_away += 1
             return
         driven = DrivenPage(session, self)
         self._coming[session] = _Coming(
             driven, asyncio.create_task(self._take_over(session, driven))
         )
-
-    def _turn_away(self, session: Session) -> None:
-        """Close one popup too many as it comes: a page may open them without end."""
-        self.say("the page wanted a new tab: refused")
-        self.turned_away += 1
-        closing = asyncio.create_task(self._chromium.close_page(session))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-        closing.add_done_callback(heard)
 
     async def _take_over(self, session: Session, driven: DrivenPage) -> None:
         if not self.pages:
@@ -325,6 +320,13 @@ class Tabs:
         if not driven.requests.turned_away and not driven.requests.is_file:
             self.say(f"the page wanted a new tab: {said}")
         coming.held.cancel()
+        with suppress(Error):  # closed by itself
+            await self._chromium.close_page(session)
+
+    async def _turn_away(self, session: Session) -> None:
+        from playwright.async_api import Error
+
+        self.say("the page wanted a new tab: refused")
         with suppress(Error):  # closed by itself
             await self._chromium.close_page(session)
 

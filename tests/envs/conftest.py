@@ -96,7 +96,7 @@ class PageTask(Task):
     """One page of a site; solved when its body says so: ``<body data-solved>``."""
 
     id = "test.page"
-    horizon = 80
+    horizon = 1000  # looks enough for what comes in real time
     viewport = (500, 400)
 
     def __init__(self, url: str, allowed: tuple[str, ...] = ()) -> None:
@@ -150,6 +150,8 @@ async def open_page(chromium: Chromium, site: Site) -> AsyncIterator[Callable[..
     ) -> Opened:
         site.pages.setdefault("/", f"<!doctype html><title>Test</title><body>{html}")
         modes = spec.pop("modes", ("pruned_html", "outline"))
+        spec.setdefault("step_timeout_s", 60)  # a busy machine is no fault of the page's
+        spec.setdefault("step_timeout_s", 60.0)  # a hang, not slowness, is what this bounds
         env = WebEnv(chromium, EnvSpec(modes=modes, **spec))  # type: ignore[arg-type]
         opened.append(env)
         task = PageTask(site.origin + "/", allowed)

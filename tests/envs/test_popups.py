@@ -117,7 +117,7 @@ async def test_there_are_only_so_many_tabs(open_page, site) -> None:
     seen = await page.look(call("click", page.bid("Go")))
     assert len(seen.open_pages_urls) == 8
     assert seen.notices.count("the page wanted a new tab: refused") == 5
-    assert page.env.tabs.turned_away == 5  # closed as they come: none is given page time
+    assert page.env.tabs.turned_away == 5  # none of them was guarded or given page time
     assert "refused" not in str((await page.look("new_tab()")).notices)  # it is the agent's own
 
 
