@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from webdojo.training.checkpoints import full_disk_told
 
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FOLDER = "events"
+TENSORBOARD = "tensorboard"
 _BLOCK = 2**16
 """Bytes that are read at a time, from the end, to find the last line break."""
 
@@ -50,17 +52,18 @@ class MetricsLog:
     short by a kill is dropped when the log is opened again. Any thread may write.
 
     ``loggers`` are names (``tensorboard``, ``trackio``, ``wandb``); an unknown one, or one whose
-    package is missing, raises UserError.
+    package is missing, raises UserError. When one that is no file of the run's raises later, it is
+    told of on standard error and left out.
     """
 
-    def __init__(self, folder: Path, loggers: Sequence[str] = ("tensorboard",)) -> None:
+    def __init__(self, folder: Path, loggers: Sequence[str] = (TENSORBOARD,)) -> None:
         for name in loggers:
             if name not in LOGGERS:
                 raise UserError(f"unknown logger {name!r}; known: {', '.join(LOGGERS)}")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / METRICS_FILE
         drop_cut_line(path)
-        self._loggers: list[Logger] = [LOGGERS[name](folder) for name in loggers]
+        self._loggers: dict[str, Logger] = {name: LOGGERS[name](folder) for name in loggers}
         self._file = path.open("ab", buffering=0)
         self._lock = Lock()
 
@@ -81,8 +84,7 @@ class MetricsLog:
             if self._file.closed:
                 raise ValueError("the metrics log is closed")
             append_line(self._file, line.encode())
-            for logger in self._loggers:
-                logger.write(time_s, phase, step, figures)
+            self._have_each(lambda logger: logger.write(time_s, phase, step, figures))
 
     def close(self) -> None:
         """Close the file and the loggers; closing twice is fine."""
@@ -90,8 +92,21 @@ class MetricsLog:
             if self._file.closed:
                 return
             self._file.close()
-            for logger in self._loggers:
-                logger.close()
+            self._have_each(lambda logger: logger.close())
+
+    def _have_each(self, do: Callable[[Logger], None]) -> None:
+        for name, logger in tuple(self._loggers.items()):
+            try:
+                do(logger)
+            except Exception as error:  # a service raises what it likes
+                if name == TENSORBOARD:
+                    raise
+                del self._loggers[name]
+                print(
+                    f"the logger {name!r} failed and gets no more figures; {METRICS_FILE} has them"
+                    f" all: {_said(error)}",
+                    file=sys.stderr,
+                )
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -200,7 +215,7 @@ class WandbLogger:
 
 
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
-    "tensorboard": TensorBoardLogger,
+    TENSORBOARD: TensorBoardLogger,
     "trackio": TrackioLogger,
     "wandb": WandbLogger,
 }
@@ -213,11 +228,15 @@ def _begun(service: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a service raises what it likes
-        said = (str(error).splitlines() or [""])[0].rstrip(".")
         raise UserError(
-            f"the logger {service!r} does not begin: {said or type(error).__name__}: mend that, or"
-            " take it out of loggers"
+            f"the logger {service!r} does not begin: {_said(error)}: mend that, or take it out of"
+            " loggers"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """The first line of what a service says; whole traces may follow it."""
+    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 def _known_by(folder: Path, service: str) -> Path:
@@ -248,7 +267,7 @@ def _load(module: str) -> Any:
 
 
 def _missing(package: str) -> UserError:
-    extra = "train" if package == "tensorboard" else package
+    extra = "train" if package == TENSORBOARD else package
     return UserError(
         f"the logger {package!r} needs the package {package}: `{install_command(extra)}`"
     )

@@ -239,6 +239,33 @@ def test_a_service_that_will_not_have_the_run_is_one_sentence(
     assert not list(tmp_path.glob(f"{name}*"))
 
 
+@pytest.mark.parametrize("name", ["trackio", "wandb"])
+@pytest.mark.parametrize("method", ["log", "finish"])
+def test_a_service_that_raises_is_told_of_once_and_all_else_goes_on(
+    tmp_path: Path,
+    name: str,
+    method: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def raising(*_: object) -> None:
+        raise ConnectionError("the server went away.\nIn two lines.")
+
+    service = StandInService()
+    monkeypatch.setattr(service, method, raising)
+    monkeypatch.setitem(sys.modules, name, service)
+    with MetricsLog(tmp_path, loggers=(name, "tensorboard")) as log:
+        for step in range(3):
+            log.write("reinforce", step, {"loss": 0.5})
+    assert capsys.readouterr().err == (
+        f"the logger '{name}' failed and gets no more figures; metrics.jsonl has them all: the"
+        " server went away\n"
+    )
+    assert [line["step"] for line in lines(tmp_path)] == [0, 1, 2]
+    assert scalars(tmp_path)["reinforce/loss"] == [(0, 0.5), (1, 0.5), (2, 0.5)]
+    assert len(service.rows) == (0 if method == "log" else 3)
+
+
 @pytest.mark.parametrize(
     ("name", "known_by"),
     [("trackio", {"name": "mine (2)"}), ("wandb", {"name": "mine", "id": "id of mine (2)"})],
