@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from webdojo.agents.checkpoint import SHIPPED
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
-from webdojo.tasks.files import DATA_FILES, PROGRAM, load_files, load_tasks_file
+from webdojo.tasks.files import DATA_FILES, PROGRAM, load_tasks_file
 from webdojo.tasks.task import Task
 from webdojo.tasks.toml_kinds import another_kind
 from webdojo.training.config import LONGEST_NAME, MANIFEST, TRAINED_ON, TrainConfig
@@ -100,12 +100,19 @@ def quickstart_on(task_files: Sequence[Path], settings: Sequence[str] = ()) -> T
     return load_config(QUICKSTART, [f"name={name}", *made, *settings], task_files)
 
 
-def load_its_tasks(config: TrainConfig, place: str) -> None:
-    """Load the files of tasks that a configuration names; UserError names ``place`` beside them."""
-    try:
-        load_files(map(str, config.tasks.files))
-    except UserError as error:
-        raise UserError(f"{place}: tasks.files: {error}") from None
+def load_its_tasks(config: TrainConfig, place: str, given: Sequence[Path] = ()) -> None:
+    """Load the files of tasks that a configuration names; UserError names ``place`` beside them.
+
+    But for those that were ``given`` to it.
+    """
+    others = {file.resolve() for file in given}
+    for file in config.tasks.files:
+        try:
+            load_tasks_file(file)
+        except UserError as error:
+            if file in others:
+                raise
+            raise UserError(f"{place}: tasks.files: {error}") from None
 
 
 def config_to_toml(config: TrainConfig) -> str:

@@ -17,7 +17,7 @@ from webdojo.agents.endpoint import endpoint_layout, find_endpoint, is_endpoint
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.files import load_files
-from webdojo.tasks.splits import TRAIN_SEEDS, Split, get_split, split_names
+from webdojo.tasks.splits import TRAIN_SEEDS, Split, check_tasks, get_split, split_names
 from webdojo.training.config import PolicyConfig, TrainConfig
 from webdojo.training.config_files import load_config, load_its_tasks, presets
 from webdojo.training.evaluation import (
@@ -303,7 +303,9 @@ def _find(own: Mapping[str, Split], name: str, source: str) -> Split:
         raise UserError(f"{instead}; see docs/splits.md")
     known = (*own, *split_names())
     if name in known or name.endswith(".toml") or Path(f"{name}.toml").is_file():
-        return get_split(name)
+        found = get_split(name)
+        check_tasks(found, f"split {name!r}")
+        return found
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
     raise UserError(f"no split {name!r}: {hint}")

@@ -120,6 +120,22 @@ def test_a_split_that_would_be_empty_is_told_as_such(tmp_path: Path, split: str,
     assert str(caught.value) == f"{config} has no split {split!r}: {why}; it has unseen_seeds"
 
 
+def test_a_task_that_a_manifest_names_and_nobody_loads_is_told_with_the_manifest(
+    tmp_path: Path,
+) -> None:
+    manifest = tmp_path / "mine.toml"
+    manifest.write_text(
+        'name = "mine"\nversion = 1\nseeds = [1000000000, 1000000010]\ntasks = ["own.task"]\n'
+    )
+    with pytest.raises(UserError) as caught:
+        evaluate_agent.evaluate_agent("random", str(manifest), quiet=True)
+    told = str(caught.value)
+    assert told.startswith(
+        f"split '{manifest}': tasks: no task 'own.task': there is no suite 'own'"
+    )
+    assert "`--tasks my_tasks.py`" in told
+
+
 def test_a_missing_file_of_tasks_is_told_with_who_names_it(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "mine"
     checkpoint = run / "checkpoints" / "final"

@@ -117,3 +117,20 @@ def test_a_dry_run_of_a_run_tells_of_the_file_that_names_tasks_that_are_gone(
     result = CliRunner().invoke(app, ["train", "--resume", str(folder.path), "--dry-run"])
     said = str(result.exception)
     assert said.startswith(f"{folder.config_file}: tasks.files: {tmp_path / 'gone.py'}: no such")
+
+
+@pytest.mark.parametrize("dry", [["--dry-run"], []])
+def test_tasks_that_are_gone_are_told_of_with_the_configuration_that_names_them(
+    tmp_path: Path, dry: list[str]
+) -> None:
+    def said(*arguments: str) -> str:
+        return str(CliRunner().invoke(app, ["train", *arguments, *dry]).exception)
+
+    named, own = tmp_path / "named.py", str(tmp_path / "own.py")
+    config = str(tmp_path / "mine.toml")
+    Path(config).write_text('[tasks]\nfiles = ["named.py"]\n')
+    assert said(config).startswith(f"{config}: tasks.files: {named}: no such file")
+    assert said(config, "--tasks", own).startswith(f"{config}: tasks.files: {named}: no such file")
+    assert said("quickstart", "--tasks", own).startswith(f"{own}: no such file")
+    told = said("quickstart", "--set", f"tasks.files=['{named}']")
+    assert told.startswith(f"configuration 'quickstart': tasks.files: {named}: no such file")

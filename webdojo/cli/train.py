@@ -87,6 +87,7 @@ def train(
     place = config if config is not None and Path(config).is_file() else ""
     if place and settings:
         place = f"{place} with --set"
+    load_its_tasks(loaded, place or f"configuration {loaded.name!r}", tasks or ())
     if dry_run:
         typer.echo(_dry_run(loaded, place), nl=False)
         return
@@ -97,11 +98,9 @@ def train(
 
 def _dry_run(config: TrainConfig, place: str) -> str:
     """The plan as comments, and below it the configuration, which can be kept as a file."""
-    from webdojo.tasks.files import load_files
     from webdojo.training.config_files import config_to_toml
     from webdojo.training.named_tasks import with_whole_suites
     from webdojo.training.plan import plan
 
-    load_files(map(str, config.tasks.files))
     lines = plan(with_whole_suites(config, place))
     return "".join(f"# {line}\n" for line in lines) + "\n" + config_to_toml(config)
