@@ -76,45 +76,51 @@ def _batches(config: TrainConfig) -> Iterator[str]:
     rows = episodes * max(horizons, default=0)
     minibatches = min(learner.minibatches, episodes)
     yield (
-        f"warm start: {shown} demonstrations of {len(config.tasks.demonstrated)} tasks,"
-        f" {config.warm_start.epochs} epochs of {config.warm_start.batch_tokens}-token batches"
+        f"warm start: {_count(shown, 'demonstration')} of"
+        f" {_count(len(config.tasks.demonstrated), 'task')},"
+        f" {_count(config.warm_start.epochs, 'epoch')} of"
+        f" {config.warm_start.batch_tokens}-token batches"
         if shown
         else "warm start: none"
     )
     yield (
-        f"an update: {rollout.groups_per_batch} groups × {rollout.group_size} = {episodes} episodes"
-        f" whose rewards differ within their group, {learner.epochs} epochs ×"
-        f" {minibatches} mini-batches = {learner.epochs * minibatches} optimiser steps"
+        f"an update: {_count(rollout.groups_per_batch, 'group')} × {rollout.group_size} ="
+        f" {_count(episodes, 'episode')} whose rewards differ within their group,"
+        f" {_count(learner.epochs, 'epoch')} × {_count(minibatches, 'mini-batch', 'es')} ="
+        f" {_count(learner.epochs * minibatches, 'optimiser step')}"
     )
     yield (
-        f"  at most {rows:,} turns, {rows * policy.max_response_tokens:,} trained tokens and"
+        f"  at most {_count(rows, 'turn')}, {rows * policy.max_response_tokens:,} trained tokens and"
         f" {rows * policy.context_tokens:,} tokens read, in micro-batches of"
         f" {learner.micro_batch_tokens:,}"
     )
     updates = config.reinforce.updates
     yield (
-        f"reinforcement: {updates} updates = {updates * episodes:,} episodes trained on, within"
-        f" {config.reinforce.max_minutes:,g} min; {rollout.slots}"
-        f" episodes at once, tokens at most {rollout.staleness} versions old"
+        f"reinforcement: {_count(updates, 'update')} = {_count(updates * episodes, 'episode')}"
+        f" trained on, within {config.reinforce.max_minutes:,g} min;"
+        f" {_count(rollout.slots, 'episode')} at once, tokens at most"
+        f" {_count(rollout.staleness, 'version')} old"
     )
 
 
 def _splits(config: TrainConfig) -> Iterator[str]:
     per_task = config.evaluation.episodes_per_task
     first, end = config.tasks.seeds
-    yield f"trained on: {len(config.tasks.reinforced)} tasks, seeds {first:,} … {end - 1:,}"
+    tasks = _count(len(config.tasks.reinforced), "task")
+    yield f"trained on: {tasks}, seeds {first:,} … {end - 1:,}"
     splits = splits_of(config)
     for name, split in splits.items():
         yield (
-            f"evaluated: {name}, {len(split.task_ids)} tasks × {per_task} held-out seeds from"
+            f"evaluated: {name}, {_count(len(split.task_ids), 'task')} ×"
+            f" {_count(per_task, 'held-out seed')} from"
             f" {split.seeds.start + config.evaluation.seed_offset:,}"
         )
         if name == "unseen_seeds":  # those undemonstrated are among them
             few = few_instances(split.task_ids, range(*config.tasks.seeds))
             for task_id, count in list(few.items())[:NAMED]:
                 yield (
-                    f"  {name} of {task_id}: {count:,} instance{'s' * (count != 1)} in all, every"
-                    " one may be trained on"
+                    f"  {name} of {task_id}: {_count(count, 'instance')} in all, every one may be"
+                    " trained on"
                 )
             if len(few) > NAMED:
                 yield f"  and so for {len(few) - NAMED:,} more of its tasks"
@@ -123,7 +129,9 @@ def _splits(config: TrainConfig) -> Iterator[str]:
     if kin:
         yield f"  unseen tasks of a similarity group that is trained on: {', '.join(kin)}"
     each = count_episodes(splits.values(), per_task)
-    yield f"  {each:,} episodes, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
+    yield (
+        f"  {_count(each, 'episode')}, {' and '.join(MODES)}, before and after: {4 * each:,} in all"
+    )
 
 
 def _screenshots(config: TrainConfig, shape: ModelShape | None) -> Iterator[str]:
@@ -183,7 +191,7 @@ def _processes(each: Processes) -> str:
     return (
         f"  by process: learner {size(each.learner)}, rollouts{'' if each.vllm else engine}"
         f" {size(each.rollouts)}{engine if each.vllm else ''}, browser {size(each.browser)}"
-        f" ({each.pages} pages of {size(PAGE)} at most){passing}:"
+        f" ({_count(each.pages, 'page')} of {size(PAGE)} at most){passing}:"
         f" {size(each.together)} together; on a GPU learner and engine are in its memory"
     )
 
@@ -207,3 +215,7 @@ def _download(name: str, shape: ModelShape | None, count: int) -> str:
     return (
         f"to be downloaded: {name}, about {size(count)}" if count else "to be downloaded: nothing"
     )
+
+
+def _count(n: int, noun: str, plural: str = "s") -> str:
+    return f"{n:,} {noun}{plural * (n != 1)}"

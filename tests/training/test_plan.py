@@ -304,8 +304,23 @@ def test_presets_fit_the_gpus_that_they_are_for(name: str) -> None:
 def test_no_more_steps_are_planned_than_an_update_has_episodes_to_deal() -> None:
     config = load_config("quickstart", ["learner.minibatches=99", "reinforce.max_minutes=2880"])
     text = "\n".join(plan(with_whole_suites(config)))
-    assert "1 epochs × 40 mini-batches = 40 optimiser steps" in text
+    assert "1 epoch × 40 mini-batches = 40 optimiser steps" in text
     assert "within 2,880 min" in text
+
+
+def test_one_of_a_kind_is_told_as_one() -> None:
+    ones = ["warm_start.epochs", "warm_start.episodes_per_task", "learner.minibatches",
+            "rollout.groups_per_batch", "rollout.slots", "rollout.staleness", "reinforce.updates",
+            "evaluation.episodes_per_task"]  # fmt: skip
+    tasks = ["tasks.demonstrated=['miniwob.click-test']", "tasks.reinforced=['miniwob.click-test']",
+             "tasks.unseen=[]", "tasks.held_out=[]"]  # fmt: skip
+    config = load_config("quickstart", [*tasks, *(f"{key}=1" for key in ones)])
+    text = "\n".join(plan(with_whole_suites(config)))
+    assert re.findall(r"(?<![,.\d])1 [\w-]+s\b", text) == []
+    assert "1 demonstration of 1 task, 1 epoch of" in text
+    assert "1 mini-batch = 1 optimiser step\n" in text
+    assert "tokens at most 1 version old" in text
+    assert "1 task × 1 held-out seed from" in text
 
 
 def test_the_plan_tells_batches_splits_and_downloads() -> None:
