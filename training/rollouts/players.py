@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Literal, cast
 
 from webdojo.agents.endpoint import Endpoint, EndpointAgents, find_endpoint, is_endpoint
@@ -88,6 +89,7 @@ class Players:
     """Folder in which they are kept; None for one that goes with the process."""
     _own_folder: TemporaryDirectory[str] | None = field(default=None, repr=False)
     _endpoint: Endpoint | None = field(default=None, repr=False)
+    _starting: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def agents(self, player: Player, temperature: float, noise: float = 0.0) -> MakeAgent:
         """What makes the agents of this player; ``noise`` is a demonstrator's."""
@@ -125,19 +127,11 @@ class Players:
         return ValidAgents(free, cast("RestartingEngine[TransformersEngine]", engine))
 
     def engine(self) -> RestartingEngine[TransformersEngine] | RestartingEngine[VllmEngine]:
-        """The policy's engine, started now if it does not run."""
-        if self.running is None:
-            from webdojo.agents.engines.restarting import RestartingEngine
-
-            found = self._checkpoint()
-            if self.settings.engine == "vllm":
-                # What came over NCCL is nowhere to be had again.
-                deaths = 3 if self.settings.weight_transfer == "file" else 0
-                start = partial(self._vllm, found.path)
-                self.running = RestartingEngine(start, deaths=deaths)
-            else:
-                self.running = RestartingEngine(partial(self._transformers, found))
-        return self.running
+        """The policy's engine, started now if it does not run; any thread may ask for it."""
+        with self._starting:
+            if self.running is None:
+                self.running = self._started()
+            return self.running
 
     async def close(self) -> None:
         """Stop the engine, and let go of screenshots that nobody else keeps."""
@@ -145,6 +139,16 @@ class Players:
             await self.running.close()
         if self._own_folder is not None:
             self._own_folder.cleanup()
+
+    def _started(self) -> RestartingEngine[TransformersEngine] | RestartingEngine[VllmEngine]:
+        from webdojo.agents.engines.restarting import RestartingEngine
+
+        found = self._checkpoint()
+        if self.settings.engine == "vllm":
+            # What came over NCCL is nowhere to be had again.
+            deaths = 3 if self.settings.weight_transfer == "file" else 0
+            return RestartingEngine(partial(self._vllm, found.path), deaths=deaths)
+        return RestartingEngine(partial(self._transformers, found))
 
     def _checkpoint(self) -> Checkpoint:
         """The policy's; sets what its prompts show, and where screenshots are kept."""

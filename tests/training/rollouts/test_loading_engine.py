@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from webdojo.agents.checkpoint import Checkpoint
 from webdojo.tasks.errors import UserError
 from webdojo.tasks.splits import TRAIN_SEEDS
 from webdojo.training.config import RolloutConfig
@@ -51,3 +53,22 @@ async def test_the_process_is_heard_while_its_engine_loads(
             await ask(worker, method, tmp_path)
     finally:
         await worker.close()
+
+
+def test_two_that_need_the_first_engine_at_once_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    players = Players(WorkerSettings(checkpoint="webdojo-nano", slots=1))
+    made: list[int] = []
+    other = threading.Thread(target=players.engine, daemon=True)
+
+    def start(self: Players, checkpoint: Checkpoint, version: int) -> object:
+        made.append(version)
+        if len(made) == 1:
+            other.start()
+            other.join(0.3)  # it waits for us, or would have made one of its own by then
+        return SimpleNamespace()
+
+    monkeypatch.setattr(Players, "_transformers", start)
+    engine = players.engine()
+    other.join()
+    assert made == [0]
+    assert players.running is engine
