@@ -90,8 +90,8 @@ def _batches(config: TrainConfig) -> Iterator[str]:
         f" {_count(learner.epochs * minibatches, 'optimiser step')}"
     )
     yield (
-        f"  at most {_count(rows, 'turn')}, {rows * policy.max_response_tokens:,} trained tokens and"
-        f" {rows * policy.context_tokens:,} tokens read, in micro-batches of"
+        f"  at most {_count(rows, 'turn')}, {rows * policy.max_response_tokens:,} trained tokens"
+        f" and {rows * policy.context_tokens:,} tokens read, in micro-batches of"
         f" {learner.micro_batch_tokens:,}"
     )
     updates = config.reinforce.updates
