@@ -47,8 +47,7 @@ def _write(node: Node | str, lines: list[str], depth: int) -> None:
             lines.append(f"{pad}StaticText {_quoted(node)}")
         return
     role = role_of(node)
-    by_content = is_named_by_content(node)
-    name = name_of(node) or (node.text() if by_content else "")
+    name = name_of(node)
     parts = [f"{role} {_quoted(name)}"]
     if node.actionable:
         parts += ["clickable", "visible"]
@@ -60,7 +59,7 @@ def _write(node: Node | str, lines: list[str], depth: int) -> None:
             parts.append("focused" if flag == "focused" else f"{flag}={value}")
     bid = f"[{node.bid}] " if node.bid else ""
     lines.append(f"{pad}{bid}{', '.join(parts)}")
-    if not by_content:
+    if not (_is_named_by_content(node) and _content(node) in " ".join(name.split())):
         for child in node.children:
             _write(child, lines, depth + 1)
 
@@ -78,25 +77,42 @@ def role_of(node: Node) -> str:
     return ROLES.get(node.tag, "generic")
 
 
-def is_named_by_content(node: Node) -> bool:
-    """Whether an element's name is the text in it, which is then told once."""
+def name_of(node: Node) -> str:
+    """The name of an element: given by its attributes or its label, or what can be read in it."""
+    given = node.attributes
+    if given.get("aria-label") or given.get("alt"):
+        return given.get("aria-label") or given["alt"]
+    if node.label:
+        return node.label
+    if node.tag == "optgroup":
+        return given.get("label", "")
+    name = ""
+    if node.tag == "input" and role_of(node) == "button":
+        name = str(node.state.get("value", ""))
+    elif _is_named_by_content(node):
+        name = _content(node)
+    return name or given.get("title") or given.get("placeholder", "")
+
+
+def _is_named_by_content(node: Node) -> bool:
+    """Whether an element's name is what can be read in it, which is then told once."""
     return role_of(node) in NAMED_BY_CONTENT and not any(
         inner.actionable for inner in node.walk() if inner is not node
     )
 
 
-def name_of(node: Node) -> str:
-    """The name that an element is given by its attributes or its label."""
-    for name in ("aria-label", "alt", "title"):
-        if node.attributes.get(name):
-            return node.attributes[name]
-    if node.label:
-        return node.label
-    if node.tag == "optgroup":
-        return node.attributes.get("label", "")
-    if node.tag == "input" and role_of(node) == "button":
-        return str(node.state.get("value", ""))
-    return node.attributes.get("placeholder", "")
+def _content(node: Node) -> str:
+    """What can be read in an element, the words of images too."""
+    parts: list[str] = []
+    stack: list[Node | str] = [*reversed(node.children)]
+    while stack:
+        inner = stack.pop()
+        if isinstance(inner, str):
+            parts.append(inner)
+        else:
+            parts.append(f" {inner.attributes['alt']} " if inner.attributes.get("alt") else "")
+            stack.extend(reversed(inner.children))
+    return " ".join("".join(parts).split())
 
 
 def _quoted(text: str) -> str:

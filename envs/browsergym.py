@@ -17,7 +17,7 @@ import gymnasium
 from gymnasium import spaces
 
 from webdojo.envs.actions import ActionError, parse_action
-from webdojo.envs.axtree import is_named_by_content, name_of, role_of
+from webdojo.envs.axtree import name_of, role_of
 from webdojo.envs.gym_env import WebDojoEnv
 from webdojo.envs.observation import Observation
 from webdojo.envs.shown_tree import prune
@@ -247,8 +247,7 @@ def _add_shown(
             made = _ax_node(nodes, "StaticText", " ".join(node.split()), above)
             continue
         role = role_of(node)
-        name = name_of(node) or (node.text() if is_named_by_content(node) else "")
-        made = _ax_node(nodes, role, name, above)
+        made = _ax_node(nodes, role, name_of(node), above)
         if node.bid:
             made["browsergym_id"] = node.bid
         if node.state.get("value") and role not in ("button", "checkbox", "radio"):

@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 
 from webdojo.envs.axtree import to_axtree
 from webdojo.envs.budget import within
+from webdojo.envs.html_tree import read_html
 from webdojo.envs.layout import look
 from webdojo.envs.outline import to_outline
 from webdojo.envs.shown_tree import prune
@@ -99,6 +100,23 @@ async def test_the_accessibility_tree_tells_roles_names_and_states(open_page) ->
     assert "[6] button 'Go', clickable, visible, disabled=True" in lines
     assert "[8] link 'Link', clickable, visible" in lines
     assert page.first.pruned_html == page.first.outline == ""
+
+
+async def test_the_accessibility_tree_keeps_what_can_be_read() -> None:
+    page = read_html(
+        """<a href=/1 title="Order">Number 7</a><a href=/2><img alt=Home></a>
+        <a href=/3 aria-label="Page 3">3</a><button aria-label=Cart>4 items</button>
+        <button title=Close></button><input type=submit value=Send title="At once">"""
+    )
+    assert to_axtree(prune(page)).replace(", clickable, visible", "").splitlines()[1:] == [
+        "  [1] link 'Number 7'",
+        "  [2] link 'Home'",
+        "  [3] link 'Page 3'",
+        "  [4] button 'Cart'",
+        "    StaticText '4 items'",
+        "  [5] button 'Close'",
+        "  [6] button 'Send'",
+    ]
 
 
 async def test_raw_html_is_the_document(open_page) -> None:
