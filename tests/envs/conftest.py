@@ -151,7 +151,6 @@ async def open_page(chromium: Chromium, site: Site) -> AsyncIterator[Callable[..
         site.pages.setdefault("/", f"<!doctype html><title>Test</title><body>{html}")
         modes = spec.pop("modes", ("pruned_html", "outline"))
         spec.setdefault("step_timeout_s", 60)  # a busy machine is no fault of the page's
-        spec.setdefault("step_timeout_s", 60.0)  # a hang, not slowness, is what this bounds
         env = WebEnv(chromium, EnvSpec(modes=modes, **spec))  # type: ignore[arg-type]
         opened.append(env)
         task = PageTask(site.origin + "/", allowed)

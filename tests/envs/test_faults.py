@@ -17,7 +17,7 @@ from webdojo.tasks.task import Outcome, Task
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-OUTLINE = EnvSpec(modes=("outline",))
+OUTLINE = EnvSpec(modes=("outline",), step_timeout_s=60.0)
 
 
 def renderers() -> int:
@@ -28,7 +28,7 @@ def renderers() -> int:
     )
 
 
-async def until(condition, seconds: float = 20.0) -> None:
+async def until(condition, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a process ends without telling
             await asyncio.sleep(0.05)
@@ -83,10 +83,12 @@ async def test_a_crashed_page_ends_its_own_episode_only(open_page) -> None:
 
 
 async def test_a_page_that_loops_for_ever_is_given_up_and_its_process_ended(open_page) -> None:
-    page = await open_page("<button onclick='for(;;);'>Hang</button>", step_timeout_s=1.5)
+    page = await open_page("<button onclick='for(;;);'>Hang</button>")
     before = renderers()
-    with pytest.raises(BrowserDiedError, match=r"step: no answer within 1\.5 s"):
+    page.env.spec, patient = replace(page.env.spec, step_timeout_s=1.5), page.env.spec
+    with pytest.raises(BrowserDiedError, match=r"step: no answer within 1\.5 s: the page hangs"):
         await page.env.step(call("click", page.bid("Hang")))
+    page.env.spec = patient
     await until(lambda: renderers() < before)
     assert (await page.env.reset(page.task, 1)).outline
 
@@ -108,8 +110,7 @@ async def test_a_page_that_writes_to_its_console_without_end_disturbs_nobody(
 ) -> None:
     site.pages["/"] = "<button onclick='for (;;) console.log(1, 2, 3)'>Go</button>"
     site.pages["/quiet"] = "<p>quiet"
-    spec = EnvSpec(modes=("outline",), step_timeout_s=3.0)
-    async with WebEnv(chromium, spec) as loud, WebEnv(chromium, OUTLINE) as quiet:
+    async with WebEnv(chromium, OUTLINE) as loud, WebEnv(chromium, OUTLINE) as quiet:
         await loud.reset(page_task(site.origin + "/"), 1)
         await quiet.reset(page_task(site.origin + "/quiet"), 1)
         shouting = asyncio.create_task(loud.step('click("1")'))
@@ -117,7 +118,8 @@ async def test_a_page_that_writes_to_its_console_without_end_disturbs_nobody(
         for _ in range(5):
             await quiet.step("noop(1)")
         assert not shouting.done()
-        with pytest.raises(BrowserDiedError, match="hangs"):
+        shouting.cancel()
+        with pytest.raises(asyncio.CancelledError):
             await shouting
         assert "quiet" in (await quiet.step("noop(1)")).observation.outline
 
@@ -214,8 +216,12 @@ async def test_scripts_cannot_reach_out(open_page, site) -> None:
           socket.onerror = socket.onopen = done;
         }})).catch(e => e).then(() => {{ p.textContent = "refused" }});</script>"""
     )
-    for _ in range(3):
-        observation = await page.look("noop(500)")
+    observation = await page.look("noop(500)")
+    for _ in range(200):  # a socket is refused in real time
+        if 'text"refused"' in observation.outline:
+            break
+        await asyncio.sleep(0.05)
+        observation = await page.look("noop(1)")
     assert 'text"refused"' in observation.outline
     assert not {"/stolen", "/socket"} & set(site.asked)
 

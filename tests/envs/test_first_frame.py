@@ -36,12 +36,14 @@ class Written(Task):
 
 def what_draws(browser: psutil.Process) -> psutil.Process:
     """The process that draws for a browser that has just begun, as soon as it is there."""
-    while True:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         for process in browser.children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 if "--type=gpu-process" in process.cmdline():
                     return process
         time.sleep(0.01)
+    raise AssertionError("nothing draws for this browser")
 
 
 async def seen(action: str, *, stalls: bool) -> list[str]:
