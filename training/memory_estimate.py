@@ -172,8 +172,8 @@ class Processes:
 def estimate_processes(config: TrainConfig, memory: Memory) -> Processes:
     """What each process takes: programs, what ``memory`` says, and pages.
 
-    Beside the pages of running episodes ``envs.pool`` keeps twice as many for tasks to come again;
-    no task has more pages than there are slots.
+    Beside the pages of running episodes ``envs.pool`` keeps as many for tasks to come again; no
+    task has more pages than there are slots.
     """
     vllm = config.policy.engine == "vllm"
     tasks = {*config.tasks.demonstrated, *config.tasks.reinforced, *config.tasks.unseen}
@@ -182,7 +182,7 @@ def estimate_processes(config: TrainConfig, memory: Memory) -> Processes:
         learner=PROGRAM + memory.learner,
         rollouts=PROGRAM + (0 if vllm else memory.engine),
         vllm=PROGRAM + memory.engine if vllm else 0,
-        pages=config.rollout.slots * min(3, len(tasks)),
+        pages=config.rollout.slots * min(2, len(tasks)),
         # What is trained is float32, as is its gradient.
         passing=2 * memory.gradients if by_file else 0,
     )

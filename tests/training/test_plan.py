@@ -17,6 +17,9 @@ from torch import nn
 from webdojo.agents.checkpoint import find_checkpoint
 from webdojo.agents.engines.memory import OWN_GPU
 from webdojo.agents.tiny_vision import tiny_model, write_tiny_vision
+from webdojo.envs.browser import Chromium
+from webdojo.envs.pool import EnvPool
+from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.errors import UserError
 from webdojo.training.config_files import load_config, parse_config
@@ -245,7 +248,8 @@ def test_memory_by_process_by_hand() -> None:
     assert (other.learner, other.passing) == (each.learner, 0)
     several = [f"miniwob.click-{name}" for name in ("button", "link", "tab", "dialog", "option")]
     wide = parse_config({**BASE, "tasks": {"reinforced": several}}, "test")
-    assert estimate_processes(wide, memory).pages == 8 + 2 * 8
+    idle = EnvPool(Chromium(), EnvSpec(), 8)._kept
+    assert estimate_processes(wide, memory).pages == 8 + idle == 16
 
 
 def test_layers_are_found_in_files_and_known_of_models_that_are_not_here(
@@ -331,7 +335,7 @@ def test_the_plan_tells_batches_splits_and_downloads() -> None:
     assert "unseen_tasks, 63 tasks × 5 held-out seeds" in text
     assert "Qwen/Qwen3-VL-8B-Instruct" in text
     assert "GiB are cut among the learner's processes" in text
-    assert "by process: learner 173 GiB, rollouts 400 MiB, vLLM 19 GiB, browser 19 GiB" in text
+    assert "by process: learner 173 GiB, rollouts 400 MiB, vLLM 19 GiB, browser 12 GiB" in text
 
 
 def test_the_plan_tells_of_unseen_tasks_of_a_trained_kind() -> None:

@@ -94,7 +94,7 @@ def test_packages_that_are_missing_come_with_the_command(monkeypatch: pytest.Mon
 def test_gpus_that_are_missing_are_noted() -> None:
     (large, memory) = noted("qwen3-vl-8b-8gpu", OURS)
     assert large.startswith("no NVIDIA GPU is seen here, and 8,767 M parameters take days without")
-    assert memory.startswith("by formula the run takes 109 GiB of memory, and this machine has 64")
+    assert memory.startswith("by formula the run takes 108 GiB of memory, and this machine has 64")
     (half,) = noted("quickstart", "learner.precision=bfloat16")
     assert 'slow on most processors: set it to "float32"' in half
     nccl = ("quickstart", "policy.engine=vllm", "policy.weight_transfer=nccl")
@@ -111,7 +111,7 @@ def test_gpus_that_would_stand_idle_are_noted(monkeypatch: pytest.MonkeyPatch) -
 
 def test_memory_that_is_missing_is_noted() -> None:
     (note,) = noted("quickstart", machine=Machine(2 * GIB))
-    assert note.startswith("by formula the run takes 3.7 GiB of memory, and this machine has 2.0")
+    assert note.startswith("by formula the run takes 2.9 GiB of memory, and this machine has 2.0")
     assert "fewer rollout.slots take less" in note
     small = Machine(64 * GIB, (16 * GIB,))
     (note,) = noted("qwen3-vl-2b-1gpu", OURS, machine=small)
@@ -129,7 +129,7 @@ def test_memory_that_is_missing_is_noted() -> None:
 
 def test_values_for_the_small_policy_are_noted_with_a_large_one() -> None:
     memory, values = noted("quickstart", LARGE, machine=Machine(16 * GIB))
-    assert memory.startswith("by formula the run takes 29 GiB")
+    assert memory.startswith("by formula the run takes 28 GiB")
     assert "for Qwen/Qwen2.5-0.5B-Instruct with its 494 M parameters: " in values
     for part in (
         "learner.lr = 0.0008 (2e-05 at most)",
