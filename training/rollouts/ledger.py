@@ -264,7 +264,11 @@ class Ledger:
         groups = live + [list(group) for group in self._reopen]
         # Those of living groups are found on disk, and counted, when their group is begun again.
         unfinished = sum(len(group.finished) for group in self._live.values())
-        counters = replace(self.counters, finished=self.counters.finished - unfinished)
+        counters = replace(
+            self.counters,
+            finished=self.counters.finished - unfinished,
+            groups_opened=self.counters.groups_opened + len(self._reopen),
+        )
         return {
             "version": self.pacing.version,
             "next_group": self._next_group,

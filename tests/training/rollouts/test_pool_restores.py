@@ -100,6 +100,22 @@ def test_a_group_found_finished_after_a_restart_is_counted_once() -> None:
     run_in_virtual_time(main())
 
 
+def test_groups_that_wait_to_be_begun_again_are_counted_once_in_restart_after_restart() -> None:
+    async def main() -> None:
+        async with make_pool(staleness=1) as pool:
+            await asyncio.sleep(1)
+            state = pool.state_dict()
+        for _ in range(2):  # with one place, which the first of the two groups takes
+            resumed = make_pool(staleness=1, slots=1)
+            resumed.load_state_dict(state)
+            async with resumed:
+                await asyncio.sleep(1)
+                state = resumed.state_dict()
+            assert len(state["groups"]) == state["counters"]["groups_opened"] == 2
+
+    run_in_virtual_time(main())
+
+
 def test_a_group_that_a_restart_finds_too_old_is_not_played_on() -> None:
     disk: list[Trajectory] = []
 
