@@ -222,7 +222,14 @@ class VllmEngine:
     async def _load(
         self, updates: Sequence[dict[str, Any]], seen: dict[str, Stamp], version: int
     ) -> None:
-        self._version = await self._process.ask("update", updates, seen, version)[1].future
+        loaded = self._process.ask("update", updates, seen, version)[1].future
+        # They are loaded even if whoever waits for it is cancelled.
+        loaded.add_done_callback(self._loaded)
+        await asyncio.shield(loaded)
+
+    def _loaded(self, answer: asyncio.Future[int]) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._version = answer.result()
 
 
 def check_nccl() -> None:

@@ -46,6 +46,22 @@ for _ in range(1000):
     connection.send(("counters", (0, 0, 0, 0, 0)))
 connection.send(("answer", number, 5))
 """
+LOADS_ONCE_IT_MAY = """
+import os
+connection.send(("ready",))
+_, number, _, _, version = connection.recv()
+open({asked!r}, "w").close()
+while not os.path.exists({may!r}):
+    time.sleep(0.01)
+connection.send(("answer", number, version))
+connection.send(("answer", connection.recv()[1], version))
+sys.exit(connection.recv())
+"""
+TELLS_ITS_ROOM = """
+import os
+number = connection.recv()[1]
+connection.send(("failed", number, os.environ["VLLM_CPU_KVCACHE_SPACE"]))
+"""
 KILL = "os.kill(os.getpid(), 9)"
 LEAVES_A_CHILD = """
 import os
@@ -160,13 +176,39 @@ async def test_without_a_gpu_the_cache_has_room_for_a_sequence(
         num_key_value_heads=2, max_position_embeddings=131_072, architectures=["Qwen2ForCausalLM"],
     ).save_pretrained(tmp_path)  # fmt: skip
     python = tmp_path / "python"
-    does = 'import os; connection.send(("failed", 0, os.environ["VLLM_CPU_KVCACHE_SPACE"]))'
-    python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=does))
+    python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=TELLS_ITS_ROOM))
     python.chmod(0o700)
     engine = VllmEngine(tmp_path, context_tokens=context, python=str(python))
     with pytest.raises(ValueError, match=f": {gib}$"):
         await asyncio.wait_for(engine.generate([5], Sampling()), 60)
     os.kill(engine.process_id, signal.SIGKILL)
+    await engine.close()
+
+
+async def test_an_engine_knows_its_version_though_nobody_waits_for_its_weights_any_more(
+    tmp_path: Path,
+) -> None:
+    config = Qwen2Config(
+        vocab_size=64, hidden_size=64, intermediate_size=48, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=64,
+    )  # fmt: skip
+    Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    asked, may = tmp_path / "asked", tmp_path / "may"
+    python = tmp_path / "python"
+    does = LOADS_ONCE_IT_MAY.format(asked=str(asked), may=str(may))
+    python.write_text(STANDS_IN_FOR_VLLM.format(python=sys.executable, does=does))
+    python.chmod(0o700)
+    engine = VllmEngine(tmp_path, python=str(python))
+    update = asyncio.create_task(engine.update_weights(tmp_path, 7))
+    async with asyncio.timeout(60):
+        while not asked.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        update.cancel()
+        await asyncio.wait([update])
+        may.touch()
+        served = await engine.checksum()
+    assert update.cancelled()
+    assert engine.version == served == 7
     await engine.close()
 
 
