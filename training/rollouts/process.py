@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -51,6 +52,7 @@ class RolloutProcess:
         with _interrupts_held():
             self._process.start()
         theirs.close()
+        self._is_hung = False
         self.figures: dict[str, Any] = {}
         """The latest figures of the rollouts."""
         self.on_figures: Callable[[dict[str, Any]], object] = lambda figures: None
@@ -101,7 +103,7 @@ class RolloutProcess:
         while self._process.is_alive() and waited < STOP_S:
             try:
                 while self._connection.poll(0.1):
-                    self._connection.recv()
+                    self._read(STOP_S)
             except (EOFError, OSError):
                 self._process.join(STOP_S - waited)
                 break
@@ -125,8 +127,8 @@ class RolloutProcess:
                     if not self._process.is_alive():
                         raise self._death()
                     if time.monotonic() - heard_s > QUIET_S:
-                        raise self._hung()
-                kind, value = self._connection.recv()
+                        self._kill()
+                kind, value = self._read(QUIET_S)
             except (EOFError, OSError):
                 raise self._death() from None
             heard_s = time.monotonic()
@@ -147,18 +149,31 @@ class RolloutProcess:
             else:
                 return kind, value
 
-    def _hung(self) -> RolloutsDiedError:
+    def _read(self, most_s: float) -> tuple[str, Any]:
+        """A message that has begun to come; who stops in the midst of it for so long is killed."""
+        stopped = threading.Timer(most_s, self._kill)
+        stopped.daemon = True
+        stopped.start()
+        try:
+            kind, value = self._connection.recv()
+        finally:
+            stopped.cancel()
+        return kind, value
+
+    def _kill(self) -> None:
+        """End one that hangs, and with it its pipe."""
+        self._is_hung = True
         with suppress(ProcessLookupError):  # its browsers are in its session
             os.killpg(self._process.pid or 0, signal.SIGKILL)
         self._process.kill()
-        self._process.join()
-        return RolloutsKilledError(
-            f"the rollout process gave no sign of life for {QUIET_S:g} s and was killed"
-        )
 
     def _death(self) -> RolloutsDiedError:
         self._process.join(1.0)
         code = self._process.exitcode
+        if self._is_hung:
+            return RolloutsKilledError(
+                f"the rollout process gave no sign of life for {QUIET_S:g} s and was killed"
+            )
         if code is not None and code < 0:
             name = signal.Signals(-code).name
             memory = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""

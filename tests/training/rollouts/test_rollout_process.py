@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -20,6 +22,8 @@ from webdojo.training.rollouts.process import (
     RolloutsDiedError,
     RolloutsKilledError,
 )
+
+PROCESS = "webdojo.training.rollouts.process"
 
 
 @pytest.fixture
@@ -139,6 +143,29 @@ def test_a_process_that_hangs_is_killed_with_its_browser(
         play(rollouts, 1)
     _, alive = psutil.wait_procs(below, timeout=30)
     assert alive == []
+
+
+def _stops_within_an_answer(connection: Connection, settings: WorkerSettings) -> None:
+    connection.recv()
+    os.write(connection.fileno(), (1000).to_bytes(4, "big") + 500 * b"x")
+    signal.pause()
+
+
+@pytest.mark.parametrize("ends", ["call", "close"])
+def test_a_process_that_stops_within_an_answer_is_killed(
+    monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    forks = multiprocessing.get_context("fork")
+    monkeypatch.setattr(f"{PROCESS}.multiprocessing.get_context", lambda kind: forks)
+    monkeypatch.setattr(f"{PROCESS}.main", _stops_within_an_answer)
+    monkeypatch.setattr(f"{PROCESS}.QUIET_S", 0.5)
+    monkeypatch.setattr(f"{PROCESS}.STOP_S", 0.5)
+    with RolloutProcess(WorkerSettings()) as process:
+        if ends == "call":
+            with pytest.raises(RolloutsKilledError, match=r"no sign of life for 0\.5 s"):
+                process.call("figures")
+    assert process.pid is not None
+    assert not psutil.pid_exists(process.pid)
 
 
 @pytest.mark.slow
