@@ -9,6 +9,7 @@ Made from the same look at the page as every other form, so that it costs no rou
 
 from __future__ import annotations
 
+from webdojo.envs.shown_tree import is_picture
 from webdojo.envs.snapshot import Node
 
 ROLES = {
@@ -110,7 +111,8 @@ def _content(node: Node) -> str:
         if isinstance(inner, str):
             parts.append(inner)
         else:
-            parts.append(f" {inner.attributes['alt']} " if inner.attributes.get("alt") else "")
+            words = inner.attributes.get("alt") or (is_picture(inner) and name_of(inner))
+            parts.append(f" {words} " if words else "")
             stack.extend(reversed(inner.children))
     return " ".join("".join(parts).split())
 

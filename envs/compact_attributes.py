@@ -59,6 +59,15 @@ def is_named(node: Node) -> bool:
     )
 
 
+def words_inside(node: Node) -> str:
+    """What an icon in an element says that it is."""
+    for inner in node.walk():
+        words = inner.attributes.get("aria-label") or inner.attributes.get("title", "")
+        if inner.visible and words.strip():
+            return words.strip()
+    return ""
+
+
 def telling_class(node: Node, counts: Counter[str]) -> str:
     """Those of its class names that are rarest on the page; an icon in it tells more than it."""
     icons = " ".join(

@@ -23,6 +23,7 @@ from webdojo.envs.compact_attributes import (
     quoted,
     telling_class,
     told_attributes,
+    words_inside,
 )
 from webdojo.envs.compact_folds import Folds, measure
 from webdojo.envs.compact_tags import (
@@ -32,6 +33,7 @@ from webdojo.envs.compact_tags import (
     OUTSTANDING_ROLES,
     STRUCTURE_TAGS,
 )
+from webdojo.envs.shown_tree import is_picture
 from webdojo.envs.snapshot import Node
 
 _LINE_ENDS = re.compile(r" *\n[ \n]*")
@@ -89,9 +91,10 @@ class _Writer:
                 name for node in tree.walk() for name in node.attributes.get("class", "").split()
             )
             for place, node in self.wordless:
-                told = telling_class(node, counts)
-                if told:
-                    self.out[place] = f"{self.out[place][:-1]} class={quoted(told)}>"
+                words, told = words_inside(node), telling_class(node, counts)
+                if words or told:
+                    said = f"title={quoted(words)}" if words else f"class={quoted(told)}"
+                    self.out[place] = f"{self.out[place][:-1]} {said}>"
         for place, line in self.folds.lines():
             self.out[place] = f"\n{line}\n"
         return _SPACES.sub(" ", _LINE_ENDS.sub("\n", "".join(self.out))).strip()
@@ -102,6 +105,8 @@ class _Writer:
             self.fold(node)
         elif node.actionable:
             self.actionable(node)
+        elif node.attributes.get("role") == "img" and is_picture(node):
+            self.say(f"<img alt={quoted(node.attributes['aria-label'].strip())}>")
         elif node.tag in _WRITERS:
             _WRITERS[node.tag](self, node)
         elif node.tag in INLINE_TAGS:

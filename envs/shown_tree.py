@@ -28,6 +28,14 @@ def prune(node: Node) -> Node | None:
     return replace(node, tag="body", actionable=False, children=tuple(kept)) if kept else None
 
 
+def is_picture(node: Node) -> bool:
+    """Whether an element without text stands for an image, and says of what."""
+    given = node.attributes
+    if given.get("role") != "img" or not given.get("aria-label", "").strip():
+        return False
+    return node.visible and not node.text()
+
+
 def _prune(node: Node) -> list[Node | str]:
     children: list[Node | str] = []
     for child in node.children:
@@ -39,6 +47,7 @@ def _prune(node: Node) -> list[Node | str]:
     shown = node.visible and (
         node.actionable
         or (node.tag == "img" and "alt" in node.attributes)
+        or (node.attributes.get("role") == "img" and is_picture(node))
         or (node.tag in ("progress", "meter") and "value" in node.state)
     )
     if node.tag in ("option", "optgroup"):

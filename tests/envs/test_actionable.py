@@ -242,6 +242,22 @@ async def test_what_is_folded_away_cannot_be_acted_on(open_page) -> None:
     assert "Close" in page.first.axtree_txt
 
 
+async def test_icons_have_the_names_that_they_give_themselves(open_page) -> None:
+    icon = "style='display:inline-block;width:9px;height:9px'"
+    page = await open_page(
+        f"""<button><svg role=img aria-label=Delete width=9 height=9></svg></button>
+        <a href=/><i class=star title=Keep {icon}></i></a><span role=img aria-label=smile>:)</span>
+        <p>Rated <span role=img aria-label="4 of 5" {icon}></span></p>""",
+        modes=("pruned_html", "axtree_txt"),
+    )
+    assert page.first.pruned_html == (
+        '<button bid=1><img alt=Delete></button> <a bid=2 href="/" title=Keep></a>:)\n'
+        'Rated <img alt="4 of 5">'
+    )
+    assert "button 'Delete'" in page.first.axtree_txt
+    assert "img '4 of 5'" in page.first.axtree_txt
+
+
 async def test_an_option_is_read_as_it_is_shown(open_page) -> None:
     html = (
         "<select><option label=Red>#f00<option label=Blue selected>#00f<option label>Grey</select>"
