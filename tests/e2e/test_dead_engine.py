@@ -30,7 +30,7 @@ from webdojo.training.rollouts.worker import Worker
 
 @contextlib.asynccontextmanager
 async def rolling(
-    tmp_path: Path, deadline_s: float = 60.0
+    tmp_path: Path,
 ) -> AsyncIterator[tuple[Worker, RolloutPool]]:
     """A worker whose pool has given a first batch."""
     file = tmp_path / "coin.py"
@@ -46,7 +46,7 @@ async def rolling(
     try:
         await worker.publish(weights, 0)
         await worker.start_pool(
-            RolloutConfig(slots=4, group_size=4, groups_per_batch=1, deadline_s=deadline_s),
+            RolloutConfig(slots=4, group_size=4, groups_per_batch=1, deadline_s=900),
             ids, TRAIN_SEEDS, 0, tmp_path / "rollouts.jsonl",
         )  # fmt: skip
         assert await worker.next_batch(0, 900) is not None
@@ -92,7 +92,7 @@ async def test_no_deadline_runs_while_a_dead_engine_is_replaced(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "time", now)
     monkeypatch.setattr(restarting, "time", SimpleNamespace(monotonic=now))
-    async with rolling(tmp_path, deadline_s=900) as (worker, pool):
+    async with rolling(tmp_path) as (worker, pool):
         engine: Any = worker.players.running
         load, revived = TransformersEngine.update_weights, RestartingEngine._revived
 

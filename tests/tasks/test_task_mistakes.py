@@ -126,10 +126,9 @@ class NoAddress(Press):
 
 class NobodyListens(Press):
     async def setup(self, page, seed):
-        with socket.socket() as held:  # a port that nobody listens on, once it is let go of
+        with socket.socket() as held:  # a port that nobody listens on, and nobody else is given
             held.bind(("127.0.0.1", 0))
-            port = held.getsockname()[1]
-        await page.goto(f"http://127.0.0.1:{port}/")
+            await page.goto(f"http://127.0.0.1:{held.getsockname()[1]}/")
         return "Go"
 
 

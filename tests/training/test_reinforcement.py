@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,8 +162,10 @@ def rollouts(**figures: Any) -> RolloutProcess:
 
 
 def test_shares_and_paces_of_an_update_are_counted_by_hand(
-    tmp_path: Path, told: io.StringIO
+    tmp_path: Path, told: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 1000.0)
+    monkeypatch.setattr("webdojo.training.reinforcement.time", clock)
     pool = {"groups_finished": 3, "groups_mixed": 2, "finished": 40, "idle_share": 0.5}
     found = rollouts(pool=pool, engine={"drawn_tokens": 900})
     with MetricsLog(tmp_path, loggers=()) as log:
@@ -174,7 +175,7 @@ def test_shares_and_paces_of_an_update_are_counted_by_hand(
         # 100 s before a kill, in which 300 tokens were drawn; 20 s since, with an engine that had
         # drawn 200 tokens for an evaluation.
         run._before_s, run._drawn_before = 100.0, 300 - 200
-        run._began = time.monotonic() - 20
+        run._began = 1000.0 - 20
         run._tell(7, [group()], {"tokens_per_s": 5.0}, waited_s=1.0, trained_s=3.0)
         run._waited_s, run._trained_s = 1.0, 3.0
         whole = run._throughput(found.figures | {"browser_launches": 1}, 7, 120.0)
