@@ -16,6 +16,7 @@ from webdojo.envs.gate import Gate
 from webdojo.envs.keyboard import Keyboard
 from webdojo.envs.notices import Notices
 from webdojo.envs.page import LOAD_MS, DrivenPage
+from webdojo.envs.patience import heard
 from webdojo.envs.snapshot import main_world_script
 from webdojo.envs.storage import Storage
 from webdojo.tasks.network import is_near
@@ -280,6 +281,9 @@ class Tabs:
         if not self.pages:
             await asyncio.gather(self._storage.watch(session), driven.hold())
             return
+        # Chromium lets it ask for its address though it is held, and the clock may run meanwhile.
+        guarded = asyncio.create_task(driven.requests.open())
+        guarded.add_done_callback(heard)
         # A popup may share its opener's process and clock: two must not set it at once.
         async with self.active.clock.standing():
             await asyncio.gather(self._storage.watch(session), driven.hold())

@@ -85,9 +85,11 @@ async def test_a_tab_opened_before_the_episode_is_shown_from_its_start(open_page
 
 
 @pytest.mark.parametrize("more", ["", ", '_blank', 'noopener'"])
-async def test_a_tab_with_a_forbidden_address_does_not_open(open_page, site, more) -> None:
+@pytest.mark.parametrize("opens", ["{}", "setTimeout(() => {}, 300)"], ids=["at once", "later"])
+async def test_a_tab_with_a_forbidden_address_does_not_open(open_page, site, more, opens) -> None:
     out = site.other_origin() + "/x"
-    page = await open_page(f"<button onclick=\"window.open('{out}'{more})\">Out</button>")
+    script = opens.replace("{}", f"window.open('{out}'{more})")
+    page = await open_page(f'<button onclick="{script}">Out</button>')
     step = await page.env.step(call("click", page.bid("Out")))
     assert step.refused == (out,)
     assert step.observation.open_pages_urls == (site.origin + "/",)
