@@ -20,7 +20,9 @@ from webdojo.envs.spec import EnvSpec
 from webdojo.tasks import registry
 from webdojo.tasks.view import OracleError
 
-SPEC = EnvSpec(modes=("pruned_html", "outline"), screenshot=ScreenshotSpec("png"))
+SPEC = EnvSpec(
+    modes=("pruned_html", "outline"), screenshot=ScreenshotSpec("png"), step_timeout_s=60
+)
 
 
 def digest(observation: Observation) -> dict[str, str]:

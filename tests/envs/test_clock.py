@@ -201,7 +201,7 @@ async def test_code_that_waits_on_a_standing_page_gets_its_time(open_page) -> No
     page = await open_page(TICKS)
     playwright_page = page.env.page.page
     async with page.env.page.clock.running(after_s=0.05):
-        await playwright_page.wait_for_function("+p.textContent > 200", timeout=20_000)
+        await playwright_page.wait_for_function("+p.textContent > 200", timeout=200_000)
     stood = await page.js("+p.textContent")
     await asyncio.sleep(0.1)
     assert await page.js("+p.textContent") == stood

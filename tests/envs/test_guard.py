@@ -65,9 +65,10 @@ class Forbidden:
         for closing in (self._tcp, self._udp):
             with suppress(OSError):
                 closing.shutdown(socket.SHUT_RDWR)
-            closing.close()
-        for thread in self._threads:
+        for thread in self._threads:  # it may not have read yet what has come
             thread.join(5)
+        for closing in (self._tcp, self._udp):
+            closing.close()
 
 
 @pytest.fixture
@@ -235,10 +236,11 @@ async def test_permissions_are_denied(open_page) -> None:
     for name in PERMISSIONS:
         await page.look(call("click", page.bid(name)))
         seen = await page.look("noop(500)")
-        for _ in range(40):  # devices are looked for in real time
-            if f'text"{name} ' not in seen.outline:
-                await asyncio.sleep(0.1)
-                seen = await page.look("noop(1)")
+        for _ in range(200):  # devices are looked for in real time
+            if f'text"{name} ' in seen.outline:
+                break
+            await asyncio.sleep(0.1)
+            seen = await page.look("noop(1)")
         answer = "default" if name == "notes" else "denied"
         assert f'text"{name} {answer}"' in seen.outline
 
@@ -259,8 +261,11 @@ async def test_downloads_land_in_the_episode_s_folder_and_go_with_it(open_page, 
     assert len({place.name for place in step.downloads}) == 2
     seen = await page.look(call("upload_file", page.bid("Give"), path.name))
     assert not seen.last_action_error
-    for _ in range(5):  # a file is read in real time
-        seen = await page.look("noop(500)")
+    for _ in range(200):  # a file is read in real time
+        if 'text"content"' in seen.outline:
+            break
+        await asyncio.sleep(0.05)
+        seen = await page.look("noop(1)")
     assert 'text"content"' in seen.outline
     await page.env.close()
     assert not path.parent.exists()

@@ -141,18 +141,20 @@ def test_it_works_inside_a_running_loop() -> None:
 
 def test_all_faces_share_one_browser_and_one_thread_and_leave_nothing() -> None:
     gc.collect()
-    children = len(psutil.Process().children(recursive=True))
+    before = set(psutil.Process().children(recursive=True))
     envs = [gymnasium.make("webdojo/miniwob.click-button-v0") for _ in range(3)]
     for env in envs:
         env.reset(seed=1)
     assert len({id(env.unwrapped._pages.env._chromium) for env in envs}) == 1
     assert sum(thread.name == "webdojo" for thread in threading.enumerate()) == 1
+    begun = set(psutil.Process().children(recursive=True)) - before
+    assert begun
     for env in envs:
         env.close()
         env.close()
         env.unwrapped.close()
     assert Background.get()._browsers == {}
-    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True)[children:], 10)
+    _, alive = psutil.wait_procs(begun, 60)
     assert not alive
 
 
