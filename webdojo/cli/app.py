@@ -14,7 +14,8 @@ from webdojo.cli.plain_flags import show_flags_plainly
 app = typer.Typer(
     name="webdojo",
     help="Train agents that act on web pages, in real browsers, and measure them.",
-    epilog="Exit status: 0 done, 1 a defect in WebDojo, 2 something you can mend, 130 interrupted.",
+    epilog="Exit status: 0 done, 1 a check that does not hold or a defect in WebDojo,"
+    " 2 something you can mend, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

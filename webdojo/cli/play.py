@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "Example: webdojo play miniwob.click-button --seed 7\n\n"
-    "Or: webdojo play my-shop.buy --oracle --tasks my_tasks.py"
+    "Or: webdojo play my-shop.add-to-cart --oracle --tasks add_to_cart.py"
 )
 LOOK_S = 1.0
 """Real time before each action of an oracle that is watched in a window."""

@@ -33,7 +33,7 @@ WIDE = 120
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID|SUITE|FILE]...", help="What to check; all tasks if left out."),
+        typer.Argument(metavar="ID|SUITE|FILE", help="What to check; all tasks if left out."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Instances that the oracle solves.")] = 5,
     episodes: Annotated[int, typer.Option(min=0, help="Episodes of the random agent.")] = 10,
@@ -46,7 +46,10 @@ def check(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Certify tasks: solved by their oracles, and by nothing that is no solution."""
+    """Certify tasks: solved by their oracles, and by nothing that is no solution.
+
+    Exit status: 0 if every task passes, 1 if one does not.
+    """
     import asyncio
 
     from rich.console import Console

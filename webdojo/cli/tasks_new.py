@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-EXAMPLE = "Example: webdojo tasks new my-shop.add-to-cart\n\nThen: webdojo tasks check FILE"
+EXAMPLE = (
+    "Example: webdojo tasks new my-shop.add-to-cart\n\nThen: webdojo tasks check add_to_cart.py"
+)
 USED = ("Outcome", "Random", "Task")
 """Names of classes that the file imports."""
 TEMPLATE = '''"""The task {id}. `webdojo tasks check {file}` certifies it."""

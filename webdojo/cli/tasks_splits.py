@@ -20,7 +20,7 @@ FIRST = 3
 app = typer.Typer(help="List splits, and prove that they do not leak.", no_args_is_help=True)
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SPLIT|FILE]...", help="Which splits; our own if left out."),
+    typer.Argument(metavar="SPLIT|FILE", help="Which splits; our own if left out."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON object.")]
 
@@ -49,7 +49,10 @@ def check(
     tasks: TaskFiles = None,
     json: AsJson = False,
 ) -> None:
-    """Prove that no training split shares with a held-out one what the latter holds back."""
+    """Prove that no training split shares with a held-out one what the latter holds back.
+
+    Exit status: 0 if everything holds, 1 if there is a leak.
+    """
     from webdojo.tasks.files import load_files
     from webdojo.tasks.splits import check_tasks, get_split, prove, split_names
 
