@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 
 import pytest
 import torch
@@ -166,13 +167,24 @@ async def test_a_checkpoint_folder_is_served_as_saved(tmp_path):
     await engine.close()
 
 
+def _waits(for_it, drawn):
+    """A constraint that lets anything come, but no second token before something has happened."""
+    assert not drawn or for_it.wait(60)
+
+
 async def test_a_call_cancelled_in_the_queue_is_never_computed():
     engine = TransformersEngine(tiny_model(), slots=1, eos_token_ids=())
-    first = asyncio.create_task(engine.generate([5, 6], Sampling(max_tokens=60)))
+    is_over = threading.Event()
+    first = asyncio.create_task(
+        engine.generate([5, 6], Sampling(max_tokens=2), lambda drawn: _waits(is_over, drawn))
+    )
     await until_drawn(engine, 1)
     queued = asyncio.create_task(engine.generate([7] * 30, Sampling()))
     await asyncio.sleep(0)
     queued.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await queued
+    is_over.set()
     await first
     await engine.generate([8], Sampling(max_tokens=1))
     assert engine.counters.prefill_tokens == 2 + 1
