@@ -173,6 +173,10 @@ class Chromium:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
+    async def start(self) -> None:
+        """Start the browser, unless it runs."""
+        await self._running()
+
     async def new_context(
         self, viewport: tuple[int, int], proxy: str | None = None
     ) -> BrowserContext:

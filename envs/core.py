@@ -121,6 +121,7 @@ class WebEnv:
     async def reset(self, task: Task, seed: int) -> Observation:
         """Start the instance of ``task`` chosen by ``seed``."""
         self._over = True
+        await self._chromium.start()  # a browser that is slow to start is no page that hangs
         return await self._bounded(self._reset(task, seed), "reset")
 
     async def step(self, text: str) -> Step:

@@ -58,6 +58,20 @@ async def test_a_killed_browser_ends_all_its_episodes_and_the_next_begin_on_a_ne
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+async def test_no_deadline_of_an_episode_runs_while_the_browser_starts(site, page_task) -> None:
+    site.pages["/"] = "<p>x"
+    running = []
+
+    class Watched(Chromium):
+        async def _launch(self):
+            running.append(env._deadline)
+            return await super()._launch()
+
+    async with Watched() as chromium, WebEnv(chromium, OUTLINE) as env:
+        await env.reset(page_task(site.origin + "/"), 1)
+    assert running == [None]
+
+
 async def test_a_browser_killed_during_a_step_ends_it_at_once(site, page_task) -> None:
     site.pages["/"] = "<button onclick='for(;;);'>Hang</button>"
     async with Chromium() as chromium, WebEnv(chromium, OUTLINE) as env:
