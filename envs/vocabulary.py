@@ -398,7 +398,9 @@ async def _navigate(page: DrivenPage, url: str) -> None:
     except Error as error:
         if page.page.is_closed():
             raise
-        raise ActionError(f"goto: {url} did not open: {error.message.splitlines()[0]}") from error
+        if "Download is starting" not in error.message:  # told of as a file
+            first = error.message.splitlines()[0].removeprefix("Page.goto: ")
+            raise ActionError(f"goto: {url} did not open: {first}") from error
 
 
 def _inside(page: DrivenPage, x: float, y: float) -> None:

@@ -42,6 +42,15 @@ async def test_a_download_is_told_at_its_own_step(open_page, site, way) -> None:
     assert step.observation.open_pages_urls == (site.origin + "/",)
 
 
+async def test_to_open_the_address_of_a_file_is_to_be_given_it(open_page, site) -> None:
+    site.pages["/a.csv"] = "text"
+    site.headers["/a.csv"] = {"Content-Type": "text/csv"}
+    page = await open_page("Page")
+    step = await page.env.step(call("goto", site.origin + "/a.csv"))
+    assert (step.observation.last_action_error, len(step.downloads)) == ("", 1)
+    assert step.observation.url == site.origin + "/"
+
+
 async def test_a_download_that_fails_holds_nothing_up(open_page, site) -> None:
     page = await open_page("<a href=/none download=a.txt>Give</a>")
     seen = await page.look(call("click", page.bid("Give")))
