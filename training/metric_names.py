@@ -444,7 +444,8 @@ SECTIONS = (
                 "episodes_per_min",
                 "1/min",
                 "the same a minute of reinforcement, mean since it began",
-                "even; falls where pages or responses grow longer",
+                "even; falls where pages or responses grow longer; too high after a resume, since"
+                " episodes after the last checkpoint count and their time does not",
             ),
             Metric(
                 "engine/tokens_per_s",
