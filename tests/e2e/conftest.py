@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     folder = tmp_path_factory.mktemp("whole-run")
     (folder / "small.toml").write_text(REAL_RUN)
     status, output, errors = webdojo(
-        folder, "train", "small.toml", "--set", "reinforce.max_minutes=4"
+        folder, "train", "small.toml", "--set", "reinforce.max_minutes=60"
     )
     assert status == 0, output + errors
     return Finished(folder / "runs" / "small", output, errors)

@@ -20,7 +20,7 @@ from webdojo.agents.checkpoint import find_checkpoint
 
 POLICY = "webdojo-nano"
 WEBDOJO = [sys.executable, "-m", "webdojo"]
-PATIENCE_S = 120
+PATIENCE_S = 300
 """A hang, not slowness, is what this bounds."""
 
 COIN_TASK = '''

@@ -15,6 +15,8 @@ from small_run import coin_run, family, finish, lines, start, updates_of, wait_u
 
 from webdojo.training.rollouts.process import RESTARTS
 
+# Whole runs, which take minutes where the machine is busy.
+pytestmark = pytest.mark.timeout(900)
 UPDATES = 3
 
 
@@ -83,7 +85,8 @@ def test_a_run_killed_while_it_records_keeps_what_it_recorded(tmp_path: Path) ->
 
 @pytest.mark.parametrize("when", [pytest.param("start", marks=pytest.mark.slow), "learn"])
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, when: str) -> None:
-    process = start(tmp_path, "train", str(coin_run(tmp_path)), "--set", "reinforce.updates=999")
+    more = ("--set", "reinforce.updates=999", "--set", "warm_start.episodes_per_task=0")
+    process = start(tmp_path, "train", str(coin_run(tmp_path)), *more)
     run = tmp_path / "runs" / "coin"
     if when == "start":
         wait_until(

@@ -64,7 +64,7 @@ def consumed(rollouts: RolloutProcess, staleness: int, folder: Path) -> list[lis
     for version in range(MOST_UPDATES):
         if version >= UPDATES and (staleness == 0 or any(map(_refreshed, chain(*batches)))):
             break
-        groups = rollouts.call("next_batch", version=version, patience_s=120)
+        groups = rollouts.call("next_batch", version=version, patience_s=900)
         assert len(groups) == 2
         assert all(group.mixed for group in groups)
         batches.append([t for group in groups for t in group.trajectories])
@@ -113,6 +113,6 @@ def test_a_batch_that_does_not_come_in_time_is_none_and_nothing_is_lost(
         log_path=tmp_path / "rollouts.jsonl",
     )  # fmt: skip
     assert rollouts.call("next_batch", version=0, patience_s=0.001) is None
-    (group,) = rollouts.call("next_batch", version=0, patience_s=120)
+    (group,) = rollouts.call("next_batch", version=0, patience_s=900)
     assert group.mixed
     rollouts.call("stop_pool")

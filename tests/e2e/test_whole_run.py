@@ -18,6 +18,8 @@ from webdojo.training.metric_names import metric_of
 from webdojo.training.metrics import EVENTS_FOLDER
 from webdojo.training.records import read_trajectories
 
+# A whole run takes minutes where the machine is busy.
+pytestmark = pytest.mark.timeout(900)
 SPLITS = {
     "unseen_seeds": ["miniwob.click-button", "miniwob.click-dialog-2"],
     "undemonstrated": ["miniwob.click-dialog-2"],
