@@ -92,8 +92,10 @@ def leaves_a_child(tmp_path: Path) -> Iterator[str]:
     """What makes a process leave a child that has its pipe open until the test ends."""
     ends = tmp_path / "ends"
     os.mkfifo(ends)
+    writes = os.open(ends, os.O_RDWR)
     yield LEAVES_A_CHILD.format(ends=str(ends))
-    os.close(os.open(ends, os.O_RDWR))
+    ends.unlink()  # a child that has not opened it yet finds nothing, and ends as well
+    os.close(writes)
 
 
 async def until_dead(connection: VllmConnection) -> None:
