@@ -216,9 +216,11 @@ def find_checkpoint(
             history = own.history
         return Checkpoint(str(folder), get_layout(chosen, vision or own.vision, history))
     if not _HUB_ID.fullmatch(name) or name.startswith("runs/"):
-        beside = sorted(file.parent.name for file in folder.parent.glob("*/config.json"))
+        # A bare name is meant for one of ours, whatever lies in the folder that one is in.
+        place = folder.parent if folder.parent.name else None
+        beside = sorted(file.parent.name for file in place.glob("*/config.json")) if place else []
         raise UserError(
-            f"no policy {name!r}: in {folder.parent} there are {', '.join(beside)}"
+            f"no policy {name!r}: in {place} there are {', '.join(beside)}"
             if beside
             else f"no policy {name!r}: give a checkpoint folder, a hub id such as owner/name, or"
             f" {', '.join(SHIPPED)}"

@@ -103,6 +103,14 @@ def test_of_a_run_that_has_not_written_it_yet_the_checkpoints_there_are_told(
     assert sentence.endswith(f"/final': in {folder} there are best, warm-start")
 
 
+def test_a_bare_name_is_answered_by_those_shipped_whatever_lies_about(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(saved, tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert "webdojo-nano" in refusal(lambda: find_checkpoint("webdojo-nan"))
+
+
 def test_a_hubs_name_is_taken_as_one() -> None:
     found = find_checkpoint("some-owner/some-model")
     assert found == Checkpoint("some-owner/some-model", found.layout)
