@@ -156,9 +156,8 @@ async def test_one_that_never_begins_to_serve_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr(vllm_connection, "START_S", 1.0)
     connection = connected(tmp_path, "", hang_s=600.0)
-    _, reply = connection.ask("checksum")
     with pytest.raises(EngineDeadError, match="was killed after 1 s without a word"):
-        await asyncio.wait_for(reply.future, 60)
+        await asyncio.wait_for(connection.ask("checksum")[1].future, 60)
     await connection.close()
 
 
