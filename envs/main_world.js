@@ -11,7 +11,7 @@
   const nativeSetTimeout = window.setTimeout, nativeClearTimeout = window.clearTimeout;
   const nativeSetInterval = window.setInterval;
   const addEventListener = EventTarget.prototype.addEventListener;
-  const dispatchEvent = EventTarget.prototype.dispatchEvent;
+  const dispatchEvent = EventTarget.prototype.dispatchEvent, { preventDefault } = Event.prototype;
   const NativeMap = Map, NativeDate = Date, NativeInputEvent = InputEvent, NativeMouseEvent = MouseEvent, NativeRange = StaticRange;
   const nativeNow = Date.now;
   const mapGet = Map.prototype.get, mapSet = Map.prototype.set, mapDelete = Map.prototype.delete;
@@ -412,6 +412,11 @@
     apply(dispatchEvent, channel, [new NativeInputEvent("state", { __proto__: null, data: state })]);
   }]);
   apply(addEventListener, channel, ["hold", (event) => hold(dataOf(event))]);
+  apply(addEventListener, channel, ["behind", (event) => {
+    if (goal === null) return;
+    if (goal === Infinity) goal = nativeNow(); // and not what is lent until it has come so far
+    apply(preventDefault, event, []);
+  }]);
   apply(addEventListener, window, [NAME + "?", offer]);
   offer();
 

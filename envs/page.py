@@ -59,7 +59,9 @@ class DrivenPage:
         self.frame_id = cdp.target
         """Protocol id of the main frame."""
         self.requests = Requests(cdp, tabs)
-        self.clock = PageClock(cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold)
+        self.clock = PageClock(
+            cdp, self._now_ms, lambda: bool(self.requests.fetched), self._hold, self._behind
+        )
         self.worlds = Worlds(cdp, snapshot_script(tabs.channel) + CLIPBOARD_SCRIPT)
         self.patience = Patience(cdp, self.clock)
         self.input = Input(cdp, tabs.keyboard, self.patience)
@@ -274,12 +276,22 @@ class DrivenPage:
         return float(await self.worlds.evaluate(self.frame_id, "Date.now()"))
 
     async def _hold(self, lets_ms: int | None) -> None:
-        await asyncio.gather(*(self._hold_frame(frame, lets_ms) for frame in self.worlds.frames()))
+        await asyncio.gather(
+            *(self._tell(frame, "hold", lets_ms) for frame in self.worlds.frames())
+        )
 
-    async def _hold_frame(self, frame: str, lets_ms: int | None) -> None:
+    async def _behind(self) -> bool:
+        frames = self.worlds.frames()
+        late = await asyncio.gather(*(self._tell(frame, "behind") for frame in frames))
+        if any(late):  # the others wait where they are
+            others = [frame for frame, is_late in zip(frames, late, strict=True) if not is_late]
+            await asyncio.gather(*(self._tell(frame, "hold", None) for frame in others))
+        return any(late)
+
+    async def _tell(self, frame: str, method: str, *arguments: Any) -> Any:
         with suppress(PageScriptError, TimeoutError):  # it goes away
             async with asyncio.timeout(FRAME_PATIENCE_S):
-                await self.worlds.call(frame, "hold", lets_ms)
+                return await self.worlds.call(frame, method, *arguments)
 
     @property
     def url(self) -> str:

@@ -331,6 +331,9 @@
   const hold = (milliseconds) =>
     void channel?.dispatchEvent(new InputEvent("hold", { data: milliseconds === null ? "" : `${milliseconds}` }));
 
+  // Whether what fell due while it was held is still to come, though its time has passed.
+  const behind = () => channel?.dispatchEvent(new InputEvent("behind", { cancelable: true })) === false;
+
   const way = () => wayTo(window);
 
   // How often anything has changed so far.
@@ -340,6 +343,6 @@
   };
 
   window.webdojo = Object.freeze({
-    ...acting, snapshot, way, changesSoFar, elementOf, fieldOf, hold, restart, listens, drawFadedAfresh,
+    ...acting, snapshot, way, changesSoFar, elementOf, fieldOf, hold, behind, restart, listens, drawFadedAfresh,
   });
 })();

@@ -43,6 +43,24 @@ async def test_what_is_lent_is_given_back(open_page) -> None:
     assert await page.js("Date.now()") == begun + 154
 
 
+async def test_what_chromium_puts_off_beyond_a_grant_comes_before_the_run_is_over(
+    open_page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_comes(milliseconds: int) -> None:
+        assert milliseconds == 0
+
+    page = await open_page(TICKS)
+    clock = page.env.page.clock
+    begun, ticks = await page.js("[Date.now(), +p.textContent]")
+    await clock.lend(200)
+    with monkeypatch.context() as busy:
+        busy.setattr(clock, "_pass", nothing_comes)
+        await clock.run(200)
+    assert await page.js("[Date.now(), +p.textContent]") == [begun + 200, ticks + 20]
+    await clock.run(100)
+    assert await page.js("[Date.now(), +p.textContent]") == [begun + 300, ticks + 30]
+
+
 TIMED = """<script>
 const told = [], ids = {};
 const tell = (what) => told.push([what, Date.now(), Math.floor(performance.now())].join());
